@@ -1,0 +1,35 @@
+"""From a construct declaration to the numpy dtype that reads arrays of the same structure.
+
+The Struct stays the only place where offsets are written: the dtype is derived, never typed in.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from construct import Array, Bytes, Construct, FormatField, Renamed, Struct
+
+
+@cache
+def dtype_of(declaration: Construct) -> np.dtype[Any]:
+    """The packed numpy dtype of a construct declaration made of fixed-size parts.
+
+    Struct becomes a structured dtype with the same field names, Array a subarray, Bytes(n) a subarray of
+    n uint8 and scalar fields their little-endian counterpart. Raises TypeError for anything else.
+    """
+    if isinstance(declaration, Renamed):
+        return dtype_of(declaration.subcon)
+    if isinstance(declaration, Struct):
+        return np.dtype([(part.name, dtype_of(part)) for part in declaration.subcons])
+    if isinstance(declaration, Array):
+        element = dtype_of(declaration.subcon)
+        # numpy cannot nest a subarray of no bytes (struct{} elements), so shapes are joined instead.
+        base, shape = element.subdtype or (element, ())
+        return np.dtype((base, (declaration.count, *shape)))
+    if isinstance(declaration, Bytes):
+        return np.dtype((np.uint8, (declaration.length,)))
+    if isinstance(declaration, FormatField):
+        return np.dtype(declaration.fmtstr)
+    raise TypeError(f"no numpy dtype for {declaration!r}")

@@ -1,0 +1,100 @@
+"""Every way an inspection can fail, each with an exit code and a line that says what to try."""
+
+from __future__ import annotations
+
+EXIT_CONSISTENT = 0
+EXIT_INCONSISTENT = 1
+EXIT_ERROR = 2
+EXIT_PARTIAL = 3
+
+
+class InspectError(Exception):
+    """Base of the family: a clear sentence, a hint for the next step and an exit code."""
+
+    exit_code = EXIT_ERROR
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class UsageError(InspectError):
+    """The arguments do not make sense together."""
+
+
+class NoSuchTarget(InspectError):
+    """No process with that pid, or no file at that path."""
+
+
+class NotPermitted(InspectError):
+    """The kernel does not let this user read the target."""
+
+
+class TargetGone(InspectError):
+    """The process ended while it was being inspected."""
+
+
+class NotGo(InspectError):
+    """The executable was not built by the Go toolchain."""
+
+
+class UnsupportedTarget(InspectError):
+    """A Go program, but one whose maps this version cannot decode."""
+
+
+class SwissMaps(UnsupportedTarget):
+    """A Go program whose maps are Swiss tables (the default since Go 1.24), not hmaps."""
+
+
+class BadExecutable(InspectError):
+    """The executable is missing, damaged, or not the one the target runs."""
+
+
+class BadCore(InspectError):
+    """The file is not a core dump that can be used."""
+
+
+class UnknownType(InspectError):
+    """No map type of that name in the executable."""
+
+
+class UnknownVariable(InspectError):
+    """The name cannot be resolved to a map in the target."""
+
+
+class NotAMap(InspectError):
+    """The memory at the address cannot be an hmap."""
+
+
+class GdbError(InspectError):
+    """gdb answered a command with an error."""
+
+
+class GdbMissing(GdbError):
+    """gdb is needed for this and is not installed."""
+
+
+class GdbDied(GdbError):
+    """gdb ended in the middle of the conversation."""
+
+
+class UnreadableMemory(InspectError):
+    """A range of the target's memory could not be read.
+
+    `address` and `size` (bytes) name the range that was asked for, `reason` says why in plain words.
+    """
+
+    exit_code = EXIT_PARTIAL
+
+    def __init__(self, address: int, size: int, reason: str) -> None:
+        super().__init__(f"cannot read {size} bytes at {address:#x}: {reason}")
+        self.address = address
+        self.size = size
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[UnreadableMemory], tuple[int, int, str]]:
+        return (UnreadableMemory, (self.address, self.size, self.reason))

@@ -1,0 +1,94 @@
+"""Copies of parts of a target's memory that outlive the stop, and can be pickled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from inspector.errors import UnreadableMemory
+from inspector.memory.protocol import Addresses, Region, Rows
+
+NOT_COPIED = "it was not copied while the target was stopped"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Ranges copied together: range i is `sizes[i]` bytes from `addresses[i]`, at `offsets[i]` of `data`."""
+
+    addresses: Addresses
+    sizes: NDArray[np.uint64]
+    offsets: NDArray[np.int64]
+    data: NDArray[np.uint8]
+
+    @staticmethod
+    def of_rows(addresses: Addresses, rows: Rows) -> Block:
+        """Build a block of equally long ranges, one for each row."""
+        order = np.argsort(addresses, kind="stable")
+        size = rows.shape[1]
+        offsets = np.arange(len(addresses), dtype=np.int64) * size
+        sizes = np.full(len(addresses), size, dtype=np.uint64)
+        return Block(addresses[order], sizes, offsets, np.ascontiguousarray(rows[order]).reshape(-1))
+
+    def find(self, addresses: Addresses, size: int) -> NDArray[np.int64]:
+        """Offsets into `data` of each [address, address + size), -1 where this block does not hold it."""
+        at = np.searchsorted(self.addresses, addresses, side="right").astype(np.int64) - 1
+        index = np.maximum(at, 0)
+        skipped = addresses - self.addresses[index]
+        held = (at >= 0) & (skipped <= self.sizes[index])
+        held &= self.sizes[index] - np.where(held, skipped, np.uint64(0)) >= np.uint64(size)
+        return np.where(held, self.offsets[index] + skipped.astype(np.int64), -1)
+
+
+@dataclass
+class FrozenMemory:
+    """A Memory made of copied blocks. Later blocks hide earlier ones where they overlap."""
+
+    name: str = "frozen"
+    blocks: list[Block] = field(default_factory=list)
+
+    def add(self, address: int, data: bytes | memoryview) -> None:
+        """Keep one range."""
+        rows = np.frombuffer(data, dtype=np.uint8).reshape(1, -1)
+        self.add_rows(np.array([address], dtype=np.uint64), rows)
+
+    def add_rows(self, addresses: Addresses, rows: Rows) -> None:
+        """Keep equally long ranges, one for each row."""
+        if len(addresses) and rows.shape[1]:
+            self.blocks.append(Block.of_rows(addresses, rows))
+
+    def read(self, address: int, size: int) -> memoryview:
+        """Return the copied bytes; raises UnreadableMemory for anything that was not copied."""
+        if not 0 <= address < 1 << 64:
+            raise UnreadableMemory(address, size, "no such address")
+        return memoryview(self.read_many(np.array([address], dtype=np.uint64), size)[0].tobytes())
+
+    def read_many(self, addresses: Addresses, size: int) -> Rows:
+        """Return rows of shape (len(addresses), size); raises UnreadableMemory for the first missing one."""
+        rows = np.zeros((len(addresses), size), dtype=np.uint8)
+        if size == 0:
+            return rows
+        missing = np.ones(len(addresses), dtype=bool)
+        for block in reversed(self.blocks):
+            if len(block.data) < size:
+                continue
+            offsets = block.find(addresses, size)
+            found = missing & (offsets >= 0)
+            if found.any():
+                rows[found] = sliding_window_view(block.data, size)[offsets[found]]
+                missing &= ~found
+            if not missing.any():
+                return rows
+        if missing.any():
+            raise UnreadableMemory(int(addresses[np.argmax(missing)]), size, NOT_COPIED)
+        return rows
+
+    def regions(self) -> list[Region]:
+        """Return the copied ranges."""
+        return [
+            Region(int(address), int(address + size))
+            for block in self.blocks
+            for address, size in zip(block.addresses, block.sizes, strict=True)
+        ]

@@ -1,0 +1,79 @@
+"""What /proc tells about a process: its state, its mappings, its auxiliary vector."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from inspector.errors import NoSuchTarget, NotPermitted
+from inspector.memory.protocol import Region
+
+AT_ENTRY = 9
+
+PERMISSION_HINT = (
+    "run as the same user as the target or as root; in a container grant CAP_SYS_PTRACE; "
+    "if /proc/sys/kernel/yama/ptrace_scope is 1 or more, set it to 0 or use sudo"
+)
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """From /proc/PID/status: the state letter, and the pid of a tracer (0 if none)."""
+
+    state: str
+    tracer: int
+
+
+def status(pid: int) -> ProcessStatus:
+    """Read /proc/PID/status; raises NoSuchTarget."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        raise NoSuchTarget(f"there is no process {pid}", "see `ps` or `pgrep` for the right pid") from None
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return ProcessStatus(fields.get("State", "?").strip()[:1], int(fields.get("TracerPid", "0")))
+
+
+def executable_path(pid: int) -> str:
+    """The kernel's link to the running executable, which opens even from another mount namespace."""
+    link = f"/proc/{pid}/exe"
+    try:
+        os.stat(link)
+    except PermissionError:
+        raise NotPermitted(f"no permission to inspect process {pid}", PERMISSION_HINT) from None
+    except (FileNotFoundError, ProcessLookupError):
+        state = status(pid).state
+        what = "is a zombie" if state == "Z" else "is a kernel thread or has just ended"
+        raise NoSuchTarget(f"process {pid} {what} and has no executable") from None
+    return link
+
+
+def mappings(pid: int) -> list[Region]:
+    """The readable mappings of /proc/PID/maps."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape").splitlines()
+    except PermissionError:
+        raise NotPermitted(f"no permission to read the memory of process {pid}", PERMISSION_HINT) from None
+    except (FileNotFoundError, ProcessLookupError):
+        raise NoSuchTarget(f"process {pid} has ended") from None
+    regions = []
+    for line in lines:
+        span, permissions, _, _, _, *name = line.split(None, 5)
+        start, _, end = span.partition("-")
+        # [vvar] is readable by its owner only: process_vm_readv faults on it.
+        if permissions.startswith("r") and name[:1] != ["[vvar]"]:
+            regions.append(Region(int(start, 16), int(end, 16), name[0] if name else ""))
+    return regions
+
+
+def entry_point(pid: int) -> int:
+    """AT_ENTRY of the running process: where its executable's entry point came to lie, 0 if unknown."""
+    try:
+        raw = Path(f"/proc/{pid}/auxv").read_bytes()
+    except PermissionError:
+        raise NotPermitted(f"no permission to inspect process {pid}", PERMISSION_HINT) from None
+    except (FileNotFoundError, ProcessLookupError):
+        raise NoSuchTarget(f"process {pid} has ended") from None
+    return dict(struct.iter_unpack("<QQ", raw[: len(raw) // 16 * 16])).get(AT_ENTRY, 0)

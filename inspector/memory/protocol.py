@@ -1,0 +1,77 @@
+"""The read interface that everything above works with, and the map of what is readable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Addresses = NDArray[np.uint64]
+Rows = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A readable range [start, end) of the target, with the file it maps if any."""
+
+    start: int
+    end: int
+    name: str = ""
+
+
+class RegionMap:
+    """Readable ranges as sorted arrays, so that a million pointers are judged in one step."""
+
+    def __init__(self, regions: Iterable[Region]) -> None:
+        starts: list[int] = []
+        ends: list[int] = []
+        for region in sorted(regions, key=lambda r: r.start):
+            # Adjacent ranges are joined: a bucket array may well lie across two of them.
+            if ends and region.start <= ends[-1]:
+                ends[-1] = max(ends[-1], region.end)
+            else:
+                starts.append(region.start)
+                ends.append(region.end)
+        self.starts = np.array(starts, dtype=np.uint64)
+        self.ends = np.array(ends, dtype=np.uint64)
+
+    def contains(self, addresses: Addresses, sizes: int | Addresses) -> NDArray[np.bool_]:
+        """For each address whether [address, address + size) lies in readable memory."""
+        if not len(self.starts):
+            return np.zeros(len(addresses), dtype=bool)
+        at = np.searchsorted(self.starts, addresses, side="right").astype(np.int64) - 1
+        ends = self.ends[np.maximum(at, 0)]
+        known = (at >= 0) & (addresses <= ends)
+        # Subtract rather than add: a hostile address plus its size could wrap around.
+        room: NDArray[np.bool_] = known & (ends - addresses >= np.asarray(sizes, dtype=np.uint64))
+        return room
+
+    def covers(self, address: int, size: int) -> bool:
+        """Whether one range [address, address + size) lies in readable memory."""
+        if not 0 <= address < 1 << 64 or not 0 <= size < 1 << 63:
+            return False
+        return bool(self.contains(np.array([address], dtype=np.uint64), size)[0])
+
+
+class Memory(Protocol):
+    """Random access to a target's bytes. Reads never write.
+
+    `name` is what the machine output calls this source.
+    """
+
+    name: str
+
+    def read(self, address: int, size: int) -> memoryview:
+        """Return `size` bytes at `address`; raises UnreadableMemory."""
+        ...
+
+    def read_many(self, addresses: Addresses, size: int) -> Rows:
+        """Return rows of shape (len(addresses), size); raises UnreadableMemory for the first bad one."""
+        ...
+
+    def regions(self) -> list[Region]:
+        """Return the readable ranges, as far as this source knows them."""
+        ...

@@ -1,0 +1,109 @@
+"""Stopping a process without gdb: PTRACE_SEIZE and PTRACE_INTERRUPT on every thread.
+
+SEIZE sends no SIGSTOP, and the kernel lets every seized thread run on when the tracer ends, however it
+ends: there is no way for this process to leave the target stopped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from inspector.errors import NoSuchTarget, NotPermitted, TargetGone
+from inspector.memory import procfs
+
+PTRACE_DETACH = 17
+PTRACE_SEIZE = 0x4206
+PTRACE_INTERRUPT = 0x4207
+PTRACE_EVENT_STOP = 128
+WALL = 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.restype = ctypes.c_long
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+def _ptrace(request: int, thread: int, data: int = 0) -> None:
+    if _libc.ptrace(request, thread, None, data) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _threads(pid: int) -> set[int]:
+    try:
+        return {int(task) for task in os.listdir(Path(f"/proc/{pid}/task"))}
+    except OSError:
+        return set()
+
+
+def _seize(pid: int, thread: int) -> bool:
+    """Trace one thread and ask it to stop; False when it has ended meanwhile."""
+    try:
+        _ptrace(PTRACE_SEIZE, thread)
+    except OSError as error:
+        if error.errno == errno.ESRCH:
+            return False
+        tracer = procfs.status(pid).tracer
+        if tracer and tracer != os.getpid():
+            raise NotPermitted(
+                f"process {pid} is already traced by process {tracer}",
+                "detach the other debugger, or read without stopping: --no-stop",
+            ) from None
+        raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
+    _ptrace(PTRACE_INTERRUPT, thread)
+    return True
+
+
+def _await_stop(thread: int) -> int | None:
+    """Wait until a seized thread stands still; returns a signal to hand back to it, None if it ended."""
+    try:
+        _, state = os.waitpid(thread, WALL)
+    except ChildProcessError:
+        return None
+    if not os.WIFSTOPPED(state):
+        return None
+    # A signal may arrive before our interrupt: it is the target's own and is delivered on release.
+    return 0 if state >> 16 == PTRACE_EVENT_STOP else os.WSTOPSIG(state)
+
+
+def _release(stopped: dict[int, int]) -> None:
+    # Ctrl-C must not leave half the threads for later: it waits until all are free.
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        for thread, pending in stopped.items():
+            try:
+                _ptrace(PTRACE_DETACH, thread, pending)
+            except OSError:
+                continue  # the thread has ended
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Hold every thread of a process still for the length of the block.
+
+    Must be left by the thread that entered it. Raises NoSuchTarget, NotPermitted or TargetGone; in each
+    case, as on any exception inside the block, all threads run again.
+    """
+    procfs.status(pid)
+    seized: dict[int, int] = {}
+    try:
+        # Threads may be born while we seize others: look again until nothing is new.
+        while fresh := _threads(pid) - set(seized):
+            for thread in fresh:
+                seized[thread] = 0
+                if _seize(pid, thread):
+                    seized[thread] = _await_stop(thread) or 0
+        if not seized:
+            raise NoSuchTarget(f"there is no process {pid}")
+        yield
+        if not _threads(pid):
+            raise TargetGone(f"process {pid} ended while it was being read")
+    finally:
+        _release(seized)

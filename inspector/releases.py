@@ -1,0 +1,144 @@
+"""What each Go release changed about maps: the only place where a release number decides anything.
+
+Source of every line: src/runtime/map.go (map_noswiss.go since 1.24), src/runtime/msize*.go and
+src/internal/abi of the release named.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from inspector.errors import UnsupportedTarget
+
+BUCKET_CELLS = 8
+"""Cells of one bucket: bucketCnt, abi.MapBucketCount, abi.OldMapBucketCount."""
+
+MAX_INLINE_SIZE = 128
+"""Keys and elements larger than this many bytes are stored by reference."""
+
+OLDEST = (1, 14)
+"""Oldest release whose layouts are declared (maptype got its hasher function in 1.14)."""
+
+_VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class TophashMarks:
+    """The reserved tophash values of runtime/map.go since Go 1.12."""
+
+    empty_rest: int = 0
+    empty_one: int = 1
+    evacuated_x: int = 2
+    evacuated_y: int = 3
+    evacuated_empty: int = 4
+    min_tophash: int = 5
+
+
+@dataclass(frozen=True)
+class Release:
+    """One Go release as far as its maps are concerned.
+
+    `version` is what runtime.Version() says ("go1.25.5"), `experiments` the GOEXPERIMENT names the
+    executable was built with.
+    """
+
+    version: str
+    experiments: frozenset[str] = field(default_factory=frozenset)
+
+    @staticmethod
+    def parse(text: str, experiments: frozenset[str] = frozenset()) -> Release:
+        """Read the version string of the build info, e.g. "go1.25.5 X:noswissmap".
+
+        Raises UnsupportedTarget when it names no release or one older than the declared layouts.
+        """
+        match = _VERSION.search(text)
+        if not match:
+            raise UnsupportedTarget(
+                f"the executable names no Go release ({text[:40]!r})",
+                "development toolchains without a go1.N in their version are not supported",
+            )
+        named = frozenset(re.findall(r"[A-Za-z0-9]+", text.partition(" X:")[2]))
+        release = Release(match.group(0), experiments | named)
+        if release.number[:2] < OLDEST:
+            raise UnsupportedTarget(
+                f"{release.version} is older than go{OLDEST[0]}.{OLDEST[1]}, the oldest release supported",
+                "inspect a process built by a newer toolchain",
+            )
+        return release
+
+    @cached_property
+    def number(self) -> tuple[int, int, int]:
+        """(major, minor, patch), for comparisons."""
+        match = _VERSION.match(self.version)
+        assert match is not None
+        major, minor, patch = match.groups(default="0")
+        return int(major), int(minor), int(patch)
+
+    def at_least(self, major: int, minor: int) -> bool:
+        """Whether this is go<major>.<minor> or newer."""
+        return self.number[:2] >= (major, minor)
+
+    @property
+    def swiss(self) -> bool:
+        """Whether maps are Swiss tables: an experiment of 1.23 that became the default in 1.24.
+
+        GOEXPERIMENT=noswissmap brought the hmap back in 1.24 and 1.25; 1.26 dropped it.
+        """
+        if not self.at_least(1, 24):
+            return "swissmap" in self.experiments
+        return "noswissmap" not in self.experiments or self.at_least(1, 26)
+
+    @property
+    def marks(self) -> TophashMarks:
+        """The reserved tophash values."""
+        return TophashMarks()
+
+    @property
+    def load_factor_half(self) -> int:
+        """loadFactorNum: entries allowed for each two buckets.
+
+        13 (that is 6.5 a bucket), except in 1.20 and 1.21, whose constant divides before it multiplies
+        and so loses the half.
+        """
+        return 12 if self.number[:2] in ((1, 20), (1, 21)) else 13
+
+    @property
+    def has_clear_seq(self) -> bool:
+        """Whether hmap has clearSeq before extra (map_noswiss.go of 1.24 and 1.25)."""
+        return self.at_least(1, 24)
+
+    @property
+    def malloc_headers(self) -> bool:
+        """Whether small objects with pointers carry an 8-byte header (since 1.22, an experiment then)."""
+        return self.at_least(1, 22) and not (
+            self.number[:2] == (1, 22) and "noallocheaders" in self.experiments
+        )
+
+    @property
+    def varint_names(self) -> bool:
+        """Whether abi.Name lengths are varints (since 1.17; two big-endian bytes before)."""
+        return self.at_least(1, 17)
+
+    @property
+    def embed_in_offset(self) -> bool:
+        """Whether structfield.offset is shifted left by one to hold the embedded flag (until 1.18)."""
+        return not self.at_least(1, 19)
+
+
+PAGE_SIZE = 8192
+MAX_SMALL_SIZE = 32768
+MALLOC_HEADER_SIZE = 8
+MIN_SIZE_FOR_MALLOC_HEADER = 512
+
+SIZE_CLASSES = (
+    8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352, 384,
+    416, 448, 480, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688,
+    3072, 3200, 3456, 4096, 4864, 5376, 6144, 6528, 6784, 6912, 8192, 9472, 9728, 10240, 10880, 12288,
+    13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768,
+)  # fmt: skip
+"""Object sizes in bytes of runtime/sizeclasses.go; the same in every release from 1.16 to 1.25.
+
+Go 1.14 and 1.15 have no class of 24, which no bucket array is small enough to meet.
+"""
