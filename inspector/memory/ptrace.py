@@ -10,8 +10,9 @@ import ctypes
 import errno
 import os
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from inspector.errors import NoSuchTarget, NotPermitted, TargetGone
@@ -22,6 +23,11 @@ PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
 PTRACE_EVENT_STOP = 128
 WALL = 0x40000000
+
+PATIENCE = 2.0
+"""Seconds to wait for a thread to stand still."""
+
+POLL = 0.0002
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -59,27 +65,37 @@ def _seize(pid: int, thread: int) -> bool:
     return True
 
 
-def _await_stop(thread: int) -> int | None:
+def _await_stop(pid: int, thread: int) -> int | None:
     """Wait until a seized thread stands still; returns a signal to hand back to it, None if it ended."""
-    try:
-        _, state = os.waitpid(thread, WALL)
-    except ChildProcessError:
-        return None
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            waited, state = os.waitpid(thread, WALL | os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if waited:
+            break
+        if time.monotonic() > deadline:
+            raise NotPermitted(
+                f"thread {thread} of process {pid} is deep in the kernel and does not stop",
+                "try again, or read without stopping: --no-stop",
+            )
+        time.sleep(POLL)
     if not os.WIFSTOPPED(state):
         return None
     # A signal may arrive before our interrupt: it is the target's own and is delivered on release.
     return 0 if state >> 16 == PTRACE_EVENT_STOP else os.WSTOPSIG(state)
 
 
-def _release(stopped: dict[int, int]) -> None:
+def _release(pid: int, seized: dict[int, int | None]) -> None:
     # Ctrl-C must not leave half the threads for later: it waits until all are free.
     held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
-        for thread, pending in stopped.items():
-            try:
-                _ptrace(PTRACE_DETACH, thread, pending)
-            except OSError:
-                continue  # the thread has ended
+        for thread, pending in seized.items():
+            # A thread can only be let go while it stands still. One that never stops is freed by the
+            # kernel when this process ends.
+            with suppress(OSError, NotPermitted):
+                _ptrace(PTRACE_DETACH, thread, (_await_stop(pid, thread) or 0) if pending is None else pending)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
@@ -92,18 +108,21 @@ def stopped(pid: int) -> Iterator[None]:
     case, as on any exception inside the block, all threads run again.
     """
     procfs.status(pid)
-    seized: dict[int, int] = {}
+    seized: dict[int, int | None] = {}
     try:
         # Threads may be born while we seize others: look again until nothing is new.
         while fresh := _threads(pid) - set(seized):
             for thread in fresh:
-                seized[thread] = 0
-                if _seize(pid, thread):
-                    seized[thread] = _await_stop(thread) or 0
+                seized[thread] = None
+                if not _seize(pid, thread):
+                    seized[thread] = 0
+            for thread in fresh:
+                if seized[thread] is None:
+                    seized[thread] = _await_stop(pid, thread) or 0
         if not seized:
             raise NoSuchTarget(f"there is no process {pid}")
         yield
         if not _threads(pid):
             raise TargetGone(f"process {pid} ended while it was being read")
     finally:
-        _release(seized)
+        _release(pid, seized)

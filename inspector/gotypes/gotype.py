@@ -1,0 +1,114 @@
+"""One Go type, decoded from its runtime type descriptor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from inspector.releases import BUCKET_CELLS
+from inspector.schemas import types as schema
+from inspector.schemas.bmap import OVERFLOW_SIZE, TOPHASH_SIZE
+
+
+class Kind(IntEnum):
+    """abi.Kind: what a type is made of."""
+
+    BOOL = 1
+    INT = 2
+    INT8 = 3
+    INT16 = 4
+    INT32 = 5
+    INT64 = 6
+    UINT = 7
+    UINT8 = 8
+    UINT16 = 9
+    UINT32 = 10
+    UINT64 = 11
+    UINTPTR = 12
+    FLOAT32 = 13
+    FLOAT64 = 14
+    COMPLEX64 = 15
+    COMPLEX128 = 16
+    ARRAY = 17
+    CHAN = 18
+    FUNC = 19
+    INTERFACE = 20
+    MAP = 21
+    POINTER = 22
+    SLICE = 23
+    STRING = 24
+    STRUCT = 25
+    UNSAFE_POINTER = 26
+
+
+DIRECT_IFACE = 1 << 5
+"""Flag beside the kind: an interface holds the value itself in its data word."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A struct field: its name, the address of its type's descriptor, its offset in bytes."""
+
+    name: str
+    type_address: int
+    offset: int
+    embedded: bool
+
+
+@dataclass(frozen=True)
+class MapLayout:
+    """How buckets of a map type are laid out (abi.MapType): slot sizes and bucket size in bytes."""
+
+    key_slot: int
+    elem_slot: int
+    bucket_size: int
+    flags: int
+    bucket_has_pointers: bool
+
+    @property
+    def indirect_key(self) -> bool:
+        """Keys are stored by reference."""
+        return bool(self.flags & schema.INDIRECT_KEY)
+
+    @property
+    def indirect_elem(self) -> bool:
+        """Elements are stored by reference."""
+        return bool(self.flags & schema.INDIRECT_ELEM)
+
+    @property
+    def reflexive_key(self) -> bool:
+        """Every key equals itself (no floats in it)."""
+        return bool(self.flags & schema.REFLEXIVE_KEY)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the bucket size is what its parts add up to, as it always is on amd64."""
+        cells = BUCKET_CELLS * (self.key_slot + self.elem_slot)
+        return self.bucket_size == TOPHASH_SIZE + cells + OVERFLOW_SIZE
+
+
+@dataclass(frozen=True)
+class GoType:
+    """A type as its descriptor tells it. Types it is made of are named by their descriptors' addresses.
+
+    `name` is the string that reflect prints (package name, no path); `pkg_path` the import path of a named
+    type. Sizes are bytes. `key_address`, `elem_address`, `length`, `fields`, `layout` are set for the kinds
+    that have them.
+    """
+
+    address: int
+    kind: Kind
+    size: int
+    name: str
+    pkg_path: str = ""
+    named: bool = False
+    direct_iface: bool = False
+    has_pointers: bool = False
+    regular_memory: bool = False
+    key_address: int = 0
+    elem_address: int = 0
+    length: int = 0
+    fields: tuple[Field, ...] = ()
+    methods: int = 0
+    layout: MapLayout | None = None
+    hasher: int = 0

@@ -1,0 +1,286 @@
+"""The types of a target: descriptors read on demand, map types found and looked up by name."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from construct import Construct, ConstructError, Container
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from inspector.bulk import dtype_of
+from inspector.errors import InspectError, UnknownType, UnreadableMemory
+from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind, MapLayout
+from inspector.gotypes.names import normalise, short_form
+from inspector.image.moduledata import Module
+from inspector.memory.protocol import Memory
+from inspector.releases import Release
+from inspector.schemas import types as schema
+
+MAX_FIELDS = 1 << 16
+MAX_NAME = 1 << 16
+POINTER_SIZE = 8
+NEAR_NAMES = 5
+MAX_TYPE_SIZE = 1 << 40
+
+
+class BadType(InspectError):
+    """The bytes at an address are no type descriptor."""
+
+
+class TypeTable:
+    """Reads type descriptors and remembers them; can be pickled with what it has read so far.
+
+    The descriptors of the executable are copied whole when the table is made (they never change); those
+    that a program makes at run time are read from `memory` when first asked for.
+    """
+
+    def __init__(self, memory: Memory, modules: list[Module], release: Release) -> None:
+        self.modules = modules
+        self.release = release
+        self._memory: Memory | None = memory
+        self._bytes = {m.types: memory.read(m.types, m.etypes - m.types) for m in modules}
+        self._known: dict[int, GoType] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"modules": self.modules, "release": self.release, "known": self._known, "bytes": {
+            base: bytes(data) for base, data in self._bytes.items()}}  # fmt: skip
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.modules = state["modules"]
+        self.release = state["release"]
+        self._known = state["known"]
+        self._bytes = {base: memoryview(data) for base, data in state["bytes"].items()}
+        self._memory = None
+
+    def detach(self) -> None:
+        """Forget the target: from now on only what was copied or read before can be decoded."""
+        self._memory = None
+
+    def get(self, address: int) -> GoType:
+        """Decode the descriptor at an address; raises BadType or UnreadableMemory."""
+        known = self._known.get(address)
+        if known is None:
+            known = self._known[address] = self._decode(address)
+        return known
+
+    def elem(self, parent: GoType) -> GoType:
+        """Return the element type of a pointer, slice, array, channel or map."""
+        return self.get(parent.elem_address)
+
+    def key(self, parent: GoType) -> GoType:
+        """Return the key type of a map."""
+        return self.get(parent.key_address)
+
+    # Finding map types
+
+    @cached_property
+    def map_types(self) -> list[GoType]:
+        """Every map type described in the executable, named ones included, sorted by name."""
+        found = []
+        for module in self.modules:
+            for address in self._map_descriptors(module):
+                try:
+                    candidate = self.get(address)
+                    self.key(candidate), self.elem(candidate)
+                except (BadType, UnreadableMemory):
+                    continue
+                if candidate.layout and candidate.layout.fits:
+                    found.append(candidate)
+        return sorted(found, key=lambda t: (t.name, t.address))
+
+    def _map_descriptors(self, module: Module) -> list[int]:
+        """Addresses in a module that look like map descriptors.
+
+        typelinks lists unnamed types only, so the whole range is scanned for the fixed words of a
+        maptype: pointer-sized, kind map, three type pointers into the module.
+        """
+        data = np.frombuffer(self._bytes[module.types], dtype=np.uint8)
+        dtype = dtype_of(schema.maptype)
+        if len(data) < dtype.itemsize:
+            return []
+        start = -module.types % POINTER_SIZE
+        windows = sliding_window_view(data, dtype.itemsize)[start::POINTER_SIZE]
+        kind_at = dtype["typ"].fields["kind"][1]  # type: ignore[index]
+        likely = np.flatnonzero(windows[:, kind_at] & schema.KIND_MASK == Kind.MAP)
+        rows = np.ascontiguousarray(windows[likely]).view(dtype)[:, 0]
+        good = (rows["typ"]["size"] == POINTER_SIZE) & (rows["typ"]["ptrdata"] == POINTER_SIZE)
+        for part in ("key", "elem", "bucket"):
+            good &= (rows[part] >= module.types) & (rows[part] < module.etypes)
+        addresses: NDArray[np.int64] = likely[good] * POINTER_SIZE + start + module.types
+        return [int(address) for address in addresses]
+
+    def find_map_type(self, wanted: str) -> GoType:
+        """Find a map type by its name as reflect, the Go source or DWARF writes it.
+
+        Import paths may be given or left out. Raises UnknownType with the nearest names when there is
+        none, or when a name without paths fits several types.
+        """
+        name = normalise(wanted)
+        if not name:
+            raise UnknownType("no type name given", "for example --type 'map[string]int'")
+        exact = [t for t in self.map_types if normalise(self.qualified_name(t)) == name]
+        loose = exact or [t for t in self.map_types if normalise(t.name) == name]
+        loose = loose or [t for t in self.map_types if normalise(t.name) == short_form(name)]
+        if not loose:
+            names = sorted({t.name for t in self.map_types})
+            near = difflib.get_close_matches(name, names, NEAR_NAMES, 0.5)
+            hint = f"did you mean {', '.join(near)}?" if near else "is it spelled as in Go, import path included?"
+            raise UnknownType(f"the executable has no map type {wanted!r}", hint)
+        if len({self.qualified_name(t) for t in loose}) > 1:
+            choices = ", ".join(sorted({self.qualified_name(t) for t in loose})[:NEAR_NAMES])
+            raise UnknownType(f"several types are called {wanted!r}", f"choose one: {choices}")
+        return loose[0]
+
+    def qualified_name(self, go_type: GoType, depth: int = 0) -> str:
+        """The name of a type with full import paths, as in DWARF."""
+        if go_type.named:
+            base = go_type.name.partition("[")[0]
+            if not go_type.pkg_path or "." not in base:
+                return go_type.name
+            return go_type.pkg_path + "." + go_type.name[base.rindex(".") + 1 :]
+        if depth > 16:
+            return go_type.name
+        prefix = {Kind.POINTER: "*", Kind.SLICE: "[]", Kind.ARRAY: f"[{go_type.length}]"}.get(go_type.kind)
+        if prefix is not None:
+            return prefix + self.qualified_name(self.elem(go_type), depth + 1)
+        if go_type.kind == Kind.MAP:
+            key, elem = self.key(go_type), self.elem(go_type)
+            return f"map[{self.qualified_name(key, depth + 1)}]{self.qualified_name(elem, depth + 1)}"
+        return go_type.name
+
+    # Decoding descriptors
+
+    def _read(self, address: int, size: int) -> memoryview:
+        for base, data in self._bytes.items():
+            if base <= address and address + size <= base + len(data):
+                return data[address - base : address - base + size]
+        if self._memory is None:
+            raise UnreadableMemory(address, size, "the target is closed")
+        return self._memory.read(address, size)
+
+    def _parse(self, declaration: Construct, address: int) -> Container:
+        try:
+            return declaration.parse(self._read(address, declaration.sizeof()))
+        except ConstructError as error:
+            raise BadType(f"no type descriptor at {address:#x}: {error}") from None
+
+    def _decode(self, address: int) -> GoType:
+        if address % 4 or not 0 < address < 1 << 47:
+            raise BadType(f"{address:#x} cannot be the address of a type descriptor")
+        head = self._parse(schema.rtype, address)
+        try:
+            kind = Kind(head.kind & schema.KIND_MASK)
+        except ValueError:
+            raise BadType(f"no type descriptor at {address:#x}: kind {head.kind:#x} is unknown") from None
+        if head.size > MAX_TYPE_SIZE or head.align not in (1, 2, 4, 8) or head.ptrdata > head.size:
+            raise BadType(f"no type descriptor at {address:#x}: size {head.size}, align {head.align}")
+        named = bool(head.tflag & schema.TFLAG_NAMED)
+        common: dict[str, Any] = {
+            "address": address,
+            "kind": kind,
+            "size": head.size,
+            "name": self._type_name(address, head),
+            "pkg_path": self._pkg_path(address, kind) if head.tflag & schema.TFLAG_UNCOMMON else "",
+            "named": named,
+            "direct_iface": bool(head.kind & DIRECT_IFACE),
+            "has_pointers": head.ptrdata > 0,
+            "regular_memory": bool(head.tflag & schema.TFLAG_REGULAR_MEMORY),
+        }
+        return GoType(**common, **self._details(address, kind))
+
+    def _details(self, address: int, kind: Kind) -> dict[str, Any]:
+        if kind in (Kind.POINTER, Kind.SLICE, Kind.CHAN):
+            return {"elem_address": self._parse(schema.elem_type, address).elem}
+        if kind == Kind.ARRAY:
+            array = self._parse(schema.array_type, address)
+            return {"elem_address": array.elem, "length": array.len}
+        if kind == Kind.STRUCT:
+            return {"fields": self._fields(self._parse(schema.struct_type, address).fields)}
+        if kind == Kind.INTERFACE:
+            return {"methods": self._parse(schema.interface_type, address).methods.len}
+        if kind == Kind.MAP:
+            return self._map_details(self._parse(schema.maptype, address))
+        return {}
+
+    def _map_details(self, maptype: Container) -> dict[str, Any]:
+        bucket = self._parse(schema.rtype, maptype.bucket)
+        layout = MapLayout(
+            key_slot=maptype.keysize,
+            elem_slot=maptype.elemsize,
+            bucket_size=maptype.bucketsize,
+            flags=maptype.flags,
+            bucket_has_pointers=bucket.ptrdata > 0,
+        )
+        return {
+            "key_address": maptype.key,
+            "elem_address": maptype.elem,
+            "layout": layout,
+            "hasher": maptype.hasher,
+        }
+
+    def _fields(self, header: Container) -> tuple[Field, ...]:
+        if not 0 <= header.len <= MAX_FIELDS:
+            raise BadType(f"a struct type with {header.len} fields")
+        if not header.len:
+            return ()
+        raw = self._read(header.data, header.len * schema.struct_field.sizeof())
+        rows = np.frombuffer(raw, dtype_of(schema.struct_field))
+        fields = []
+        for row in rows:
+            name, embedded = self._name(int(row["name"]))
+            offset = int(row["offset"])
+            if self.release.embed_in_offset:
+                embedded, offset = bool(offset & 1), offset >> 1
+            fields.append(Field(name, int(row["typ"]), offset, embedded))
+        return tuple(fields)
+
+    def _module_of(self, address: int) -> Module | None:
+        return next((m for m in self.modules if m.types <= address < m.etypes), None)
+
+    def _type_name(self, address: int, head: Container) -> str:
+        name = self._name_at_offset(address, head.str)
+        return name[1:] if head.tflag & schema.TFLAG_EXTRA_STAR else name
+
+    def _name_at_offset(self, address: int, offset: int) -> str:
+        # nameOff is relative to the module of the descriptor. Types made by reflect lie outside of all
+        # modules and number their names in runtime.reflectOffs, which is not followed here.
+        module = self._module_of(address)
+        if module is None:
+            return ""
+        return self._name(module.types + offset)[0] if offset else ""
+
+    def _name(self, address: int) -> tuple[str, bool]:
+        """Decode an abi.Name: a flag byte, a length, the bytes. Returns (name, embedded)."""
+        flags, *length_bytes = self._read(address, 3)
+        if self.release.varint_names:
+            first, second = length_bytes
+            length, start = (first, 2) if first < 0x80 else (first & 0x7F | second << 7, 3)
+        else:
+            length, start = length_bytes[0] << 8 | length_bytes[1], 3
+        if length > MAX_NAME:
+            raise BadType(f"a name of {length} bytes at {address:#x}")
+        text = bytes(self._read(address + start, length)).decode(errors="replace") if length else ""
+        return text, bool(flags & 8)
+
+    def _pkg_path(self, address: int, kind: Kind) -> str:
+        follows = {
+            Kind.STRUCT: schema.struct_type,
+            Kind.POINTER: schema.elem_type,
+            Kind.FUNC: schema.func_type,
+            Kind.SLICE: schema.elem_type,
+            Kind.ARRAY: schema.array_type,
+            Kind.MAP: schema.maptype,
+            Kind.INTERFACE: schema.interface_type,
+        }
+        size = follows[kind].sizeof() if kind in follows else schema.rtype.sizeof()
+        if kind == Kind.CHAN:
+            size = schema.elem_type.sizeof() + POINTER_SIZE  # the direction
+        if kind == Kind.FUNC:
+            size += -size % POINTER_SIZE
+        uncommon = self._parse(schema.uncommon_type, address + size)
+        return self._name_at_offset(address, uncommon.pkgPath)
+

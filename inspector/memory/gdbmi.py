@@ -1,0 +1,339 @@
+"""The bridge to gdb: a conversation in gdb's machine interface (MI), and a Memory that reads through it.
+
+gdb is the control plane: it attaches, holds the stop, and knows symbols and DWARF. Bulk bytes come through
+it only where nothing faster reaches.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pygdbmi.IoManager import IoManager
+
+from inspector.errors import GdbDied, GdbError, GdbMissing, NotPermitted, UnreadableMemory
+from inspector.memory import procfs
+from inspector.memory.protocol import Addresses, Region, Rows
+
+START_TIMEOUT = 20.0
+COMMAND_TIMEOUT = 120.0
+EXIT_TIMEOUT = 5.0
+CHUNK = 1 << 18
+"""Bytes asked for in one MI read; the answer is twice as long in hex."""
+NEAR = 1 << 12
+"""Ranges closer than this many bytes are read as one."""
+
+INSTALL_HINT = "install gdb (apt-get install gdb), name it with --gdb, or use --memory direct"
+
+# Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
+# change its answers. These are given with -iex, before any file is loaded.
+EARLY_SETTINGS = (
+    "set auto-load off",
+    "set debuginfod enabled off",
+    "set confirm off",
+    "set pagination off",
+    "set width 0",
+    "set height 0",
+    "set print elements 0",
+    "set auto-solib-add off",
+    "set exec-file-mismatch off",
+    "set startup-with-shell off",
+    "set history save off",
+    # gdb would take the language of the innermost frame, which is assembler in a parked Go program.
+    "set language c",
+)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What gdb knows of a Go expression: its type's DWARF name and, for a map, the hmap's address."""
+
+    type_name: str
+    value: int
+
+
+class GdbBridge:
+    """One gdb process. Use as a context manager: leaving it detaches and ends gdb, whatever happened.
+
+    Raises GdbMissing when gdb cannot be started; every method raises GdbError when gdb refuses and GdbDied
+    when it is gone.
+    """
+
+    def __init__(self, gdb: str = "gdb") -> None:
+        self.program = gdb
+        self.attached: int | None = None
+        self._token = 0
+        self._console: list[str] = []
+        path = shutil.which(gdb)
+        if path is None:
+            raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
+        command = [path, "-nx", "--quiet", "--interpreter=mi3"]
+        for setting in EARLY_SETTINGS:
+            command += ["-iex", setting]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DEBUGINFOD", "PYTHON"))}
+        try:
+            # A session of its own: Ctrl-C in the terminal is ours to handle, gdb must live to detach.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise GdbMissing(f"cannot start gdb: {error.strerror}", INSTALL_HINT) from None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # pygdbmi's own waiting is switched off: _next_records waits for exactly what is there.
+        self._io = IoManager(self._process.stdin, self._process.stdout, None, 0)
+        try:
+            self.command("-gdb-version", START_TIMEOUT)
+        except BaseException:
+            self._end()
+            raise
+
+    def __enter__(self) -> GdbBridge:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # The conversation
+
+    def command(self, text: str, timeout: float = COMMAND_TIMEOUT) -> dict[str, Any]:
+        """Send one MI command and return the payload of its own result record (empty when it has none)."""
+        if any(ord(c) < 32 for c in text):
+            raise GdbError(f"a control character in the gdb command {text!r}")
+        self._token += 1
+        token = self._token
+        self._console = []
+        try:
+            self._io.stdin.write(f"{token}{text}\n".encode(errors="surrogateescape"))
+        except (BrokenPipeError, ValueError):
+            raise self._died() from None
+        deadline = time.monotonic() + timeout
+        while True:
+            for record in self._next_records(deadline):
+                if record["type"] == "console":
+                    self._console.append(record["payload"] or "")
+                if record["type"] == "result" and record.get("token") == token:
+                    return self._result(record)
+
+    def _next_records(self, deadline: float) -> list[dict[str, Any]]:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise GdbError("gdb does not answer", "try --memory direct, which needs no gdb")
+        ready, _, _ = select.select([self._io.stdout], [], [], remaining)
+        records: list[dict[str, Any]] = []
+        if ready:
+            records = self._io.get_gdb_response(timeout_sec=0, raise_error_on_timeout=False)
+            if not records and self._process.poll() is not None:
+                raise self._died()
+        return records
+
+    def _result(self, record: dict[str, Any]) -> dict[str, Any]:
+        payload = record.get("payload") or {}
+        if record["message"] == "error":
+            raise GdbError(f"gdb: {payload.get('msg', 'unknown error')}")
+        return dict(payload)
+
+    def _died(self) -> GdbDied:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(EXIT_TIMEOUT)
+        status = self._process.returncode
+        return GdbDied(
+            f"gdb ended in the middle of its work (exit status {status})", "try --memory direct, which needs no gdb"
+        )
+
+    def console(self, command: str) -> str:
+        """Run a command of gdb's own prompt and return what it printed."""
+        self.command(f"-interpreter-exec console {quote(command)}")
+        return "".join(self._console)
+
+    # Files and processes
+
+    def open_executable(self, path: str) -> None:
+        """Load an executable and its symbols."""
+        self.command(f"-file-exec-and-symbols {quote(path)}")
+
+    def open_core(self, path: str) -> None:
+        """Open a core dump; its executable must have been opened before."""
+        self.command(f"-target-select core {quote(path)}")
+
+    @contextmanager
+    def holding(self, pid: int) -> Iterator[None]:
+        """Attach to a process and hold it stopped for the length of the block.
+
+        However the block ends, and even if gdb dies in it, the process runs again afterwards (or is
+        stopped again, when it was before).
+        """
+        before = procfs.status(pid)
+        if before.tracer:
+            raise NotPermitted(
+                f"process {pid} is already traced by process {before.tracer}",
+                "detach the other debugger, or read without stopping: --memory direct --no-stop",
+            )
+        try:
+            self._attach(pid)
+            yield
+        finally:
+            self._let_go(pid, before.state)
+
+    def _attach(self, pid: int) -> None:
+        self.attached = pid
+        try:
+            self.command(f"-target-attach {pid}")
+        except GdbDied:
+            raise
+        except GdbError as error:
+            self.attached = None
+            procfs.status(pid)
+            raise NotPermitted(
+                f"gdb cannot attach to process {pid}: {error.message.removeprefix('gdb: ').rstrip('.')}",
+                procfs.PERMISSION_HINT,
+            ) from None
+
+    def _let_go(self, pid: int, state_before: str) -> None:
+        # Ctrl-C waits until the target is free.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            if self.attached is not None:
+                try:
+                    self.command("-target-detach", EXIT_TIMEOUT)
+                except GdbError:
+                    # Ending gdb frees what it traced: the kernel sees to that.
+                    self._end()
+            self.attached = None
+            self._wake(pid, state_before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    def _wake(self, pid: int, state_before: str) -> None:
+        """Undo a SIGSTOP of gdb's attach that was left behind, or restore the stop there was before."""
+        with suppress(Exception):
+            state = procfs.status(pid).state
+            if state == "T" and state_before != "T":
+                os.kill(pid, signal.SIGCONT)
+            elif state_before == "T" and state != "T":
+                os.kill(pid, signal.SIGSTOP)
+
+    def close(self) -> None:
+        """Detach if attached, end gdb and reap it."""
+        pid = self.attached
+        self._end()
+        if pid is not None:
+            self.attached = None
+            self._wake(pid, "R")
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            with suppress(OSError, ValueError):
+                # On end of input gdb quits, and quitting detaches from an attached process.
+                self._io.stdin.write(b"-gdb-exit\n")
+            with suppress(OSError):
+                self._io.stdin.close()
+            try:
+                self._process.wait(EXIT_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+
+    # Questions about the program
+
+    def expression(self, text: str) -> Expression:
+        """Type and value of an expression that is a map, e.g. `'main.server'.sessions`."""
+        answer = self.console(f"whatis {text}").strip()
+        type_name = answer.rpartition("type = ")[2].strip()
+        payload = self.command(f"-data-evaluate-expression {quote(f'(unsigned long) ({text})')}")
+        try:
+            return Expression(type_name, int(str(payload["value"]).split()[0], 0))
+        except (KeyError, ValueError, IndexError):
+            raise GdbError(f"gdb gives no address for {text}: {payload.get('value', '')!r}") from None
+
+
+def quote(text: str) -> str:
+    """Write a text as an MI c-string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class GdbMemory:
+    """Memory read through gdb alone: a process it holds, or a core it has open.
+
+    `pid` names the process, None for a core. Reads work while the bridge is attached or has a core.
+    """
+
+    name = "gdb-mi"
+
+    def __init__(self, bridge: GdbBridge, pid: int | None) -> None:
+        self.bridge = bridge
+        self.pid = pid
+
+    def read(self, address: int, size: int) -> memoryview:
+        """Return `size` bytes at `address`; raises UnreadableMemory, GdbError."""
+        if not 0 <= address < 1 << 47 or size < 0:
+            raise UnreadableMemory(address, size, "no such address")
+        out = bytearray()
+        while len(out) < size:
+            out += self._chunk(address + len(out), min(CHUNK, size - len(out)), address, size)
+        return memoryview(bytes(out))
+
+    def _chunk(self, at: int, size: int, address: int, whole: int) -> bytes:
+        try:
+            answer = self.bridge.command(f"-data-read-memory-bytes {at} {size}")
+        except GdbDied:
+            raise
+        except GdbError as error:
+            raise UnreadableMemory(address, whole, error.message.removeprefix("gdb: ")) from None
+        blocks = answer.get("memory", [])
+        data = bytes.fromhex(blocks[0]["contents"]) if blocks and int(blocks[0]["begin"], 16) == at else b""
+        if len(data) != size:
+            raise UnreadableMemory(address, whole, "gdb can read only part of it")
+        return data
+
+    def read_many(self, addresses: Addresses, size: int) -> Rows:
+        """Return rows of shape (len(addresses), size); raises UnreadableMemory, GdbError.
+
+        Each MI command costs a round trip, so ranges that lie close together are read as one.
+        """
+        rows = np.empty((len(addresses), size), dtype=np.uint8)
+        order = np.argsort(addresses, kind="stable")
+        starts = addresses[order]
+        breaks = np.flatnonzero(np.diff(starts) > np.uint64(size + NEAR)) + 1
+        for group in np.split(order, breaks):
+            if not len(group) or not size:
+                continue
+            low, high = int(addresses[group[0]]), int(addresses[group[-1]]) + size
+            try:
+                block = self.read(low, high - low)
+            except UnreadableMemory:
+                # A gap between two ranges may be unmapped: only each range itself counts.
+                for index in group:
+                    rows[index] = np.frombuffer(self.read(int(addresses[index]), size), np.uint8)
+                continue
+            data = np.frombuffer(block, np.uint8)
+            offsets = (addresses[group] - np.uint64(low)).astype(np.int64)
+            rows[group] = data[offsets[:, None] + np.arange(size)]
+        return rows
+
+    def regions(self) -> list[Region]:
+        """Return the mappings of the process, or the sections that gdb has of core and executable."""
+        if self.pid is not None:
+            return procfs.mappings(self.pid)
+        found = re.findall(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", self.bridge.console("info files"))
+        return [Region(int(start, 16), int(end, 16), name) for start, end, name in found]
