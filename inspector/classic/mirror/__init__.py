@@ -1,0 +1,1 @@
+"""A pure model of runtime/map.go: it knows the algorithm and no memory, no ELF, no printing."""

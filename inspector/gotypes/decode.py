@@ -1,0 +1,154 @@
+"""From the bytes of a value to the value, for every kind of Go type."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+from inspector.errors import InspectError, UnreadableMemory
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.reach import MAX_ELEMENTS, MAX_STRING, VALUE_LIMITS, Limits
+from inspector.gotypes.table import TypeTable
+from inspector.gotypes.values import (
+    GoBytes,
+    GoInterface,
+    GoMap,
+    GoPointer,
+    GoSequence,
+    GoString,
+    GoStruct,
+    GoValue,
+    Unreadable,
+)
+from inspector.memory.protocol import Memory
+from inspector.schemas.types import itab
+
+_FORMATS = {
+    Kind.INT: "<q", Kind.INT8: "<b", Kind.INT16: "<h", Kind.INT32: "<i", Kind.INT64: "<q",
+    Kind.UINT: "<Q", Kind.UINT8: "<B", Kind.UINT16: "<H", Kind.UINT32: "<I", Kind.UINT64: "<Q",
+    Kind.UINTPTR: "<Q", Kind.FLOAT32: "<f", Kind.FLOAT64: "<d",
+}  # fmt: skip
+
+TOO_DEEP = Unreadable("nested too deeply")
+
+
+class Decoder:
+    """Decodes values with the bytes they point to taken from `memory` (usually a snapshot's copies)."""
+
+    def __init__(self, types: TypeTable, memory: Memory) -> None:
+        self.types, self.memory = types, memory
+
+    def value(self, go_type: GoType, data: bytes | memoryview, limits: Limits = VALUE_LIMITS) -> GoValue:
+        """Decode one value; what cannot be read becomes Unreadable, nothing raises."""
+        if limits.nesting < 0:
+            return TOO_DEEP
+        try:
+            return self._value(go_type, data, limits)
+        except UnreadableMemory as error:
+            return Unreadable(error.reason)
+        except (InspectError, struct.error) as error:
+            return Unreadable(str(error))
+
+    def _value(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
+        kind = go_type.kind
+        if kind in _FORMATS:
+            value: int | float = struct.unpack(_FORMATS[kind], data)[0]
+            return value
+        if kind == Kind.BOOL:
+            return data[0] != 0
+        if kind in (Kind.COMPLEX64, Kind.COMPLEX128):
+            return complex(*struct.unpack("<ff" if kind == Kind.COMPLEX64 else "<dd", data))
+        if kind in (Kind.CHAN, Kind.FUNC, Kind.UNSAFE_POINTER):
+            address = _word(data)
+            return GoPointer(go_type.name, address) if address else None
+        composite: dict[Kind, Callable[[GoType, bytes | memoryview, Limits], GoValue]] = {
+            Kind.STRING: self._string,
+            Kind.STRUCT: self._struct,
+            Kind.ARRAY: self._array,
+            Kind.SLICE: self._slice,
+            Kind.POINTER: self._pointer,
+            Kind.INTERFACE: self._interface,
+            Kind.MAP: self._map,
+        }
+        return composite[kind](go_type, data, limits)
+
+    def _string(self, _: GoType, data: bytes | memoryview, __: Limits) -> GoValue:
+        address, length = struct.unpack("<Qq", data)
+        if length < 0:
+            return Unreadable(f"a string of length {length}")
+        return GoString(bytes(self.memory.read(address, min(length, MAX_STRING))) if length else b"", length)
+
+    def _struct(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
+        fields = []
+        for field in go_type.fields:
+            if field.name == "_":
+                continue
+            part = self.types.get(field.type_address)
+            inner = data[field.offset : field.offset + part.size]
+            fields.append((field.name, self.value(part, inner, limits.inside())))
+        return GoStruct(go_type.name, tuple(fields))
+
+    def _array(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
+        return self._elements(go_type, data, min(go_type.length, MAX_STRING), go_type.length, limits)
+
+    def _slice(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
+        address, length, _ = struct.unpack("<Qqq", data)
+        elem = self.types.elem(go_type)
+        if not address:
+            return None
+        if length < 0:
+            return Unreadable(f"a slice of length {length}")
+        held = min(length, MAX_STRING if elem.size == 1 else MAX_ELEMENTS)
+        content = self.memory.read(address, held * elem.size) if held * elem.size else b""
+        return self._elements(go_type, content, held, length, limits)
+
+    def _elements(
+        self, go_type: GoType, data: bytes | memoryview, held: int, length: int, limits: Limits
+    ) -> GoValue:
+        elem = self.types.elem(go_type)
+        if elem.kind == Kind.UINT8:
+            return GoBytes(go_type.name, bytes(data[:held]), length)
+        size = elem.size
+        inner = limits.inside()
+        values = (self.value(elem, data[i * size : (i + 1) * size], inner) for i in range(held))
+        return GoSequence(go_type.name, tuple(values), length)
+
+    def _pointer(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
+        address = _word(data)
+        if not address:
+            return None
+        if not limits.pointers:
+            return GoPointer(go_type.name, address)
+        elem = self.types.elem(go_type)
+        try:
+            content = self.memory.read(address, elem.size)
+        except UnreadableMemory as error:
+            return GoPointer(go_type.name, address, True, Unreadable(error.reason))
+        return GoPointer(go_type.name, address, True, self.value(elem, content, limits.behind_pointer()))
+
+    def _interface(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
+        tab, word = struct.unpack("<QQ", data)
+        if not tab:
+            return None
+        if go_type.methods:
+            tab = itab.parse(self.memory.read(tab, itab.sizeof())).typ
+        dynamic = self.types.get(tab)
+        if dynamic.direct_iface:
+            content: bytes | memoryview = data[8:16]
+        else:
+            content = self.memory.read(word, dynamic.size) if dynamic.size else b""
+        return GoInterface(dynamic.name, self.value(dynamic, content, limits.inside()))
+
+    def _map(self, go_type: GoType, data: bytes | memoryview, _: Limits) -> GoValue:
+        address = _word(data)
+        if not address:
+            return None
+        try:
+            return GoMap(go_type.name, address, struct.unpack("<q", self.memory.read(address, 8))[0])
+        except UnreadableMemory:
+            return GoMap(go_type.name, address, None)
+
+
+def _word(data: bytes | memoryview) -> int:
+    word: int = struct.unpack("<Q", data)[0]
+    return word

@@ -1,0 +1,155 @@
+"""Copying what values point to, type by type and in bulk, so that they can be decoded later.
+
+The walk goes where the decoder (inspector.gotypes.decode) will go, with the same limits, but over arrays of
+values: a million strings are read in as many steps as they have different lengths.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.bulk import dtype_of
+from inspector.errors import InspectError
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.table import TypeTable
+from inspector.memory.frozen import FrozenMemory
+from inspector.memory.gather import gather
+from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
+from inspector.schemas import scalars
+from inspector.schemas.types import itab
+
+MAX_STRING = 1 << 20
+"""Bytes of one string or byte slice that are copied; the rest is said to be left out."""
+
+MAX_ELEMENTS = 1 << 10
+"""Elements of one slice that are copied."""
+
+MAX_NESTING = 12
+"""How deep values inside values are followed: a slice of interfaces may hold itself."""
+
+BUDGET = 1 << 30
+"""Bytes copied for one map at most."""
+
+WORD = 8
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far values are followed: `pointers` levels of plain pointers, `nesting` levels of anything."""
+
+    pointers: int
+    nesting: int = MAX_NESTING
+
+    def inside(self) -> Limits:
+        """The limits that hold one level further in."""
+        return replace(self, nesting=self.nesting - 1)
+
+    def behind_pointer(self) -> Limits:
+        """The limits that hold behind a pointer."""
+        return replace(self, nesting=self.nesting - 1, pointers=self.pointers - 1)
+
+
+KEY_LIMITS = Limits(pointers=0)
+"""What tells keys apart: a pointer key is its address."""
+
+VALUE_LIMITS = Limits(pointers=1)
+"""What is shown to people: pointers are followed once."""
+
+
+class Reach:
+    """Copies from `memory` into `frozen` what values of a type point to. Nothing here raises for bad memory."""
+
+    def __init__(self, types: TypeTable, memory: Memory, regions: RegionMap, frozen: FrozenMemory) -> None:
+        self.types, self.memory, self.regions, self.frozen = types, memory, regions, frozen
+        self.left = BUDGET
+
+    def behind(self, slots: Rows, size: int) -> Rows:
+        """Copy the `size` bytes that each pointer (rows of 8 bytes) leads to; returns those that could be."""
+        return self._copy(_words(slots, 0), size)
+
+    def copy(self, go_type: GoType, rows: Rows, limits: Limits) -> None:
+        """Copy what `rows`, values of the type with shape (n, size), point to."""
+        if not len(rows) or not go_type.has_pointers or limits.nesting < 0:
+            return
+        kind = go_type.kind
+        if kind == Kind.STRING:
+            self._strings(rows)
+        elif kind == Kind.POINTER:
+            if limits.pointers:
+                elem = self.types.elem(go_type)
+                self.copy(elem, self._copy(_words(rows, 0), elem.size), limits.behind_pointer())
+        elif kind == Kind.SLICE:
+            self._slices(go_type, rows, limits)
+        elif kind == Kind.ARRAY:
+            elem = self.types.elem(go_type)
+            self.copy(elem, rows.reshape(-1, elem.size), limits.inside())
+        elif kind == Kind.STRUCT:
+            for field in go_type.fields:
+                part = self.types.get(field.type_address)
+                self.copy(part, rows[:, field.offset : field.offset + part.size], limits.inside())
+        elif kind == Kind.INTERFACE:
+            self._interfaces(go_type, rows, limits)
+        elif kind == Kind.MAP:
+            self._copy(_words(rows, 0), WORD)  # the count, hmap's first word
+
+    def _copy(self, addresses: Addresses, size: int) -> Rows:
+        addresses = np.unique(addresses[addresses != 0])
+        if not size or not len(addresses) or size * len(addresses) > self.left:
+            return np.empty((0, size), dtype=np.uint8)
+        rows, ok = gather(self.memory, self.regions, addresses, size)
+        self.left -= rows.size
+        self.frozen.add_rows(addresses[ok], rows[ok])
+        return rows[ok]
+
+    def _strings(self, rows: Rows) -> None:
+        dtype = dtype_of(scalars.string_header)
+        headers = np.ascontiguousarray(rows).view(dtype)[:, 0]
+        self._runs(headers["data"], np.minimum(headers["len"], MAX_STRING))
+
+    def _runs(self, addresses: Addresses, sizes: NDArray[np.int64]) -> None:
+        order = np.argsort(sizes, kind="stable")
+        addresses, sizes = addresses[order], sizes[order]
+        different, first = np.unique(sizes, return_index=True)
+        for size, group in zip(different.tolist(), np.split(addresses, first[1:]), strict=True):
+            if size > 0:
+                self._copy(group, size)
+
+    def _slices(self, go_type: GoType, rows: Rows, limits: Limits) -> None:
+        elem = self.types.elem(go_type)
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.slice_header))[:, 0]
+        most = MAX_STRING if elem.size == 1 else MAX_ELEMENTS
+        lengths = np.minimum(headers["len"], most)
+        if not elem.size:
+            return
+        for length in np.unique(lengths[lengths > 0]).tolist():
+            blocks = self._copy(headers["data"][lengths == length], length * elem.size)
+            self.copy(elem, blocks.reshape(-1, elem.size), limits.inside())
+
+    def _interfaces(self, go_type: GoType, rows: Rows, limits: Limits) -> None:
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
+        for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
+            data = np.ascontiguousarray(headers["data"][headers["tab"] == tab])
+            try:
+                dynamic = self.types.get(self._dynamic_type(go_type, tab))
+                if dynamic.direct_iface:
+                    values = data.view(np.uint8).reshape(-1, WORD)
+                else:
+                    values = self._copy(data, dynamic.size)
+                self.copy(dynamic, values, limits.inside())
+            except InspectError:
+                continue  # the decoder will say that this value's type cannot be read
+
+    def _dynamic_type(self, go_type: GoType, tab: int) -> int:
+        """Address of the dynamic type: the word itself for `any`, else in the itab it points to."""
+        if not go_type.methods:
+            return tab
+        raw = self.memory.read(tab, itab.sizeof())
+        self.frozen.add(tab, raw)
+        return int(itab.parse(raw).typ)
+
+
+def _words(rows: Rows, offset: int) -> Addresses:
+    return np.ascontiguousarray(rows[:, offset : offset + WORD]).view(np.uint64)[:, 0]

@@ -1,0 +1,94 @@
+"""Go values, decoded: plain Python where that says it all, small data classes where it does not.
+
+bool, int, float, complex and None (nil) stand for themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class GoString:
+    """A string: its bytes as far as they were copied, and its whole length in bytes."""
+
+    data: bytes
+    length: int
+
+
+@dataclass(frozen=True)
+class GoStruct:
+    """A struct: field names (blank ones left out) and values, in order."""
+
+    type_name: str
+    fields: tuple[tuple[str, GoValue], ...]
+
+
+@dataclass(frozen=True)
+class GoSequence:
+    """An array or slice; `length` counts elements that were left out, too."""
+
+    type_name: str
+    elements: tuple[GoValue, ...]
+    length: int
+
+
+@dataclass(frozen=True)
+class GoBytes:
+    """A []byte or an array of bytes."""
+
+    type_name: str
+    data: bytes
+    length: int
+
+
+@dataclass(frozen=True)
+class GoPointer:
+    """A pointer, channel, func or unsafe.Pointer; `target` is what it leads to, where that was followed."""
+
+    type_name: str
+    address: int
+    followed: bool = False
+    target: GoValue = None
+
+
+@dataclass(frozen=True)
+class GoInterface:
+    """An interface that is not nil: its dynamic type and value."""
+
+    type_name: str
+    value: GoValue
+
+
+@dataclass(frozen=True)
+class GoMap:
+    """A map inside a value: told, not followed."""
+
+    type_name: str
+    address: int
+    count: int | None
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A value, or a part of one, that could not be read, and why."""
+
+    reason: str
+
+
+GoValue: TypeAlias = (
+    bool
+    | int
+    | float
+    | complex
+    | GoString
+    | GoStruct
+    | GoSequence
+    | GoBytes
+    | GoPointer
+    | GoInterface
+    | GoMap
+    | Unreadable
+    | None
+)

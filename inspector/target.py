@@ -1,0 +1,234 @@
+"""A target: one memory and one executable bound together, and the way to hold it still."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from inspector.errors import BadExecutable, GdbMissing, NoSuchTarget, SwissMaps, UnreadableMemory, UsageError
+from inspector.gotypes.table import TypeTable
+from inspector.image.buildinfo import BuildInfo, read_build_info
+from inspector.image.elf import ElfImage, open_image
+from inspector.image.moduledata import find_modules
+from inspector.memory import procfs, ptrace
+from inspector.memory.corefile import CoreFile
+from inspector.memory.gdbmi import GdbBridge, GdbMemory
+from inspector.memory.process import ProcessMemory
+from inspector.memory.protocol import Memory, RegionMap
+from inspector.releases import Release
+
+MemoryChoice = Literal["auto", "gdb-mi", "direct"]
+
+
+@dataclass
+class Target:
+    """An opened process or core. Use as a context manager; closing it always leaves a process running.
+
+    `notes` are sentences for the person: fallbacks taken, checks that could not be made. `stopped_ms` is how
+    long the process has been held still so far.
+    """
+
+    kind: Literal["process", "core"]
+    path: str
+    pid: int | None
+    image: ElfImage
+    build: BuildInfo
+    memory: Memory
+    choice: MemoryChoice
+    stop: bool = True
+    gdb_program: str = "gdb"
+    notes: list[str] = field(default_factory=list)
+    missing: int = 0
+    stopped_ms: float = 0.0
+    _resources: ExitStack = field(default_factory=ExitStack)
+    _bridge: GdbBridge | None = None
+    _held: bool = False
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the process, end gdb, close the files."""
+        self._resources.close()
+
+    @property
+    def release(self) -> Release:
+        """The Go release the target was built with."""
+        return self.build.release
+
+    @cached_property
+    def types(self) -> TypeTable:
+        """The target's type descriptors; raises UnsupportedTarget, UnreadableMemory."""
+        return TypeTable(self.memory, find_modules(self.image, self.memory, self.release), self.release)
+
+    def regions(self) -> RegionMap:
+        """What can be read right now."""
+        return RegionMap(self.memory.regions())
+
+    def bridge(self) -> GdbBridge:
+        """The gdb that knows this target's symbols, started when first needed; raises GdbMissing."""
+        if self._bridge is None:
+            if self.choice == "direct":
+                raise GdbMissing("--memory direct does without gdb", "give the type with --type")
+            bridge = self._resources.enter_context(GdbBridge(self.gdb_program))
+            bridge.open_executable(f"/proc/{self.pid}/exe" if self.kind == "process" else self.image.path)
+            if self.kind == "core":
+                bridge.open_core(self.path)
+            self._bridge = bridge
+        return self._bridge
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a process still for the length of the block (a core always is). May be nested."""
+        if self._held or self.pid is None or self.kind == "core":
+            yield
+            return
+        with self._holder(self.pid):
+            self._held = True
+            started = time.perf_counter()
+            try:
+                yield
+            finally:
+                self._held = False
+                self.stopped_ms += (time.perf_counter() - started) * 1000 if self.stop else 0.0
+
+    def _holder(self, pid: int) -> AbstractContextManager[None]:
+        if not self.stop:
+            return nullcontext()
+        if self._bridge is not None:
+            return self._bridge.holding(pid)
+        return ptrace.stopped(pid)
+
+
+def open_target(
+    target: str,
+    *,
+    exe: str | None = None,
+    memory: MemoryChoice = "auto",
+    stop: bool = True,
+    gdb: str = "gdb",
+) -> Target:
+    """Open a process by its pid, or a core dump by its path.
+
+    Raises the members of the InspectError family that say what is wrong with it.
+    """
+    if target.isdecimal():
+        return _open_process(int(target), exe, memory, stop, gdb)
+    if not stop:
+        raise UsageError("--no-stop is for live processes; a core dump stands still")
+    return _open_core(target, exe, memory, gdb)
+
+
+def refuse_swiss(image: ElfImage, build: BuildInfo) -> None:
+    """Raise SwissMaps for a program whose maps are not hmaps."""
+    if build.release.swiss:
+        raise SwissMaps(
+            f"{image.path} was built by {build.release.version} with Swiss maps, which are not supported yet",
+            "only classic maps (hmap) are: Go up to 1.23, or 1.24 and 1.25 with GOEXPERIMENT=noswissmap",
+        )
+
+
+def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, gdb: str) -> Target:
+    if procfs.status(pid).state == "Z":
+        raise NoSuchTarget(f"process {pid} has ended and waits to be reaped (a zombie)")
+    with ExitStack() as resources:
+        link = procfs.executable_path(pid)
+        running = open_image(link, os.readlink(link))
+        resources.callback(running.close)
+        image = running
+        if exe is not None:
+            image = open_image(exe)
+            resources.callback(image.close)
+            _require_same_build(image, running.build_ids, f"process {pid}")
+        build = read_build_info(image)
+        refuse_swiss(image, build)
+        image.bias = procfs.entry_point(pid) - image.entry
+        process = ProcessMemory(pid)
+        resources.callback(process.close)
+        target = Target("process", str(pid), pid, image, build, process, choice, stop, gdb)
+        if choice != "direct" and stop:
+            _add_bridge(target)
+        if choice == "gdb-mi":
+            if not stop:
+                raise UsageError("--no-stop needs --memory direct: gdb stops what it attaches to")
+            target.memory = GdbMemory(target.bridge(), pid)
+        # gdb is entered last, so that it is left first: before the files it may still look at.
+        files = resources.pop_all()
+        files.push(target._resources)
+        target._resources = files
+        return target
+
+
+def _add_bridge(target: Target) -> None:
+    try:
+        target.bridge()
+    except GdbMissing as error:
+        if target.choice == "gdb-mi":
+            raise
+        target.notes.append(f"{error.message}: the process is stopped with ptrace instead")
+
+
+def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
+    core = CoreFile(path)
+    notes = []
+    if core.missing:
+        notes.append(f"{path} is cut short: {core.missing} bytes that its headers promise are not there")
+    image = _core_image(core, exe)
+    build = read_build_info(image)
+    refuse_swiss(image, build)
+    image.bias = core.entry - image.entry if core.entry else 0
+    if not _build_matches(core, image):
+        notes.append("the core does not hold its executable's build id, so it could not be compared")
+    file_bytes = np.frombuffer(image.data, dtype=np.uint8)
+    for segment in image.segments:
+        # Writable segments change at run time: what the core lacks of them is lost, not as in the file.
+        if not segment.writable:
+            core.overlay(segment.address + image.bias, file_bytes, segment.offset, segment.file_size)
+    target = Target("core", path, core.pid, image, build, core, choice, True, gdb, notes, core.missing)
+    if choice == "gdb-mi":
+        target.memory = GdbMemory(target.bridge(), None)
+    return target
+
+
+def _core_image(core: CoreFile, exe: str | None) -> ElfImage:
+    if exe is not None:
+        return open_image(exe)
+    path = core.executable_path()
+    if path is None:
+        raise BadExecutable(f"{core.path} does not tell which executable it is of", "name it with --exe")
+    return open_image(path.removesuffix(" (deleted)"))
+
+
+def _require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) -> None:
+    for name, note in image.build_ids.items():
+        if name in expected and expected[name] != note:
+            raise BadExecutable(
+                f"{image.path} is not the executable of {whose}: their build ids differ",
+                "name the right one with --exe",
+            )
+
+
+def _build_matches(core: CoreFile, image: ElfImage) -> bool:
+    """Compare the build id notes in the core's own pages with the file's; True when one was compared."""
+    compared = False
+    held: dict[str, bytes] = {}
+    for name, note in image.build_ids.items():
+        section = image.section(name)
+        assert section is not None
+        try:
+            held[name] = bytes(core.read(section.address + image.bias, len(note)))
+            compared = True
+        except UnreadableMemory:
+            continue
+    _require_same_build(image, held, f"the core {core.path}")
+    return compared
