@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -201,20 +202,23 @@ def test_no_map_that_should_be_at_rest_is_growing(states: Running) -> None:
 
 def test_range_loops_left_their_flags(states: Running) -> None:
     flags = {e["name"]: e["header"]["flags"] for e in states.truth["maps"] if e["header"]}
+    assert flags["range_finished"] == ITERATOR | OLD_ITERATOR
+    assert states.map("range_finished_int64")["header"]["extra"]["overflow"] is not None
     assert flags["range_paused"] == ITERATOR | OLD_ITERATOR
     assert flags["range_paused_int64"] == ITERATOR | OLD_ITERATOR
     assert flags["range_paused_growing"] == OLD_ITERATOR
     assert flags["range_paused_growing_int64"] == OLD_ITERATOR
     assert flags["range_paused_both"] == ITERATOR | OLD_ITERATOR
     assert flags["range_paused_same_size"] == OLD_ITERATOR | SAME_SIZE
-    # What a range loop of the program's own left behind stays: nothing resets these two.
-    others = {name for name, value in flags.items() if value & 3 and not name.startswith("range_")}
-    assert others <= {"cleared_range_delete"}
+    # No other map shows a trace of the loops that read it for the truth.
+    assert not [name for name, value in flags.items() if value & 3 and not name.startswith("range_")]
 
 
-def test_maps_with_room_from_the_start_have_the_buckets_for_it(states: Running) -> None:
+def test_maps_with_room_from_the_start_have_the_buckets_for_it(states: Running, toolchain: Toolchain) -> None:
+    # Go 1.21 takes 6 entries for each bucket before it grows, the others 6.5.
+    hint_100 = 5 if toolchain.version.startswith("1.21.") else 4
     sizes = {name: states.map(name)["header"]["B"] for name in ("hint_5", "hint_10", "hint_20", "hint_100")}
-    assert sizes == {"hint_5": 0, "hint_10": 1, "hint_20": 2, "hint_100": 4 if sizes["hint_100"] == 4 else 5}
+    assert sizes == {"hint_5": 0, "hint_10": 1, "hint_20": 2, "hint_100": hint_100}
     assert states.map("hint_5")["header"]["buckets"] is None
     assert states.map("lazy")["header"]["buckets"] is None
     assert states.map("lazy_one")["header"]["buckets"] is not None
@@ -329,15 +333,28 @@ def test_a_program_that_does_not_exist_cannot_be_built() -> None:
         fixtures.build("nonsense")
 
 
-def header_in(core: fixtures.Core, address: int) -> bytes:
-    """The bytes of a map's header, found in a core by its program headers."""
-    raw = core.path.read_bytes()
-    start, size, count = struct.unpack_from("<Q", raw, 32)[0], *struct.unpack_from("<HH", raw, 54)
+@dataclass(frozen=True)
+class Segment:
+    """A piece of memory in a core file."""
+
+    address: int
+    size: int
+    offset: int
+
+
+def segments(core: fixtures.Core) -> list[Segment]:
+    """The memory that a core holds, by its program headers."""
+    with core.path.open("rb") as file:
+        head = file.read(64)
+        start, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
+        file.seek(start)
+        table = file.read(size * count)
+    found = []
     for i in range(count):
-        kind, _, offset, virtual, _, in_file = struct.unpack_from("<IIQQQQ", raw, start + i * size)
-        if kind == 1 and virtual <= address < virtual + in_file:
-            return raw[offset + address - virtual :][:48]
-    raise AssertionError(f"{address:#x} is not in the core")
+        kind, _, offset, address, _, in_file = struct.unpack_from("<IIQQQQ", table, i * size)
+        if kind == 1:  # PT_LOAD
+            found.append(Segment(address, in_file, offset))
+    return found
 
 
 def kernel_made(directory: Path) -> fixtures.Core:
@@ -363,10 +380,15 @@ def test_a_core_holds_every_header_that_the_program_told_of(
     if make is gdb_made and shutil.which("gdb") is None:
         pytest.skip("gdb is not installed")
     core = make(tmp_path)
-    for entry in core.truth["maps"]:
-        if entry["header"]:
-            count, flags, b = struct.unpack_from("<qBB", header_in(core, int(entry["address"], 16)))
-            told = entry["header"]
+    held = segments(core)
+    with core.path.open("rb") as file:
+        for entry in core.truth["maps"]:
+            told, address = entry["header"], int(entry["address"], 16)
+            if told is None:
+                continue
+            segment = next(s for s in held if 0 <= address - s.address < s.size)
+            file.seek(segment.offset + address - segment.address)
+            count, flags, b = struct.unpack("<qBB", file.read(10))
             assert (count, flags, b) == (told["count"], told["flags"], told["B"]), entry["name"]
 
 

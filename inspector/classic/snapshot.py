@@ -43,7 +43,8 @@ class MapSnapshot:
     """Everything of one map, copied: immutable, picklable, independent of the target.
 
     `buckets` or `old` is None when the array is nil, or when it cannot be used, and then `unusable` says why
-    under the name of the header's field. `memory` holds the pointed-to bytes of keys and of shown entries.
+    under the name of the header's field. `memory` holds the pointed-to bytes of keys and of shown entries,
+    `regions` what was readable.
     `bytes_read` counts what was copied.
     """
 
@@ -57,6 +58,7 @@ class MapSnapshot:
     old: BucketArray | None
     unusable: dict[str, str]
     memory: FrozenMemory = field(repr=False)
+    regions: RegionMap = field(repr=False)
     bytes_read: int = 0
 
     @property
@@ -116,7 +118,8 @@ class _SnapshotTaker:
         old = self._array("oldbuckets", header.oldbuckets, header.old_b)
         frozen = FrozenMemory()
         snapshot = MapSnapshot(
-            self.address, self.type, self.types, self.release, header, extra, buckets, old, self.unusable, frozen
+            self.address, self.type, self.types, self.release, header, extra, buckets, old, self.unusable, frozen,
+            self.regions,
         )
         self._copy_pointed_to(snapshot, frozen, shown)
         object.__setattr__(snapshot, "bytes_read", self.memory.count)

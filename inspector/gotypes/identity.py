@@ -1,0 +1,144 @@
+"""Go's == over arrays of values: equal values get equal numbers.
+
+Source: cmd/compile/internal/compare, runtime/alg.go (strequal, interequal, f64equal).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.bulk import dtype_of
+from inspector.errors import InspectError, UnreadableMemory
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
+from inspector.gotypes.table import TypeTable
+from inspector.memory.frozen import FrozenMemory
+from inspector.memory.protocol import Addresses, Rows
+from inspector.schemas import scalars
+from inspector.schemas.types import itab
+
+UNEQUAL = -1
+"""The number of a value that equals nothing known: NaN, or one that could not be read."""
+
+Numbers = NDArray[np.int64]
+
+
+def identify(types: TypeTable, memory: FrozenMemory, go_type: GoType, rows: Rows, indirect: bool = False) -> Numbers:
+    """Number values of shape (n, size) so that a == b exactly where the numbers are equal.
+
+    `indirect` rows hold pointers to the values. Bytes behind pointers come from `memory`.
+    """
+    identity = _Identity(types, memory)
+    return identity.behind(go_type, rows) if indirect else identity.of(go_type, rows, 0)
+
+
+class _Identity:
+    def __init__(self, types: TypeTable, memory: FrozenMemory) -> None:
+        self.types, self.memory = types, memory
+
+    def behind(self, go_type: GoType, rows: Rows) -> Numbers:
+        numbers = np.full(len(rows), UNEQUAL, dtype=np.int64)
+        pointers = np.ascontiguousarray(rows).view(np.uint64)[:, 0]
+        values, held = self._held(pointers, go_type.size)
+        numbers[held] = self.of(go_type, values, 0)
+        return numbers
+
+    def of(self, go_type: GoType, rows: Rows, depth: int) -> Numbers:
+        kind = go_type.kind
+        if depth > MAX_NESTING:
+            return np.full(len(rows), UNEQUAL, dtype=np.int64)
+        if kind in (Kind.FLOAT32, Kind.FLOAT64, Kind.COMPLEX64, Kind.COMPLEX128):
+            return _floats(rows, np.float32 if kind in (Kind.FLOAT32, Kind.COMPLEX64) else np.float64)
+        if kind == Kind.STRING:
+            return self._strings(rows)
+        if kind == Kind.STRUCT:
+            parts = [f for f in go_type.fields if f.name != "_"]
+            columns = [(self.types.get(f.type_address), f.offset) for f in parts]
+            return _join([self.of(t, rows[:, at : at + t.size], depth + 1) for t, at in columns], len(rows))
+        if kind == Kind.ARRAY and not self.types.elem(go_type).regular_memory:
+            elem = self.types.elem(go_type)
+            slots = range(go_type.length)
+            return _join(
+                [self.of(elem, rows[:, i * elem.size : (i + 1) * elem.size], depth + 1) for i in slots], len(rows)
+            )
+        if kind == Kind.INTERFACE:
+            return self._interfaces(go_type, rows, depth)
+        return _number(rows)
+
+    def _held(self, addresses: Addresses, size: int) -> tuple[Rows, NDArray[np.bool_]]:
+        """Copied bytes at each address, and for which addresses there are any."""
+        held = np.ones(len(addresses), dtype=bool)
+        while held.any():
+            try:
+                return self.memory.read_many(addresses[held], size), held
+            except UnreadableMemory as error:
+                held &= addresses != np.uint64(error.address)
+        return np.empty((0, size), dtype=np.uint8), held
+
+    def _strings(self, rows: Rows) -> Numbers:
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
+        numbers = np.full(len(rows), UNEQUAL, dtype=np.int64)
+        offset = 0
+        for length in np.unique(headers["len"]).tolist():
+            group = np.flatnonzero(headers["len"] == length)
+            if not 0 <= length <= MAX_STRING:
+                continue
+            data, held = self._held(headers["data"][group], length)
+            numbers[group[held]] = _number(data) + offset
+            offset += len(group)
+        return numbers
+
+    def _interfaces(self, go_type: GoType, rows: Rows, depth: int) -> Numbers:
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
+        numbers = np.full(len(rows), UNEQUAL, dtype=np.int64)
+        offset = 0
+        for tab in np.unique(headers["tab"]).tolist():
+            group = np.flatnonzero(headers["tab"] == tab)
+            try:
+                own = self._dynamic(go_type, tab, headers["data"][group], depth)
+            except InspectError:
+                continue
+            numbers[group] = np.where(own == UNEQUAL, UNEQUAL, own + offset)
+            offset += len(group)
+        return numbers
+
+    def _dynamic(self, go_type: GoType, tab: int, data: NDArray[Any], depth: int) -> Numbers:
+        if not tab:
+            return np.zeros(len(data), dtype=np.int64)
+        address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if go_type.methods else tab
+        dynamic = self.types.get(address)
+        words = np.ascontiguousarray(data)
+        if dynamic.direct_iface:
+            return self.of(dynamic, words.view(np.uint8).reshape(-1, 8), depth + 1)
+        return self.behind(dynamic, words.view(np.uint8).reshape(-1, 8))
+
+
+def _number(rows: Rows) -> Numbers:
+    """Number equal rows of bytes equally; numbers are smaller than the number of rows."""
+    if rows.shape[1] == 0:
+        return np.zeros(len(rows), dtype=np.int64)
+    raw = np.ascontiguousarray(rows)
+    width = raw.shape[1]
+    plain = raw.view(f"<u{width}") if width in (1, 2, 4, 8) else raw.view(np.dtype((np.void, width)))
+    return np.unique(plain[:, 0], return_inverse=True)[1].astype(np.int64)
+
+
+def _floats(rows: Rows, part: type[np.floating[Any]]) -> Numbers:
+    values = np.ascontiguousarray(rows).view(part)
+    # +0 and -0 are equal and differ in bytes; adding zero makes them one.
+    numbers = _number((values + part(0)).view(np.uint8).reshape(len(rows), -1))
+    numbers[np.isnan(values).any(axis=1)] = UNEQUAL
+    return numbers
+
+
+def _join(columns: list[Numbers], count: int) -> Numbers:
+    """Number tuples: equal where all columns are, unequal where one of them is."""
+    if not columns:
+        return np.zeros(count, dtype=np.int64)
+    table = np.stack(columns, axis=1)
+    numbers = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    numbers[(table == UNEQUAL).any(axis=1)] = UNEQUAL
+    return numbers
