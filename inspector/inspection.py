@@ -113,8 +113,6 @@ def inspect(
     """
     started = time.perf_counter()
     timing = Timing()
-    if target.choice != "gdb-mi":
-        _ = target.types  # static data: needs no stop
     ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
     timing.stopped = target.stopped_ms
     decoding = time.perf_counter()
@@ -132,11 +130,12 @@ def _take(
     target: Target, text: str, type_name: str | None, entries: int | None, timing: Timing
 ) -> tuple[MapRef, MapSnapshot | None, Judgement]:
     """Copy and judge; without a stop a torn copy is taken again before anything is called inconsistent."""
+    locator = locate(target, text, type_name)
     tries = 1 if target.stop else RETRIES_WITHOUT_STOP
     for attempt in range(tries):
         with target.held():
             reading = time.perf_counter()
-            ref = locate(target, text, type_name)
+            ref = locator.find(target)
             snapshot = _snapshot(target, ref, entries) if ref.address else None
             timing.read = _ms(reading)
         checking = time.perf_counter()

@@ -45,11 +45,39 @@ def parse_address(text: str) -> int | None:
     return address
 
 
-def locate(target: Target, text: str, type_name: str | None) -> MapRef:
-    """Find the map that `text` names: an address, or a Go variable with an optional field path.
+@dataclass(frozen=True)
+class Locator:
+    """A map that is known by name and type, whose address is still to be read while the target is held."""
 
-    Call it while the target is held: a variable's value is read here. Raises UsageError, UnknownVariable,
-    UnknownType, GdbError, UnreadableMemory.
+    type: GoType
+    type_source: TypeSource
+    address: int | None = None
+    symbol: Symbol | None = None
+    path: str = ""
+    name: str | None = None
+
+    def find(self, target: Target) -> MapRef:
+        """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
+        if self.address is not None:
+            return MapRef(self.address, self.type, self.type_source)
+        assert self.symbol is not None
+        if not self.path:
+            word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
+            return MapRef(word, self.type, self.type_source, self.name)
+        try:
+            word = target.bridge().value_of(expression(self.symbol, self.path))
+        except GdbDied:
+            raise
+        except GdbError as error:
+            raise UnknownVariable(f"{self.name} cannot be read: {error.message}") from None
+        return MapRef(word, self.type, self.type_source, self.name)
+
+
+def locate(target: Target, text: str, type_name: str | None) -> Locator:
+    """Understand what `text` names: an address, or a Go variable with an optional field path.
+
+    Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType,
+    GdbError.
     """
     wanted = target.types.find_map_type(type_name) if type_name is not None else None
     address = parse_address(text)
@@ -59,40 +87,41 @@ def locate(target: Target, text: str, type_name: str | None) -> MapRef:
                 f"the type of the map at {text} is not known",
                 "give it with --type 'map[K]V', or name a variable such as main.sessions",
             )
-        return MapRef(address, wanted, "option")
+        return Locator(wanted, "option", address)
     if not _NAME.fullmatch(text):
         raise UsageError(f"{text!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions")
-    return _locate_variable(target, text, wanted)
-
-
-def _locate_variable(target: Target, text: str, wanted: GoType | None) -> MapRef:
     symbol, path = _find_symbol(target, text)
     try:
-        bridge = target.bridge()
+        declared = target.bridge().type_of(expression(symbol, path))
     except GdbMissing as error:
         if wanted is None or path:
             raise GdbMissing(
                 f"the type of {text} is in the DWARF, which only gdb reads here: {error.message}", error.hint
             ) from None
-        word = target.memory.read(symbol.address, 8)
-        return MapRef(struct.unpack("<Q", word)[0], wanted, "option", text)
-    try:
-        answer = bridge.expression(f"'{symbol.name}'{path}")
+        return Locator(wanted, "option", None, symbol, path, text)
     except GdbDied:
         raise
     except GdbError as error:
-        raise UnknownVariable(f"{text} cannot be read: {error.message}") from None
+        raise UnknownVariable(f"{text} cannot be looked up: {error.message}") from None
     if wanted is not None:
-        _say_contradiction(target, text, wanted, answer.type_name)
-        return MapRef(answer.value, wanted, "option", text)
+        _say_contradiction(target, text, wanted, declared)
+        return Locator(wanted, "option", None, symbol, path, text)
+    return Locator(_map_type(target, text, declared), "variable", None, symbol, path, text)
+
+
+def expression(symbol: Symbol, path: str) -> str:
+    """Write a variable and its field path for gdb; the quotes keep dots and slashes of the name together."""
+    return f"'{symbol.name}'{path}"
+
+
+def _map_type(target: Target, text: str, declared: str) -> GoType:
     try:
-        go_type = target.types.find_map_type(answer.type_name)
+        return target.types.find_map_type(declared)
     except UnknownType:
         raise UnknownVariable(
-            f"{text} is a {answer.type_name}, not a map",
+            f"{text} is a {declared}, not a map",
             "name a map variable or a field path to one (main.server.sessions), or give --type",
         ) from None
-    return MapRef(answer.value, go_type, "variable", text)
 
 
 def _say_contradiction(target: Target, text: str, wanted: GoType, dwarf_name: str) -> None:

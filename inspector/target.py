@@ -68,8 +68,11 @@ class Target:
 
     @cached_property
     def types(self) -> TypeTable:
-        """The target's type descriptors; raises UnsupportedTarget, UnreadableMemory."""
-        return TypeTable(self.memory, find_modules(self.image, self.memory, self.release), self.release)
+        """The target's type descriptors, which never change; raises UnsupportedTarget, UnreadableMemory."""
+        # gdb reads only what it holds; anyone else needs no stop for this.
+        with self.held() if self.choice == "gdb-mi" else nullcontext():
+            modules = find_modules(self.image, self.memory, self.release)
+            return TypeTable(self.memory, modules, self.release)
 
     def regions(self) -> RegionMap:
         """What can be read right now."""
@@ -122,6 +125,8 @@ def open_target(
 
     Raises the members of the InspectError family that say what is wrong with it.
     """
+    if not stop and memory == "gdb-mi":
+        raise UsageError("--no-stop cannot go with --memory gdb-mi: gdb stops what it attaches to")
     if target.isdecimal():
         return _open_process(int(target), exe, memory, stop, gdb)
     if not stop:
@@ -159,8 +164,6 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
         if choice != "direct" and stop:
             _add_bridge(target)
         if choice == "gdb-mi":
-            if not stop:
-                raise UsageError("--no-stop needs --memory direct: gdb stops what it attaches to")
             target.memory = GdbMemory(target.bridge(), pid)
         # gdb is entered last, so that it is left first: before the files it may still look at.
         files = resources.pop_all()

@@ -15,7 +15,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,14 +51,6 @@ EARLY_SETTINGS = (
     # gdb would take the language of the innermost frame, which is assembler in a parked Go program.
     "set language c",
 )
-
-
-@dataclass(frozen=True)
-class Expression:
-    """What gdb knows of a Go expression: its type's DWARF name and, for a map, the hmap's address."""
-
-    type_name: str
-    value: int
 
 
 class GdbBridge:
@@ -256,13 +247,15 @@ class GdbBridge:
 
     # Questions about the program
 
-    def expression(self, text: str) -> Expression:
-        """Type and value of an expression that is a map, e.g. `'main.server'.sessions`."""
-        answer = self.console(f"whatis {text}").strip()
-        type_name = answer.rpartition("type = ")[2].strip()
+    def type_of(self, text: str) -> str:
+        """Name the type of an expression as DWARF does; needs symbols only, no process."""
+        return self.console(f"whatis {text}").strip().rpartition("type = ")[2].strip()
+
+    def value_of(self, text: str) -> int:
+        """Evaluate an expression that is a map: the address of its hmap."""
         payload = self.command(f"-data-evaluate-expression {quote(f'(unsigned long) ({text})')}")
         try:
-            return Expression(type_name, int(str(payload["value"]).split()[0], 0))
+            return int(str(payload["value"]).split()[0], 0)
         except (KeyError, ValueError, IndexError):
             raise GdbError(f"gdb gives no address for {text}: {payload.get('value', '')!r}") from None
 

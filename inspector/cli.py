@@ -1,0 +1,159 @@
+"""The command line: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import rich_click as click
+from rich.console import Console
+
+from inspector.demo import open_demo
+from inspector.errors import EXIT_ERROR, InspectError, UsageError
+from inspector.inspection import DEFAULT_ENTRIES, Inspection, inspect
+from inspector.report.document import write_json, write_ndjson
+from inspector.report.text import print_report
+from inspector.target import MemoryChoice, Target, open_target
+
+PROGRAM = "go-map-inspect"
+PIPE_WIDTH = 160
+INTERRUPTED = 130
+DEBUG_VARIABLE = "GO_MAP_INSPECT_DEBUG"
+
+
+class EntryCount(click.ParamType):
+    """A number of entries, or "all" (None)."""
+
+    name = "N|all"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | None:
+        """Turn the text into a number; fails for anything else."""
+        if value is None or value == "all":
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            number = -1
+        if number < 0:
+            self.fail(f"{value!r} is neither a number of entries nor 'all'", param, ctx)
+        return number
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("target", required=False)
+@click.argument("map", required=False)
+@click.option("--type", "type_name", metavar="TYPE", help="The map's Go type, e.g. 'map[string]int'.")
+@click.option("--entries", type=EntryCount(), default=str(DEFAULT_ENTRIES), show_default=True,
+              help="How many entries to show; 0 for none.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON document to standard output.")
+@click.option("--ndjson", "as_ndjson", is_flag=True, help="Write JSON lines: the document, then each entry.")
+@click.option("--exe", metavar="PATH", help="The executable, where the target does not lead to it.")
+@click.option("--memory", type=click.Choice(["auto", "gdb-mi", "direct"]), default="auto", show_default=True,
+              help="auto: gdb holds the stop, bytes are copied directly; gdb-mi: gdb reads everything; "
+                   "direct: no gdb.")  # fmt: skip
+@click.option("--no-stop", is_flag=True, help="Do not stop the process (needs no gdb; copies may be torn).")
+@click.option("--gdb", default="gdb", show_default=True, metavar="PROGRAM", help="The gdb to use.")
+@click.option("--demo", is_flag=True, help="Inspect a small core dump that comes with the program.")
+@click.version_option(version("go-map-inspect"), prog_name=PROGRAM)
+def command(
+    target: str | None,
+    map: str | None,
+    type_name: str | None,
+    entries: int | None,
+    as_json: bool,
+    as_ndjson: bool,
+    exe: str | None,
+    memory: MemoryChoice,
+    no_stop: bool,
+    gdb: str,
+    demo: bool,
+) -> int:
+    """Decode and judge a Go map in a live process or a core dump.
+
+    TARGET is a pid or the path of a core dump. MAP is the address of an hmap (0xc00007c420, with --type)
+    or a Go variable, with a field path if you like (main.sessions, main.server.sessions).
+
+    Exit codes: 0 consistent, 1 inconsistent, 2 usage or target error, 3 answered only in part.
+    """
+    if as_json and as_ndjson:
+        raise UsageError("--json and --ndjson are two forms of one output", "choose one")
+    if demo:
+        if target is not None:
+            raise UsageError("--demo brings its own target", "leave TARGET and MAP out")
+        with open_demo() as (opened, name, demo_type):
+            return _run(opened, name, demo_type, entries, as_json, as_ndjson)
+    if target is None:
+        raise UsageError("no target given", f"try {PROGRAM} PID main.variable, {PROGRAM} --demo, or --help")
+    if map is None:
+        raise UsageError("no map given", "name a variable (main.sessions), or an address with --type")
+    with open_target(target, exe=exe, memory=memory, stop=not no_stop, gdb=gdb) as opened:
+        return _run(opened, map, type_name, entries, as_json, as_ndjson)
+
+
+def _run(
+    target: Target, name: str, type_name: str | None, entries: int | None, as_json: bool, as_ndjson: bool
+) -> int:
+    inspection = inspect(target, name, type_name, entries)
+    # The process runs again and everything is copied: only printing is left.
+    target.close()
+    for note in inspection.notes:
+        print(f"{PROGRAM}: note: {note}", file=sys.stderr)
+    _print(inspection, as_json, as_ndjson)
+    return inspection.exit_code
+
+
+def _print(inspection: Inspection, as_json: bool, as_ndjson: bool) -> None:
+    if as_json:
+        write_json(inspection, sys.stdout)
+    elif as_ndjson:
+        write_ndjson(inspection, sys.stdout)
+    else:
+        console = Console(markup=False, highlight=False, emoji=False)
+        if not console.is_terminal:
+            console = Console(markup=False, highlight=False, emoji=False, width=PIPE_WIDTH)
+        print_report(inspection, console)
+    sys.stdout.flush()
+
+
+def main() -> NoReturn:
+    """Entry point of the command: one line on standard error for every failure, never a traceback."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_main())
+
+
+def _terminate(*_: object) -> NoReturn:
+    # As an exception, so that every process that is held is let go on the way out.
+    raise KeyboardInterrupt
+
+
+def _main() -> int:
+    try:
+        return int(command.main(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        return _fail(f"{error.format_message()} (see {PROGRAM} --help)")
+    except InspectError as error:
+        _fail(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print(f"{PROGRAM}: interrupted; the target runs on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        return _fail(f"internal error ({what}); please report it, with {DEBUG_VARIABLE}=1 for the details")
+
+
+def _fail(message: str) -> int:
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    print(f"{PROGRAM}: {printable}", file=sys.stderr)
+    return EXIT_ERROR

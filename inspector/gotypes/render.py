@@ -1,0 +1,159 @@
+"""Go values as JSON (the machine output's form) and as a Go person writes them."""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import Any
+
+from inspector.gotypes.values import (
+    GoBytes,
+    GoInterface,
+    GoMap,
+    GoPointer,
+    GoSequence,
+    GoString,
+    GoStruct,
+    GoValue,
+    Unreadable,
+)
+
+MAX_TEXT = 120
+"""Characters of one string that are shown to people."""
+
+MAX_SHOWN = 16
+"""Elements of one sequence that are shown to people."""
+
+_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+
+# JSON
+
+
+def json_form(value: GoValue) -> Any:
+    """The value as the machine output gives it; always serialisable, never NaN."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return _json_float(value)
+    if isinstance(value, complex):
+        return {"complex": [_json_float(value.real), _json_float(value.imag)]}
+    if isinstance(value, GoString):
+        return _json_string(value)
+    if isinstance(value, GoStruct):
+        return {name: json_form(part) for name, part in value.fields}
+    if isinstance(value, GoBytes):
+        return [*value.data, *_omitted(len(value.data), value.length)]
+    if isinstance(value, GoSequence):
+        parts = [json_form(part) for part in value.elements]
+        return parts + _omitted(len(value.elements), value.length)
+    if isinstance(value, GoPointer):
+        pointer: dict[str, Any] = {"ptr": f"{value.address:#x}", "type": value.type_name}
+        return pointer | ({"target": json_form(value.target)} if value.followed else {})
+    if isinstance(value, GoInterface):
+        return {"type": value.type_name, "value": json_form(value.value)}
+    if isinstance(value, GoMap):
+        return {"map": f"{value.address:#x}", "type": value.type_name, "count": value.count}
+    return {"unreadable": value.reason}
+
+
+def _json_float(value: float) -> Any:
+    if math.isnan(value):
+        return {"float": "NaN"}
+    if math.isinf(value):
+        return {"float": "+Inf" if value > 0 else "-Inf"}
+    return value
+
+
+def _json_string(value: GoString) -> Any:
+    try:
+        text: Any = value.data.decode()
+    except UnicodeDecodeError:
+        text = {"bytes": base64.b64encode(value.data).decode()}
+    return text if len(value.data) == value.length else {"string": text, "length": value.length}
+
+
+def _omitted(held: int, length: int) -> list[Any]:
+    return [{"omitted": length - held}] if length > held else []
+
+
+# For people
+
+
+def go_form(value: GoValue) -> str:
+    """The value in Go's notation, on one line, with nothing in it that a terminal would obey."""
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _go_float(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, complex):
+        imaginary = _go_float(value.imag)
+        return f"({_go_float(value.real)}{'' if imaginary[0] in '+-' else '+'}{imaginary}i)"
+    if isinstance(value, GoString):
+        return quoted(value.data, value.length)
+    if isinstance(value, GoStruct):
+        return "{" + " ".join(f"{plain(name)}:{go_form(part)}" for name, part in value.fields) + "}"
+    if isinstance(value, GoBytes):
+        shown = " ".join(str(byte) for byte in value.data[:MAX_SHOWN])
+        return f"[{shown}{_more(value.length, min(len(value.data), MAX_SHOWN))}]"
+    if isinstance(value, GoSequence):
+        shown = " ".join(go_form(part) for part in value.elements[:MAX_SHOWN])
+        return f"[{shown}{_more(value.length, min(len(value.elements), MAX_SHOWN))}]"
+    return _go_reference(value)
+
+
+def _go_reference(value: GoPointer | GoInterface | GoMap | Unreadable) -> str:
+    if isinstance(value, GoPointer):
+        target = f" -> {go_form(value.target)}" if value.followed else ""
+        return f"({plain(value.type_name)}){value.address:#x}{target}"
+    if isinstance(value, GoInterface):
+        return f"{plain(value.type_name)}({go_form(value.value)})"
+    if isinstance(value, GoMap):
+        count = "?" if value.count is None else value.count
+        return f"{plain(value.type_name)}({count} entries at {value.address:#x})"
+    return f"<unreadable: {plain(value.reason)}>"
+
+
+def _go_float(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    text = repr(value)
+    return text.removesuffix(".0")
+
+
+def _more(length: int, shown: int) -> str:
+    return f" ... {length - shown} more" if length > shown else ""
+
+
+def quoted(data: bytes, length: int) -> str:
+    """A string as strconv.Quote writes it, cut at MAX_TEXT characters."""
+    text = data.decode(errors="surrogateescape")
+    cut = text[:MAX_TEXT]
+    more = f"... ({length} bytes)" if len(text) > len(cut) or length > len(data) else ""
+    return '"' + "".join(_escaped(c) for c in cut) + '"' + more
+
+
+def _escaped(char: str) -> str:
+    if char in '"\\':
+        return "\\" + char
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    if char.isprintable():
+        return char
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def plain(text: str) -> str:
+    """A text from the target with everything that a terminal would obey escaped."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)

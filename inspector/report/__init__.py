@@ -1,0 +1,1 @@
+"""An Inspection in, characters out: text for people, JSON for programs."""
