@@ -161,7 +161,8 @@ class GdbBridge:
 
     def open_core(self, path: str) -> None:
         """Open a core dump; its executable must have been opened before."""
-        self.command(f"-target-select core {quote(path)}")
+        # The command takes the rest of its line as the path, quotes and all.
+        self.console(f"core-file {os.path.abspath(path)}")
 
     @contextmanager
     def holding(self, pid: int) -> Iterator[None]:
