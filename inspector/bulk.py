@@ -32,7 +32,7 @@ def dtype_of(declaration: Construct) -> np.dtype[Any]:
         return np.dtype((np.uint8, (declaration.length,)))
     if isinstance(declaration, FormatField):
         # The letters of the struct module and of numpy differ (L is 4 bytes in one, 8 in the other).
-        order, letter = declaration.fmtstr
+        order, letter = str(declaration.fmtstr[0]), str(declaration.fmtstr[1])
         kind = "f" if letter in "efd" else "u" if letter.isupper() else "i"
         return np.dtype(f"{order}{kind}{declaration.length}")
     raise TypeError(f"no numpy dtype for {declaration!r}")

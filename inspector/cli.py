@@ -25,29 +25,20 @@ INTERRUPTED = 130
 DEBUG_VARIABLE = "GO_MAP_INSPECT_DEBUG"
 
 
-class EntryCount(click.ParamType):
-    """A number of entries, or "all" (None)."""
-
-    name = "N|all"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int | None:
-        """Turn the text into a number; fails for anything else."""
-        if value is None or value == "all":
-            return None
-        try:
-            number = int(value)
-        except ValueError:
-            number = -1
-        if number < 0:
-            self.fail(f"{value!r} is neither a number of entries nor 'all'", param, ctx)
-        return number
+def _entry_count(_: Any, __: Any, value: str) -> int | None:
+    """Read a number of entries, or "all" (None)."""
+    if value == "all":
+        return None
+    if not value.isdecimal():
+        raise click.BadParameter(f"{value!r} is neither a number of entries nor 'all'", param_hint="--entries")
+    return int(value)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("target", required=False)
 @click.argument("map", required=False)
 @click.option("--type", "type_name", metavar="TYPE", help="The map's Go type, e.g. 'map[string]int'.")
-@click.option("--entries", type=EntryCount(), default=str(DEFAULT_ENTRIES), show_default=True,
+@click.option("--entries", callback=_entry_count, default=str(DEFAULT_ENTRIES), show_default=True, metavar="N|all",
               help="How many entries to show; 0 for none.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document to standard output.")
 @click.option("--ndjson", "as_ndjson", is_flag=True, help="Write JSON lines: the document, then each entry.")

@@ -50,7 +50,7 @@ def differences(document: dict[str, Any], state: dict[str, Any]) -> list[str]:
             hold(field, seen[field], header[field])
     hold("entries", in_order(document["entries"]), in_order(state["entries"]))
     hold("verdict", document["verdict"], "consistent")
-    hold("findings", [finding for finding in document["findings"]], [])
+    hold("findings", list(document["findings"]), [])
     return found
 
 

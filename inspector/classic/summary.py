@@ -79,7 +79,7 @@ def growth_of(view: MapView) -> Growth:
     evacuated = view.evacuated
     mark = min(header.nevacuate, len(evacuated))
     left = writes_to_finish(evacuated, mark) if kind and len(evacuated) else None
-    sound = kind is None and 0 <= header.count and header.B <= MAX_B
+    sound = kind is None and header.count >= 0 and header.B <= MAX_B
     return Growth(
         kind=kind,
         old_buckets=1 << header.old_b if kind and 0 <= header.old_b <= MAX_B else 0,
@@ -131,9 +131,10 @@ def _if_rebuilt(view: MapView) -> int:
     snapshot = view.snapshot
     count = max(0, min(view.header.count, 1 << MAX_B))
     b = b_for_hint(snapshot.release, count)
-    header = hmap(snapshot.release).sizeof()
+    header: int = hmap(snapshot.release).sizeof()
     if b == 0 and count == 0:
         return header
     layout = snapshot.layout
     buckets = allocated_buckets(snapshot.release, layout.bucket_size, layout.bucket_has_pointers, b)
-    return header + buckets * layout.bucket_size + (mapextra.sizeof() if buckets > 1 << b else 0)
+    extra: int = mapextra.sizeof() if buckets > 1 << b else 0
+    return header + buckets * layout.bucket_size + extra

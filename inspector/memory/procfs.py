@@ -76,4 +76,5 @@ def entry_point(pid: int) -> int:
         raise NotPermitted(f"no permission to inspect process {pid}", PERMISSION_HINT) from None
     except (FileNotFoundError, ProcessLookupError):
         raise NoSuchTarget(f"process {pid} has ended") from None
-    return dict(struct.iter_unpack("<QQ", raw[: len(raw) // 16 * 16])).get(AT_ENTRY, 0)
+    pairs: dict[int, int] = dict(struct.iter_unpack("<QQ", raw[: len(raw) // 16 * 16]))
+    return pairs.get(AT_ENTRY, 0)

@@ -91,7 +91,7 @@ def e3_buckets_below_mark_are_evacuated(view: MapView) -> Iterator[Finding]:
     mark = _mark(view)
     if mark is None or view.old is None:
         return
-    for bucket in np.flatnonzero(~view.evacuated[:mark]):
+    for bucket in np.flatnonzero(~view.evacuated[:mark]).tolist():
         yield Finding(
             rule="E3",
             message=f"old bucket {bucket} is below nevacuate, but not evacuated",
@@ -131,7 +131,7 @@ def e5_buckets_are_evacuated_whole(view: MapView) -> Iterator[Finding]:
         chain = rows[old.home[rows] == bucket]
         marked = view.is_marker(old.tophash[chain]).reshape(-1)
         first = int(np.argmin(marked))
-        row, cell = chain[first // 8], first % 8
+        row, cell = int(chain[first // 8]), first % 8
         yield Finding(
             rule="E5",
             message=f"old bucket {bucket} is evacuated only in part",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from inspector.classic.checks.binomial import two_sided_tail
 from inspector.classic.checks.finding import Finding, Where
 from inspector.classic.checks.view import MapView
-from inspector.classic.mirror.growth import EXACT_NOVERFLOW_B, most_entries
+from inspector.classic.mirror.growth import EXACT_NOVERFLOW_B, PREALLOCATED_FROM_B, most_entries
 from inspector.schemas.hmap import FLAG_NAMES
 
 UNLIKELY = 1e-12
@@ -109,7 +109,7 @@ def h5_noverflow_counts_overflow_buckets(view: MapView) -> Iterator[Finding]:
 def h6_count_is_within_growth_trigger(view: MapView) -> Iterator[Finding]:
     """Count never exceeds what the growth trigger lets through."""
     header = view.header
-    if header.old_b < 0 and view.growing or header.B > 62 or not header.buckets:
+    if (header.old_b < 0 and view.growing) or header.B > 62 or not header.buckets:
         return
     most = most_entries(view.snapshot.release, header.B, view.growing, min(header.nevacuate, 1 << header.B))
     if not 0 <= header.count <= most:
@@ -147,9 +147,9 @@ def h7_pointers_are_sound(view: MapView) -> Iterator[Finding]:
             source="runtime.hashGrow",
             where=Where(address=view.snapshot.address),
         )
-    if "extra" in unusable and view.snapshot.layout.bucket_has_pointers is False:
-        yield _extra_unreadable(view)
-    elif "extra" in unusable and header.B >= 4:
+    # Where nothing needs an extra, its mere presence is the fault, and O4 reports it.
+    needed = header.B >= PREALLOCATED_FROM_B or not view.snapshot.layout.bucket_has_pointers
+    if "extra" in unusable and needed:
         yield _extra_unreadable(view)
 
 

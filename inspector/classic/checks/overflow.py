@@ -11,10 +11,9 @@ from inspector.classic.buckets import SHARED_NEXT, BucketArray
 from inspector.classic.checks.binomial import upper_tail
 from inspector.classic.checks.finding import Array, Finding, Where
 from inspector.classic.checks.view import MapView
-from inspector.classic.mirror.growth import allocated_buckets, most_entries
+from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, most_entries
 from inspector.releases import BUCKET_CELLS
 
-PREALLOCATED_FROM_B = 4
 CHANCE_OF_CHAIN = 1e-15
 """A chain less likely than this in a whole map is worth a warning."""
 

@@ -63,7 +63,8 @@ class MapView:
     def is_marker(self, tophash: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """Which tophash bytes are evacuatedX, evacuatedY or evacuatedEmpty."""
         marks = self.snapshot.release.marks
-        return (tophash >= marks.evacuated_x) & (tophash <= marks.evacuated_empty)
+        marked: NDArray[np.bool_] = (tophash >= marks.evacuated_x) & (tophash <= marks.evacuated_empty)
+        return marked
 
     @cached_property
     def untouched(self) -> NDArray[np.bool_]:
@@ -72,7 +73,8 @@ class MapView:
             return np.zeros(0, dtype=bool)
         if self.old is None:
             return np.zeros(self.new.size, dtype=bool)
-        return ~self.evacuated[np.arange(self.new.size) & (self.old.size - 1)]
+        waiting: NDArray[np.bool_] = ~self.evacuated[np.arange(self.new.size) & (self.old.size - 1)]
+        return waiting
 
     @cached_property
     def live_count(self) -> int:

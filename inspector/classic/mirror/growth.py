@@ -18,6 +18,9 @@ from inspector.releases import (
 
 GrowthKind = Literal["double", "same-size"]
 
+PREALLOCATED_FROM_B = 4
+"""From this B on makeBucketArray adds overflow buckets to the array."""
+
 EXACT_NOVERFLOW_B = 16
 """Below this B noverflow counts every overflow bucket, from it on a sample (incrnoverflow)."""
 
@@ -70,9 +73,9 @@ def roundup_size(release: Release, size: int, noscan: bool) -> int:
 def allocated_buckets(release: Release, bucket_size: int, has_pointers: bool, b: int) -> int:
     """runtime.makeBucketArray: 2^b buckets and the overflow buckets preallocated behind them."""
     buckets = 1 << b
-    if b < 4:
+    if b < PREALLOCATED_FROM_B:
         return buckets
-    buckets += 1 << (b - 4)
+    buckets += 1 << (b - PREALLOCATED_FROM_B)
     size = buckets * bucket_size
     rounded = roundup_size(release, size, noscan=not has_pointers)
     return rounded // bucket_size if rounded != size else buckets
