@@ -60,6 +60,15 @@ class BucketArray:
         return np.flatnonzero(self.next <= UNREADABLE_NEXT)
 
     @cached_property
+    def doubtful(self) -> NDArray[np.bool_]:
+        """For each bucket whether its chain is cut, or holds a bucket that another chain claims too."""
+        claimed = np.isin(self.addresses, self.overflow[self.next == SHARED_NEXT])
+        doubtful = np.zeros(self.size, dtype=bool)
+        doubtful[self.home[self.broken]] = True
+        doubtful[self.home[claimed & self.in_use]] = True
+        return doubtful
+
+    @cached_property
     def order(self) -> NDArray[np.int64]:
         """Rows in use, in the order of their bucket and then of their place in the chain."""
         used = np.flatnonzero(self.in_use)

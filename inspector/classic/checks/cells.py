@@ -35,7 +35,8 @@ def c1_tophash_is_defined(view: MapView) -> Iterator[Finding]:
 def c2_empty_rest_is_the_end(view: MapView) -> Iterator[Finding]:
     """Behind emptyRest everything is emptyRest, and no emptyOne stands right before the end."""
     for name, array in view.arrays:
-        busy = ~view.untouched if name == "new" else ~view.evacuated
+        # Where a chain ends is not known when it is cut or shared: that is O1's to report.
+        busy = ~(view.untouched if name == "new" else view.evacuated) & ~array.doubtful
         rows = array.order[busy[array.home[array.order]]]
         yield from _rest_faults(view, name, array, rows)
 
@@ -48,10 +49,8 @@ def _rest_faults(view: MapView, name: Array, array: BucketArray, rows: NDArray[n
         return
     same = np.append(chain[1:] == chain[:-1], False)
     after = np.append(top[1:], marks.empty_rest)
-    # A broken chain has no known end: its last cell is not judged.
-    cut = np.repeat(array.next[rows] < -1, BUCKET_CELLS)
     resumed = (top == marks.empty_rest) & same & (after != marks.empty_rest) & ~view.is_marker(after)
-    ends = ~same & ~cut | same & (after == marks.empty_rest)
+    ends = ~same | same & (after == marks.empty_rest)
     left_over = (top == marks.empty_one) & ends
     faults = np.flatnonzero(resumed | left_over)
     one_chain = len(np.unique(chain[faults])) == 1

@@ -1,0 +1,420 @@
+"""Each rule holds on real memory, and one byte overwritten in a copy of it makes that rule alone fire."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from conftest import EVERY_TOOLCHAIN
+
+from inspector.bulk import dtype_of
+from inspector.classic.checks import Judgement, MapView, judge
+from inspector.classic.checks.verdict import RULES
+from inspector.classic.snapshot import MapSnapshot, take_snapshot
+from inspector.classic.summary import growth_of, occupancy_of
+from inspector.errors import UnreadableMemory
+from inspector.memory import RegionMap
+from inspector.memory.process import ProcessMemory
+from inspector.schemas.hmap import HASH_WRITING, hmap
+from inspector.schemas.mapextra import mapextra
+from inspector.target import Target, open_target
+
+WAITING, DONE = False, True
+
+
+class PatchedMemory:
+    """Real memory with some bytes overwritten in every copy that is read from it."""
+
+    name = "patched"
+
+    def __init__(self, memory: ProcessMemory, patches: dict[int, int]) -> None:
+        self.memory, self.patches = memory, patches
+
+    def read(self, address: int, size: int) -> memoryview:
+        data = bytearray(self.memory.read(address, size))
+        for at, byte in self.patches.items():
+            if address <= at < address + size:
+                data[at - address] = byte
+        return memoryview(bytes(data))
+
+    def read_many(self, addresses, size: int):
+        rows = self.memory.read_many(addresses, size)
+        for at, byte in self.patches.items():
+            for row in np.flatnonzero((addresses <= at) & (at < addresses + np.uint64(size))):
+                rows[row, at - int(addresses[row])] = byte
+        return rows
+
+    def regions(self):
+        return self.memory.regions()
+
+
+@dataclass
+class Subject:
+    """One map of the running program, to be copied with or without patches."""
+
+    target: Target
+    address: int
+    type_name: str
+
+    def copy(self, patches: dict[int, int] | None = None) -> MapSnapshot:
+        memory = PatchedMemory(self.target.memory, patches or {})
+        go_type = self.target.types.find_map_type(self.type_name)
+        return take_snapshot(memory, RegionMap(memory.regions()), self.address, go_type, self.target.types, 5)
+
+    def field(self, name: str, byte: int = 0) -> int:
+        """Address of a byte of a header field."""
+        return self.address + dtype_of(hmap(self.target.release)).fields[name][1] + byte
+
+    def byte(self, address: int) -> int:
+        return self.target.memory.read(address, 1)[0]
+
+
+@pytest.fixture(scope="session")
+def subject(run):
+    opened: dict[str, Target] = {}
+
+    def make(toolchain, state_name: str, program: str = "states") -> Subject:
+        running = run(program, toolchain)
+        target = opened.setdefault(f"{program}{toolchain.name}", open_target(str(running.pid), memory="direct"))
+        state = running.map(state_name)
+        return Subject(target, int(state["address"], 16), state["type"])
+
+    yield make
+    for target in opened.values():
+        target.close()
+
+
+def cell(subject: Subject, array: str, choose: Callable[[MapView, int, int], bool]) -> tuple[int, int]:
+    """Address of the first cell's tophash that `choose` takes, and the byte there; (row, cell) in view order."""
+    view = MapView(subject.copy())
+    buckets = view.new if array == "new" else view.old
+    for row in buckets.order.tolist():
+        for at in range(8):
+            if choose(view, row, at):
+                return int(buckets.addresses[row]) + at, int(buckets.tophash[row, at])
+    raise AssertionError(f"no such cell in the {array} array")
+
+
+def slot(subject: Subject, array: str, row: int, part: str, at: int) -> int:
+    """Address of the first byte of a key or element slot."""
+    snapshot = subject.copy()
+    buckets = snapshot.buckets if array == "new" else snapshot.old
+    offset = buckets.cells.dtype.fields[part][1]
+    width = buckets.cells.dtype.fields[part][0].shape[1]
+    return int(buckets.addresses[row]) + offset + at * width
+
+
+# One mutation for each rule: from the subject to the patched byte.
+
+
+def undefined_flag(s):
+    return {s.field("flags"): s.byte(s.field("flags")) | 16}
+
+
+def impossible_b(s):
+    return {s.field("B"): 45}
+
+
+def count_one_too_many(s):
+    return {s.field("count"): s.byte(s.field("count")) + 1}
+
+
+def b_of_a_lazy_map(s):
+    return {s.field("B"): 1}
+
+
+def noverflow_one_less(s):
+    return {s.field("noverflow"): s.byte(s.field("noverflow")) - 1}
+
+
+def noverflow_far_off(s):
+    return {s.field("noverflow", 1): 0xF0}
+
+
+def count_beyond_the_growth_trigger(s):
+    return {s.field("count", 2): 0xFF}
+
+
+def misaligned_buckets(s):
+    return {s.field("buckets"): s.byte(s.field("buckets")) | 1}
+
+
+def misaligned_oldbuckets(s):
+    return {s.field("oldbuckets"): s.byte(s.field("oldbuckets")) | 1}
+
+
+def same_size_flag_without_growth(s):
+    return {s.field("flags"): s.byte(s.field("flags")) | 8}
+
+
+def marker_without_growth(s):
+    at, _ = cell(s, "new", lambda v, row, c: c == 7 and v.new.tophash[row, c] == 0)
+    return {at: 2}
+
+
+def mark_beyond_the_old_array(s):
+    return {s.field("nevacuate", 1): 0xFF}
+
+
+def mark_off_its_resting_place(s):
+    return {s.field("nevacuate"): 3}
+
+
+def mark_past_a_waiting_bucket(s):
+    view = MapView(s.copy())
+    mark = view.header.nevacuate
+    step = next(k for k in range(1, 99) if not view.evacuated[mark + k])
+    return {s.field("nevacuate"): mark + step}
+
+
+def mark_behind_an_evacuated_bucket(s):
+    return {s.field("nevacuate"): s.byte(s.field("nevacuate")) - 1}
+
+
+def unmarked_cell_of_an_evacuated_bucket(s):
+    at, _ = cell(s, "old", lambda v, row, c: c == 4 and v.evacuated[v.old.home[row]])
+    return {at: 1}
+
+
+def marked_cell_of_a_waiting_bucket(s):
+    def choose(v, row, c):
+        return c > 0 and not v.evacuated[v.old.home[row]] and v.old.tophash[row, c] == 0
+
+    at, _ = cell(s, "old", choose)
+    return {at: 4}
+
+
+def second_half_in_a_same_size_growth(s):
+    at, _ = cell(s, "old", lambda v, row, c: v.old.tophash[row, c] == 2)
+    return {at: 3}
+
+
+def byte_in_an_untouched_bucket(s):
+    view = MapView(s.copy())
+    return {slot(s, "new", int(np.flatnonzero(view.untouched)[0]), "keys", 3): 1}
+
+
+def iterator_alone(s):
+    return {s.field("flags"): 1}
+
+
+def marker_in_the_new_array(s):
+    at, _ = cell(s, "new", lambda v, row, c: v.new.tophash[row, c] == 0 and not v.untouched[v.new.home[row]])
+    return {at: 2}
+
+
+def rest_before_a_live_cell(s):
+    at, _ = cell(s, "new", lambda v, row, c: c < 7 and v.new.tophash[row, c] == 1)
+    return {at: 0}
+
+
+def empty_one_at_the_end(s):
+    def choose(v, row, c):
+        rest = v.new.tophash[row, c:]
+        return c > 0 and not rest.any() and v.new.tophash[row, c - 1] > 4 and v.new.next[row] < 0
+
+    at, _ = cell(s, "new", choose)
+    return {at: 1}
+
+
+def key_like_another(s):
+    snapshot = s.copy()
+    row_cells = np.argwhere(snapshot.buckets.live(5))
+    (first_row, first), (row, at) = row_cells[0], row_cells[1]
+    wanted = s.byte(slot(s, "new", first_row, "keys", first))
+    return {slot(s, "new", row, "keys", at): wanted}
+
+
+def wild_pointer_to_a_key(s):
+    row, at = np.argwhere(s.copy().buckets.live(5))[0]
+    return {slot(s, "new", row, "keys", at) + 6: 0x7F}
+
+
+def wild_pointer_to_an_element(s):
+    row, at = np.argwhere(s.copy().buckets.live(5))[0]
+    return {slot(s, "new", row, "elems", at) + 6: 0x7F}
+
+
+def wild_overflow_pointer(s):
+    buckets = s.copy().buckets
+    row = int(np.flatnonzero(buckets.next >= 0)[0])
+    return {int(buckets.addresses[row]) + buckets.cells.dtype.fields["overflow"][1] + 6: 0x7F}
+
+
+def looping_overflow_pointer(s):
+    """The low byte of a chain's pointer into the array's own first 256 bytes, where the bytes allow it."""
+    buckets = s.copy().buckets
+    offset = buckets.cells.dtype.fields["overflow"][1]
+    linked = {int(buckets.addresses[n]) for n in buckets.next if n >= 0}
+    for row in np.flatnonzero(buckets.next >= 0).tolist():
+        pointer = int(buckets.overflow[row])
+        for other in linked - {pointer}:
+            changed = [k for k in range(8) if (pointer >> 8 * k) & 0xFF != (other >> 8 * k) & 0xFF]
+            if len(changed) == 1:
+                k = changed[0]
+                return {int(buckets.addresses[row]) + offset + k: (other >> 8 * k) & 0xFF}
+    pytest.skip("no two overflow buckets whose addresses differ in one byte only")
+
+
+def overflow_list_entry_changed(s):
+    extra = s.copy().extra
+    data = int.from_bytes(s.target.memory.read(extra.overflow_pointer, 8), "little")
+    return {data: s.byte(data) ^ 8}
+
+
+def old_overflow_list_entry_changed(s):
+    extra = s.copy().extra
+    data = int.from_bytes(s.target.memory.read(extra.oldoverflow_pointer, 8), "little")
+    return {data: s.byte(data) ^ 8}
+
+
+def next_overflow_askew(s):
+    at = s.copy().header.extra + dtype_of(mapextra).fields["nextOverflow"][1]
+    return {at: s.byte(at) ^ 8}
+
+
+def needless_extra(s):
+    return {s.field("extra"): 8}
+
+
+MUTATIONS = [
+    ("H1", "double_middle", undefined_flag),
+    ("H2", "hint_100", impossible_b),
+    ("H3", "double_middle", count_one_too_many),
+    ("H4", "lazy", b_of_a_lazy_map),
+    ("H5", "many_overflow", noverflow_one_less),
+    ("H5", "million m64", noverflow_far_off),
+    ("H6", "double_middle", count_beyond_the_growth_trigger),
+    ("H7", "double_middle", misaligned_buckets),
+    ("H7", "double_middle", misaligned_oldbuckets),
+    ("E1", "many_overflow", same_size_flag_without_growth),
+    ("E1", "hint_100", marker_without_growth),
+    ("E2", "double_middle", mark_beyond_the_old_array),
+    ("E2", "many_overflow", mark_off_its_resting_place),
+    ("E3", "double_middle", mark_past_a_waiting_bucket),
+    ("E4", "double_middle", mark_behind_an_evacuated_bucket),
+    ("E5", "double_middle", unmarked_cell_of_an_evacuated_bucket),
+    ("E5", "same_middle", unmarked_cell_of_an_evacuated_bucket),
+    ("E6", "double_middle", marked_cell_of_a_waiting_bucket),
+    ("E7", "same_middle", second_half_in_a_same_size_growth),
+    ("E8", "double_middle", byte_in_an_untouched_bucket),
+    ("E8", "same_middle_int64", byte_in_an_untouched_bucket),
+    ("E12", "range_finished", iterator_alone),
+    ("C1", "double_middle", marker_in_the_new_array),
+    ("C2", "deletes_empty_one", rest_before_a_live_cell),
+    ("C2", "double_last", empty_one_at_the_end),
+    ("C4", "key_int8", key_like_another),
+    ("C5", "key_129", wild_pointer_to_a_key),
+    ("C5", "elem_129", wild_pointer_to_an_element),
+    ("O1", "many_overflow", wild_overflow_pointer),
+    ("O1", "many_overflow", looping_overflow_pointer),
+    ("O2", "no_pointers", overflow_list_entry_changed),
+    ("O2", "no_pointers_old", old_overflow_list_entry_changed),
+    ("O3", "hint_100", next_overflow_askew),
+    ("O4", "small_9", needless_extra),
+]
+
+
+def state_of(name: str) -> tuple[str, str]:
+    program, _, state = name.rpartition(" ")
+    return state, program or "states"
+
+
+def fired(judgement: Judgement) -> set[str]:
+    return {finding.rule for finding in judgement.findings}
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+@pytest.mark.parametrize(("rule", "state", "mutation"), [pytest.param(*m, id=f"{m[0]}-{m[2].__name__}-{m[1]}") for m in MUTATIONS])
+def test_one_byte_overwritten_makes_exactly_the_rule_fire_that_it_breaks(subject, toolchain, rule, state, mutation):
+    it = subject(toolchain, *state_of(state))
+    assert judge(it.copy()).findings == ()
+    broken = judge(it.copy(mutation(it)))
+    assert fired(broken) == {rule}
+    sampled = mutation is noverflow_far_off
+    assert broken.verdict == ("consistent" if sampled else "inconsistent")
+    assert all(finding.severity == ("warning" if sampled else "error") for finding in broken.findings)
+
+
+def rule_id(rule) -> str:
+    return re.match(r"([a-z]+\d+)_", rule.__name__).group(1).upper()
+
+
+def test_every_rule_has_an_id_of_its_own_and_a_mutation_that_breaks_it():
+    ids = [rule_id(rule) for rule in RULES]
+    assert len(ids) == len(set(ids))
+    # O5 is about likelihood: the chain_long state breaks it with no byte overwritten.
+    assert {rule for rule, _, _ in MUTATIONS} | {"O5"} == set(ids)
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_keys_chosen_to_collide_are_a_warning_and_the_map_stays_consistent(subject, toolchain):
+    judgement = judge(subject(toolchain, "chain_long").copy())
+    assert fired(judgement) == {"O5"}
+    assert judgement.findings[0].severity == "warning"
+    assert judgement.verdict == "consistent"
+    assert "8 buckets" in judgement.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("state", "mutation"),
+    [("double_middle", count_one_too_many), ("double_middle", mark_behind_an_evacuated_bucket)],
+)
+def test_what_one_interrupted_write_leaves_is_a_write_in_progress_while_hash_writing_is_set(subject, state, mutation):
+    from fixtures import USUAL
+
+    it = subject(USUAL, state)
+    patches = mutation(it) | {it.field("flags"): it.byte(it.field("flags")) | HASH_WRITING}
+    assert judge(it.copy(patches)).verdict == "write-in-progress"
+
+
+def test_what_no_write_explains_stays_inconsistent_while_hash_writing_is_set(subject):
+    from fixtures import USUAL
+
+    it = subject(USUAL, "same_middle")
+    patches = second_half_in_a_same_size_growth(it) | {it.field("flags"): it.byte(it.field("flags")) | HASH_WRITING}
+    assert judge(it.copy(patches)).verdict == "inconsistent"
+
+
+def test_a_snapshot_can_be_pickled_and_judged_again_without_its_process(subject):
+    from fixtures import USUAL
+
+    snapshot = subject(USUAL, "key_interface").copy()
+    again = pickle.loads(pickle.dumps(snapshot))
+    assert judge(again) == judge(snapshot)
+    assert occupancy_of(MapView(again)) == occupancy_of(MapView(snapshot))
+
+
+HOSTILE_STATES = ["double_middle", "same_middle_int64", "no_pointers_old", "key_elem_129", "key_interface", "elem_any"]
+
+
+@pytest.mark.parametrize("state", HOSTILE_STATES)
+def test_random_bytes_in_header_extra_and_buckets_never_break_the_inspector(subject, state):
+    from fixtures import USUAL
+
+    it = subject(USUAL, state)
+    whole = it.copy()
+    dice = random.Random(state)
+    places = [it.address + at for at in range(hmap(it.target.release).sizeof())]
+    places += [whole.header.extra + at for at in range(24)] if whole.header.extra else []
+    for array in (whole.buckets, whole.old):
+        if array is not None:
+            row_bytes = array.cells.dtype.itemsize
+            places += [int(a) + dice.randrange(row_bytes) for a in array.addresses for _ in range(2)]
+    judged = 0
+    for _ in range(150):
+        patches = {dice.choice(places): dice.randrange(256) for _ in range(dice.choice([1, 1, 3, 20]))}
+        try:
+            snapshot = it.copy(patches)
+        except UnreadableMemory:
+            continue
+        view = MapView(snapshot)
+        assert judge(snapshot).verdict in {"consistent", "write-in-progress", "inconsistent"}
+        growth_of(view), occupancy_of(view)
+        judged += 1
+    assert judged == 150
