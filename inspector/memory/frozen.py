@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from inspector.errors import UnreadableMemory
 from inspector.memory.protocol import Addresses, Region, Rows
 
+READS_WORTH_AN_INDEX = 512
+"""After this many single reads a dictionary of all ranges pays off: someone lists every entry."""
+
 NOT_COPIED = "it was not copied while the target was stopped"
 
 
@@ -48,6 +51,8 @@ class FrozenMemory:
 
     name: str = "frozen"
     blocks: list[Block] = field(default_factory=list)
+    _starts: dict[int, tuple[Block, int]] = field(default_factory=dict, repr=False)
+    _reads: int = 0
 
     def add(self, address: int, data: bytes | memoryview) -> None:
         """Keep one range."""
@@ -58,11 +63,21 @@ class FrozenMemory:
         """Keep equally long ranges, one for each row."""
         if len(addresses) and rows.shape[1]:
             self.blocks.append(Block.of_rows(addresses, rows))
+            self._starts, self._reads = {}, 0
 
     def read(self, address: int, size: int) -> memoryview:
         """Return the copied bytes; raises UnreadableMemory for anything that was not copied."""
         if not 0 <= address < 1 << 64:
             raise UnreadableMemory(address, size, "no such address")
+        self._reads += 1
+        if self._reads == READS_WORTH_AN_INDEX:
+            self._starts = {
+                start: (block, at) for block in self.blocks for at, start in enumerate(block.addresses.tolist())
+            }
+        block, at = self._starts.get(address, (None, 0))
+        if block is not None and size <= block.sizes[at]:
+            offset = int(block.offsets[at])
+            return memoryview(block.data[offset : offset + size].tobytes())
         return memoryview(self.read_many(np.array([address], dtype=np.uint64), size)[0].tobytes())
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
