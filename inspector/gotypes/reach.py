@@ -16,7 +16,7 @@ from inspector.errors import InspectError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
-from inspector.memory.gather import gather
+from inspector.memory.gather import PAGE, gather, gather_pages
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
 from inspector.schemas import scalars
 from inspector.schemas.types import itab
@@ -105,17 +105,18 @@ class Reach:
         return rows[ok]
 
     def _strings(self, rows: Rows) -> None:
-        dtype = dtype_of(scalars.string_header)
-        headers = np.ascontiguousarray(rows).view(dtype)[:, 0]
-        self._runs(headers["data"], np.minimum(headers["len"], MAX_STRING))
-
-    def _runs(self, addresses: Addresses, sizes: NDArray[np.int64]) -> None:
-        order = np.argsort(sizes, kind="stable")
-        addresses, sizes = addresses[order], sizes[order]
-        different, first = np.unique(sizes, return_index=True)
-        for size, group in zip(different.tolist(), np.split(addresses, first[1:]), strict=True):
-            if size > 0:
-                self._copy(group, size)
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
+        sizes = np.clip(headers["len"], 0, MAX_STRING)
+        addresses = headers["data"][sizes > 0]
+        sizes = sizes[sizes > 0]
+        block = gather_pages(self.memory, self.regions, addresses, sizes.astype(np.uint64))
+        if block is not None:
+            self.left -= len(block.data)
+            self.frozen.add_block(block)
+            left = sizes > PAGE
+            addresses, sizes = addresses[left], sizes[left]
+        for size in np.unique(sizes).tolist():
+            self._copy(addresses[sizes == size], size)
 
     def _slices(self, go_type: GoType, rows: Rows, limits: Limits) -> None:
         elem = self.types.elem(go_type)

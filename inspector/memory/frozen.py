@@ -62,8 +62,12 @@ class FrozenMemory:
     def add_rows(self, addresses: Addresses, rows: Rows) -> None:
         """Keep equally long ranges, one for each row."""
         if len(addresses) and rows.shape[1]:
-            self.blocks.append(Block.of_rows(addresses, rows))
-            self._starts, self._reads = {}, 0
+            self.add_block(Block.of_rows(addresses, rows))
+
+    def add_block(self, block: Block) -> None:
+        """Keep ranges that were copied together."""
+        self.blocks.append(block)
+        self._starts, self._reads = {}, 0
 
     def read(self, address: int, size: int) -> memoryview:
         """Return the copied bytes; raises UnreadableMemory for anything that was not copied."""

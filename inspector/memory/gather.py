@@ -6,9 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import UnreadableMemory
+from inspector.memory.frozen import Block
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
 
 RETRIES = 16
+
+PAGE = 4096
+RANGES_PER_PAGE = 2
+"""From so many ranges a page on it is faster to copy whole pages than ranges."""
+
+MOST_PAGES = 1 << 16
+"""Pages that are copied whole at most: 256 MiB."""
 
 
 def gather(memory: Memory, regions: RegionMap, addresses: Addresses, size: int) -> tuple[Rows, NDArray[np.bool_]]:
@@ -35,3 +43,27 @@ def gather(memory: Memory, regions: RegionMap, addresses: Addresses, size: int) 
         except UnreadableMemory:
             ok[index] = False
     return rows, ok
+
+
+def gather_pages(
+    memory: Memory, regions: RegionMap, addresses: Addresses, sizes: NDArray[np.uint64]
+) -> Block | None:
+    """Copy the pages that many short ranges lie in; None where that would not pay or not work.
+
+    Ranges longer than a page, or outside the known regions, are left out of account.
+    """
+    fits = (sizes > 0) & (sizes <= PAGE) & regions.contains(addresses, sizes)
+    first = addresses[fits] // np.uint64(PAGE)
+    last = (addresses[fits] + sizes[fits] - np.uint64(1)) // np.uint64(PAGE)
+    pages = np.unique(np.concatenate((first, last)))
+    if not 0 < len(pages) <= min(MOST_PAGES, len(first) // RANGES_PER_PAGE):
+        return None
+    starts = pages * np.uint64(PAGE)
+    try:
+        data = memory.read_many(starts, PAGE)
+    except UnreadableMemory:
+        return None  # a region that ends inside a page: the caller reads range by range
+    # Neighbouring pages become one range, so that what lies across their border is found.
+    heads = np.flatnonzero(np.concatenate(([True], np.diff(pages) != 1)))
+    lengths = np.diff(np.append(heads, len(pages)))
+    return Block(starts[heads], lengths.astype(np.uint64) * np.uint64(PAGE), heads * PAGE, data.reshape(-1))

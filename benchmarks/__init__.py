@@ -1,0 +1,1 @@
+"""Measurements, run by hand: each prints ratios taken side by side in one run."""
