@@ -17,32 +17,50 @@ from inspector.target import Target
 TypeSource = Literal["option", "variable", "dwarf", "hash-proof", "heap"]
 
 NEAR_NAMES = 4
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|\d+")
+LONGEST_NAME = 4096
+"""Characters in a name. Go's own are shorter; matching and comparing take time that grows with its square."""
+
+MOST_PARTS = 32
+SHOWN_CHARACTERS = 80
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
+_DIGITS = re.compile(r"(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{6,16}")
 _NAME = re.compile(r"[\w./%~@+\-\[\],*·]+")
+
+# gdb evaluates a path as C: anything but plain fields could assign to the target or call into it.
+_PATH = re.compile(r"(?:\.[^\W\d]\w*(?:\[\d{1,9}\])*)*")
 
 
 @dataclass(frozen=True)
 class MapRef:
     """Where a map is and what it is: the hmap's address (0 for a nil map), its type, how we know.
 
-    `name` is the variable it was reached by. A map reached by name is believed to be one; a bare address
-    has to look like an hmap first.
+    `name` is the variable it was reached by. A map that is declared as one is believed to be one; whatever
+    else is called a map, a bare address above all, has to look like an hmap first.
     """
 
     address: int
     type: GoType
     type_source: TypeSource
     name: str | None = None
+    declared: bool = False
 
 
 def parse_address(text: str) -> int | None:
     """Read "0xc000..." or a decimal number; None for anything else. Raises UsageError beyond 64 bits."""
     if not _NUMBER.fullmatch(text):
         return None
-    address = int(text, 0) if text[:2] in ("0x", "0X") else int(text)
+    # Python refuses to convert very long decimal numbers; 20 digits are enough for 64 bits.
+    hexadecimal = text[:2] in ("0x", "0X")
+    digits = text[2:].lstrip("0") if hexadecimal else text.lstrip("0")
+    address = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= 20 else 1 << 64
     if address >= 1 << 64:
-        raise UsageError(f"{text} is more than 64 bits", "addresses look like 0xc000012345")
+        raise UsageError(f"the number {shown(text)} is more than 64 bits", "addresses look like 0xc000012345")
     return address
+
+
+def shown(text: str) -> str:
+    """Shorten what a person typed, so that a message stays a line."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,7 @@ class Locator:
     symbol: Symbol | None = None
     path: str = ""
     name: str | None = None
+    declared: bool = True
 
     def find(self, target: Target) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
@@ -63,14 +82,17 @@ class Locator:
         assert self.symbol is not None
         if not self.path:
             word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
-            return MapRef(word, self.type, self.type_source, self.name)
+            return MapRef(word, self.type, self.type_source, self.name, self.declared)
         try:
             word = target.bridge().value_of(expression(self.symbol, self.path))
         except GdbDied:
             raise
         except GdbError as error:
-            raise UnknownVariable(f"{self.name} cannot be read: {error.message}") from None
-        return MapRef(word, self.type, self.type_source, self.name)
+            raise UnknownVariable(
+                f"{self.name} cannot be read: {gdb_words(error)}",
+                "is a pointer on the way to it nil? name another variable, or the map's address with --type",
+            ) from None
+        return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
 
 def locate(target: Target, text: str, type_name: str | None) -> Locator:
@@ -79,7 +101,7 @@ def locate(target: Target, text: str, type_name: str | None) -> Locator:
     Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType,
     GdbError.
     """
-    wanted = target.types.find_map_type(type_name) if type_name is not None else None
+    wanted = _find_type(target, type_name) if type_name is not None else None
     address = parse_address(text)
     if address is not None:
         if wanted is None:
@@ -88,9 +110,16 @@ def locate(target: Target, text: str, type_name: str | None) -> Locator:
                 "give it with --type 'map[K]V', or name a variable such as main.sessions",
             )
         return Locator(wanted, "option", address)
-    if not _NAME.fullmatch(text):
-        raise UsageError(f"{text!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions")
+    if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
+        raise UsageError(
+            f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
+        )
     symbol, path = _find_symbol(target, text)
+    if path and not target.stop:
+        raise UsageError(
+            "--no-stop cannot follow a field path: gdb reads it, and gdb stops what it attaches to",
+            "leave --no-stop out, or give the map's address with --type",
+        )
     try:
         declared = target.bridge().type_of(expression(symbol, path))
     except GdbMissing as error:
@@ -102,10 +131,13 @@ def locate(target: Target, text: str, type_name: str | None) -> Locator:
     except GdbDied:
         raise
     except GdbError as error:
-        raise UnknownVariable(f"{text} cannot be looked up: {error.message}") from None
+        raise UnknownVariable(
+            f"{text} cannot be looked up: {gdb_words(error)}",
+            "fields are written as in the Go source: main.server.sessions",
+        ) from None
     if wanted is not None:
-        _say_contradiction(target, text, wanted, declared)
-        return Locator(wanted, "option", None, symbol, path, text)
+        is_map = _check_contradiction(target, text, wanted, declared)
+        return Locator(wanted, "option", None, symbol, path, text, is_map)
     return Locator(_map_type(target, text, declared), "variable", None, symbol, path, text)
 
 
@@ -114,31 +146,57 @@ def expression(symbol: Symbol, path: str) -> str:
     return f"'{symbol.name}'{path}"
 
 
+def gdb_words(error: GdbError) -> str:
+    """What gdb said, as a part of a sentence of ours."""
+    return error.message.removeprefix("gdb: ").rstrip(".")
+
+
+def _find_type(target: Target, type_name: str) -> GoType:
+    if len(type_name) > LONGEST_NAME:
+        raise UnknownType(f"{shown(type_name)!r} is too long for a type name", "try --type 'map[string]int'")
+    return target.types.find_map_type(type_name)
+
+
 def _map_type(target: Target, text: str, declared: str) -> GoType:
     try:
         return target.types.find_map_type(declared)
     except UnknownType:
+        if declared.startswith("map["):
+            raise UnknownVariable(
+                f"{text} is a {shown(declared)}, which the executable has no type descriptor of",
+                "the program never makes such a map: it is nil",
+            ) from None
         raise UnknownVariable(
-            f"{text} is a {declared}, not a map",
+            f"{text} is of type {shown(declared)}, not a map",
             "name a map variable or a field path to one (main.server.sessions), or give --type",
         ) from None
 
 
-def _say_contradiction(target: Target, text: str, wanted: GoType, dwarf_name: str) -> None:
+def _check_contradiction(target: Target, text: str, wanted: GoType, dwarf_name: str) -> bool:
+    """Say where --type and the declaration differ; returns whether the variable is declared as a map."""
     try:
         declared = target.types.find_map_type(dwarf_name)
     except UnknownType:
-        return
+        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {shown(dwarf_name)}")
+        return dwarf_name.startswith("map[")
     if declared.address != wanted.address:
         target.notes.append(f"--type says {wanted.name}, but {text} is declared as {declared.name}")
+    return True
 
 
 def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
     """Split "example.com/pkg.variable.field.field" at the variable: its symbol, and ".field.field"."""
     for name, path in _splits(text):
         symbol = target.image.symbol(name)
-        if symbol is not None:
-            return symbol, path
+        if symbol is None:
+            continue
+        if not symbol.is_data:
+            raise UnknownVariable(f"{name} is a function, not a variable", "name a map variable: main.sessions")
+        if not _PATH.fullmatch(path):
+            raise UsageError(
+                f"{path!r} after {name} is not a field path", "fields are written main.server.sessions"
+            )
+        return symbol, path
     if target.image.stripped:
         raise UnknownVariable(
             f"{target.image.path} is stripped, so {text} cannot be looked up",
@@ -146,7 +204,9 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
         )
     near = difflib.get_close_matches(text, target.image.variables(), NEAR_NAMES, 0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"
-    raise UnknownVariable(f"there is no variable {text}", hint)
+    if _DIGITS.fullmatch(text):
+        hint = f"addresses begin with 0x: 0x{text}"
+    raise UnknownVariable(f"there is no variable {shown(text)}", hint)
 
 
 def _splits(text: str) -> Iterator[tuple[str, str]]:

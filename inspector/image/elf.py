@@ -22,6 +22,7 @@ from inspector.schemas import elf as schema
 
 SHT_NOBITS = "SHT_NOBITS"
 STT_OBJECT = 1
+STT_FUNC = 2
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,12 @@ class LoadSegment:
 
 @dataclass(frozen=True)
 class Symbol:
-    """A symbol: name, run-time address, size in bytes (0 when the linker did not say)."""
+    """A symbol: name, run-time address, size in bytes (0 when the linker did not say), whether it is code."""
 
     name: str
     address: int
     size: int
+    is_data: bool = True
 
 
 class ElfImage:
@@ -66,12 +68,11 @@ class ElfImage:
         self.path = path or str(opened)
         self.bias = 0
         try:
-            with open(opened, "rb") as file:
-                self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self.data = map_file(opened)
         except PermissionError:
             raise NotPermitted(f"no permission to read the executable {self.path}") from None
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "the file is empty"
+            reason = getattr(error, "strerror", None) or str(error)
             raise BadExecutable(
                 f"cannot open the executable {self.path}: {reason}", "name the right one with --exe"
             ) from None
@@ -151,7 +152,9 @@ class ElfImage:
         rows = table[np.isin(table["st_name"], places) & (table["st_shndx"] != 0)]
         if not len(rows):
             return None
-        return Symbol(name, int(rows[0]["st_value"]) + self.bias, int(rows[0]["st_size"]))
+        row = rows[0]
+        is_data = int(row["st_info"]) & 0xF != STT_FUNC
+        return Symbol(name, int(row["st_value"]) + self.bias, int(row["st_size"]), is_data)
 
     def variables(self) -> list[str]:
         """Names of the data objects of the symbol table, runtime and compiler internals left out."""

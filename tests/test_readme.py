@@ -1,0 +1,27 @@
+"""What the README shows works as shown."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from inspector import inspect, open_target
+from inspector.cli import command
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_every_option_of_the_help_is_in_the_readme():
+    shown = CliRunner().invoke(command, ["--help"]).output
+    options = set(re.findall(r"--[a-z-]+", shown)) - {"--help", "--version"}
+    assert len(options) >= 10
+    assert {option for option in options if f"`{option}" not in README.read_text()} == set()
+
+
+def test_the_python_example_works_after_the_target_is_closed(run):
+    with open_target(str(run().pid)) as target:
+        inspection = inspect(target, "main.doubleMiddle", entries=None)
+    assert (inspection.judgement.verdict, inspection.growth.kind) == ("consistent", "double")
+    assert inspection.occupancy.live == len(list(inspection.entries())) == run().map("double_middle")["len"]
