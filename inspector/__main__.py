@@ -1,5 +1,30 @@
-"""python -m inspector."""
+"""python -m inspector: the command line, interruptible from its first moment."""
 
-from inspector.cli import main
+from __future__ import annotations
 
-main()
+import os
+import signal
+from typing import NoReturn
+
+MESSAGE = b"go-map-inspect: interrupted; a live target is left as it was\n"
+INTERRUPTED = 130
+
+
+def _end_at_once(*_: object) -> NoReturn:
+    # Nothing is held yet, and half the modules may be missing: no exception could be handled well.
+    os.write(2, MESSAGE)
+    os._exit(INTERRUPTED)
+
+
+def main() -> NoReturn:
+    """Run the command line. Loading it takes a few tenths of a second, in which Ctrl-C must work too."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end_at_once)
+    from inspector.cli import main as command_line
+
+    command_line()
+
+
+if __name__ == "__main__":
+    main()

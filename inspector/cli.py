@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ from rich.console import Console
 from inspector.demo import open_demo
 from inspector.errors import EXIT_ERROR, InspectError, UsageError
 from inspector.inspection import DEFAULT_ENTRIES, Inspection, inspect
+from inspector.locate import shown
+from inspector.memory.ptrace import INTERRUPTIONS
 from inspector.report.document import write_json, write_ndjson
 from inspector.report.text import print_report
 from inspector.target import MemoryChoice, Target, open_target
@@ -23,14 +26,20 @@ PROGRAM = "go-map-inspect"
 PIPE_WIDTH = 160
 INTERRUPTED = 130
 DEBUG_VARIABLE = "GO_MAP_INSPECT_DEBUG"
+MOST_DIGITS = 15
+MESSAGE_LIMIT = 1000
+
+
+class Interrupted(BaseException):
+    """A signal asked us to end. No KeyboardInterrupt: click would print a line of its own for that one."""
 
 
 def _entry_count(_: Any, __: Any, value: str) -> int | None:
     """Read a number of entries, or "all" (None)."""
     if value == "all":
         return None
-    if not value.isdecimal():
-        raise click.BadParameter(f"{value!r} is neither a number of entries nor 'all'", param_hint="--entries")
+    if not value.isdecimal() or len(value) > MOST_DIGITS:
+        raise click.BadParameter(f"{shown(value)!r} is neither a number of entries nor 'all'", param_hint="--entries")
     return int(value)
 
 
@@ -73,8 +82,8 @@ def command(
     if as_json and as_ndjson:
         raise UsageError("--json and --ndjson are two forms of one output", "choose one")
     if demo:
-        if target is not None:
-            raise UsageError("--demo brings its own target", "leave TARGET and MAP out")
+        if target is not None or type_name is not None or exe is not None or no_stop:
+            raise UsageError("--demo brings its own target", "leave TARGET, MAP, --type, --exe and --no-stop out")
         with open_demo() as (opened, name, demo_type):
             return _run(opened, name, demo_type, entries, as_json, as_ndjson)
     if target is None:
@@ -92,8 +101,15 @@ def _run(
     # The process runs again and everything is copied: only printing is left.
     target.close()
     for note in inspection.notes:
-        print(f"{PROGRAM}: note: {note}", file=sys.stderr)
-    _print(inspection, as_json, as_ndjson)
+        _say(f"note: {note}")
+    try:
+        _print(inspection, as_json, as_ndjson)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; the verdict stays what it is.
+        _drop_output()
+    except OSError as error:
+        _drop_output()
+        raise InspectError(f"cannot write the answer: {error.strerror}", "is the disk full?") from None
     return inspection.exit_code
 
 
@@ -110,33 +126,53 @@ def _print(inspection: Inspection, as_json: bool, as_ndjson: bool) -> None:
     sys.stdout.flush()
 
 
+def _drop_output() -> None:
+    # Else the interpreter would try once more at its end, and complain.
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> NoReturn:
     """Entry point of the command: one line on standard error for every failure, never a traceback."""
-    signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_main())
+    for number in INTERRUPTIONS:
+        # What was ignored from the start (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character must not cost the answer.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _main()
+        _ignore_interruptions()
+    except Interrupted:
+        _say("interrupted; a live target is left as it was")
+        code = INTERRUPTED
+    sys.exit(code)
 
 
-def _terminate(*_: object) -> NoReturn:
-    # As an exception, so that every process that is held is let go on the way out.
-    raise KeyboardInterrupt
+def _interrupt(*_: object) -> NoReturn:
+    # As an exception, so that every process that is held is let go on the way out; only once, so that
+    # nothing disturbs that.
+    _ignore_interruptions()
+    raise Interrupted
+
+
+def _ignore_interruptions() -> None:
+    for number in INTERRUPTIONS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _main() -> int:
     try:
+        if sys.stdout is None:
+            return _fail("standard output is closed, so there is nowhere to answer")
         return int(command.main(standalone_mode=False) or 0)
     except click.ClickException as error:
         return _fail(f"{error.format_message()} (see {PROGRAM} --help)")
     except InspectError as error:
         _fail(str(error))
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print(f"{PROGRAM}: interrupted; the target runs on", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise
@@ -145,6 +181,16 @@ def _main() -> int:
 
 
 def _fail(message: str) -> int:
-    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
-    print(f"{PROGRAM}: {printable}", file=sys.stderr)
+    _say(message)
     return EXIT_ERROR
+
+
+def _say(message: str) -> None:
+    """Write one line to standard error, whatever is in the message."""
+    if len(message) > MESSAGE_LIMIT:
+        message = f"{message[:MESSAGE_LIMIT]}..."
+    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    # Without a standard error nobody listens; the exit code still tells.
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"{PROGRAM}: {printable}", file=sys.stderr)

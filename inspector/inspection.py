@@ -22,10 +22,13 @@ from inspector.gotypes.values import GoValue, Unreadable
 from inspector.locate import MapRef, locate
 from inspector.memory.protocol import RegionMap
 from inspector.schemas.hmap import FLAG_NAMES, hmap
-from inspector.target import Target
+from inspector.schemas.mapextra import mapextra
+from inspector.target import Target, noticing_the_end
 
 DEFAULT_ENTRIES = 20
 RETRIES_WITHOUT_STOP = 5
+LARGEST_COUNT = 1 << 47
+"""No map has more entries than there are bytes to address."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ def inspect(
     """
     started = time.perf_counter()
     timing = Timing()
-    ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
+    with noticing_the_end(target.pid if target.kind == "process" else None):
+        ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
     timing.stopped = target.stopped_ms
     decoding = time.perf_counter()
     view = MapView(snapshot) if snapshot else None
@@ -156,7 +160,7 @@ def _take(
 
 def _snapshot(target: Target, ref: MapRef, entries: int | None) -> MapSnapshot:
     regions = target.regions()
-    if ref.name is None:
+    if not ref.declared:
         _believe(target, regions, ref.address, ref.type)
     return take_snapshot(target.memory, regions, ref.address, ref.type, target.types, entries)
 
@@ -169,31 +173,47 @@ def _believe(target: Target, regions: RegionMap, address: int, go_type: GoType) 
     try:
         header = Hmap.of(declaration.parse(target.memory.read(address, declaration.sizeof())))
     except UnreadableMemory as error:
+        if target.missing:
+            # What the file lacks may well have been a map.
+            raise
         raise NotAMap(f"{address:#x} is no hmap: {error}", "is it an address of this process or core?") from None
-    assert go_type.layout is not None
-    doubts = []
-    if header.flags & ~sum(FLAG_NAMES):
-        doubts.append(f"flags {header.flags:#x} has undefined bits")
-    if header.B > LARGEST_B:
-        doubts.append(f"B {header.B} is too large")
-    elif header.buckets and not regions.covers(header.buckets, go_type.layout.bucket_size << header.B):
-        if not target.missing:
-            doubts.append(f"buckets {header.buckets:#x} does not lead to 2^{header.B} readable buckets")
-    if header.count < 0:
-        doubts.append(f"count {header.count} is negative")
-    if not header.buckets and header.count:
-        doubts.append(f"count {header.count} without buckets")
-    if header.oldbuckets and not regions.covers(header.oldbuckets, go_type.layout.bucket_size):
-        if not target.missing:
-            doubts.append(f"oldbuckets {header.oldbuckets:#x} is not readable")
-    if header.extra and not regions.covers(header.extra, 24) and not target.missing:
-        doubts.append(f"extra {header.extra:#x} is not readable")
+    doubts = _doubts(header, regions, go_type, bool(target.missing))
     if doubts:
         raise NotAMap(
             f"{address:#x} is no hmap: {'; '.join(doubts)}",
             "a map variable holds the address of its hmap: is this the variable's own address? "
             "a damaged map is inspected all the same when its variable is named",
         )
+
+
+def _doubts(header: Hmap, regions: RegionMap, go_type: GoType, incomplete: bool) -> list[str]:
+    """What speaks against a header; where the core is `incomplete` pointers may lead nowhere."""
+    assert go_type.layout is not None
+    size = go_type.layout.bucket_size
+    doubts = []
+    if header.flags & ~sum(FLAG_NAMES):
+        doubts.append(f"flags {header.flags:#x} has undefined bits")
+    if header.B > LARGEST_B:
+        doubts.append(f"B {header.B} is too large")
+    elif header.buckets and not incomplete and not regions.covers(header.buckets, size << header.B):
+        doubts.append(f"buckets {header.buckets:#x} does not lead to 2^{header.B} readable buckets")
+    if header.count < 0:
+        doubts.append(f"count {header.count} is negative")
+    if not header.buckets and header.count:
+        doubts.append(f"count {header.count} without buckets")
+    if header.count > LARGEST_COUNT:
+        doubts.append(f"count {header.count} is too large")
+    if not header.buckets and not header.hash0:
+        # The runtime gives every map a random hash0; only memory that was never used has none.
+        doubts.append("neither buckets nor hash0 is set")
+    if header.oldbuckets and not incomplete and not regions.covers(header.oldbuckets, size):
+        doubts.append(f"oldbuckets {header.oldbuckets:#x} is not readable")
+    if header.extra and not incomplete and not regions.covers(header.extra, mapextra.sizeof()):
+        doubts.append(f"extra {header.extra:#x} is not readable")
+    for name in ("buckets", "oldbuckets", "extra"):
+        if getattr(header, name) % 8:
+            doubts.append(f"{name} {getattr(header, name):#x} is not aligned")
+    return doubts
 
 
 def target_info(target: Target) -> TargetInfo:

@@ -117,6 +117,16 @@ class Release:
         )
 
     @property
+    def wyhash(self) -> bool:
+        """Whether memhash without AES is the one of runtime/hash64.go that follows wyhash (since 1.17)."""
+        return self.at_least(1, 17)
+
+    @property
+    def fallback_own_keys(self) -> bool:
+        """Whether that memhash uses the process's hashkey throughout (since 1.23; constants before)."""
+        return self.at_least(1, 23)
+
+    @property
     def varint_names(self) -> bool:
         """Whether abi.Name lengths are varints (since 1.17; two big-endian bytes before)."""
         return self.at_least(1, 17)

@@ -12,7 +12,16 @@ from typing import Literal
 
 import numpy as np
 
-from inspector.errors import BadExecutable, GdbMissing, NoSuchTarget, SwissMaps, UnreadableMemory, UsageError
+from inspector.errors import (
+    BadExecutable,
+    GdbMissing,
+    InspectError,
+    NoSuchTarget,
+    SwissMaps,
+    TargetGone,
+    UnreadableMemory,
+    UsageError,
+)
 from inspector.gotypes.table import TypeTable
 from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage, open_image
@@ -23,6 +32,9 @@ from inspector.memory.gdbmi import GdbBridge, GdbMemory
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Memory, RegionMap
 from inspector.releases import Release
+
+PAGE = 4096
+"""Everything is mapped in whole pages."""
 
 MemoryChoice = Literal["auto", "gdb-mi", "direct"]
 
@@ -49,6 +61,7 @@ class Target:
     stopped_ms: float = 0.0
     _resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
+    _no_bridge: GdbMissing | None = None
     _held: bool = False
 
     def __enter__(self) -> Target:
@@ -80,10 +93,18 @@ class Target:
 
     def bridge(self) -> GdbBridge:
         """The gdb that knows this target's symbols, started when first needed; raises GdbMissing."""
+        if self._no_bridge is not None:
+            raise self._no_bridge
         if self._bridge is None:
             if self.choice == "direct":
                 raise GdbMissing("--memory direct does without gdb", "give the type with --type")
-            bridge = self._resources.enter_context(GdbBridge(self.gdb_program))
+            try:
+                started = GdbBridge(self.gdb_program)
+            except GdbMissing as error:
+                # Finding out that a program is no gdb may take long: once is enough.
+                self._no_bridge = error
+                raise
+            bridge = self._resources.enter_context(started)
             bridge.open_executable(f"/proc/{self.pid}/exe" if self.kind == "process" else self.image.path)
             if self.kind == "core":
                 bridge.open_core(self.path)
@@ -101,6 +122,9 @@ class Target:
             started = time.perf_counter()
             try:
                 yield
+                # A process can be killed while it is held; what was read of it then is nothing.
+                if procfs.has_ended(self.pid):
+                    raise gone(self.pid)
             finally:
                 self._held = False
                 self.stopped_ms += (time.perf_counter() - started) * 1000 if self.stop else 0.0
@@ -111,6 +135,22 @@ class Target:
         if self._bridge is not None:
             return self._bridge.holding(pid)
         return ptrace.stopped(pid)
+
+
+def gone(pid: int) -> TargetGone:
+    """The error for a process that ended under our hands."""
+    return TargetGone(f"process {pid} ended while it was being inspected", "inspect its core dump, if it left one")
+
+
+@contextmanager
+def noticing_the_end(pid: int | None) -> Iterator[None]:
+    """Turn whatever goes wrong in the block because the process ended into the one reason for it."""
+    try:
+        yield
+    except InspectError:
+        if pid is not None and procfs.has_ended(pid):
+            raise gone(pid) from None
+        raise
 
 
 def open_target(
@@ -144,9 +184,14 @@ def refuse_swiss(image: ElfImage, build: BuildInfo) -> None:
 
 
 def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, gdb: str) -> Target:
-    if procfs.status(pid).state == "Z":
-        raise NoSuchTarget(f"process {pid} has ended and waits to be reaped (a zombie)")
-    with ExitStack() as resources:
+    status = procfs.status(pid)
+    if status.ended:
+        raise NoSuchTarget(
+            f"process {pid} has ended and waits to be reaped (a zombie)", "inspect its core dump, if it left one"
+        )
+    if status.process != pid:
+        raise NoSuchTarget(f"{pid} is a thread of process {status.process}", "give the pid of the process")
+    with ExitStack() as resources, noticing_the_end(pid):
         link = procfs.executable_path(pid)
         running = open_image(link, os.readlink(link))
         resources.callback(running.close)
@@ -157,7 +202,7 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
             _require_same_build(image, running.build_ids, f"process {pid}")
         build = read_build_info(image)
         refuse_swiss(image, build)
-        image.bias = procfs.entry_point(pid) - image.entry
+        image.bias = _bias(image, procfs.entry_point(pid), f"process {pid}")
         process = ProcessMemory(pid)
         resources.callback(process.close)
         target = Target("process", str(pid), pid, image, build, process, choice, stop, gdb)
@@ -189,7 +234,7 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
     image = _core_image(core, exe)
     build = read_build_info(image)
     refuse_swiss(image, build)
-    image.bias = core.entry - image.entry if core.entry else 0
+    image.bias = _bias(image, core.entry, f"the core {core.path}") if core.entry else 0
     if not _build_matches(core, image):
         notes.append("the core does not hold its executable's build id, so it could not be compared")
     file_bytes = np.frombuffer(image.data, dtype=np.uint8)
@@ -203,12 +248,24 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
     return target
 
 
+def _bias(image: ElfImage, entry: int, whose: str) -> int:
+    """What the loader added to the linked addresses; raises BadExecutable when it cannot have done so."""
+    bias = entry - image.entry
+    if bias < 0 or bias % PAGE or (bias and not image.movable):
+        raise BadExecutable(
+            f"{image.path} is not the executable of {whose}: their entry points do not fit",
+            "name the right one with --exe",
+        )
+    return bias
+
+
 def _core_image(core: CoreFile, exe: str | None) -> ElfImage:
     if exe is not None:
         return open_image(exe)
     path = core.executable_path()
     if path is None:
-        raise BadExecutable(f"{core.path} does not tell which executable it is of", "name it with --exe")
+        cut = " because it is cut short" if core.missing else ""
+        raise BadExecutable(f"{core.path} does not tell which executable it is of{cut}", "name it with --exe")
     return open_image(path.removesuffix(" (deleted)"))
 
 

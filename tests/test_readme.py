@@ -16,7 +16,7 @@ README = Path(__file__).parent.parent / "README.md"
 def test_every_option_of_the_help_is_in_the_readme():
     shown = CliRunner().invoke(command, ["--help"]).output
     options = set(re.findall(r"--[a-z-]+", shown)) - {"--help", "--version"}
-    assert len(options) >= 10
+    assert len(options) >= 9
     assert {option for option in options if f"`{option}" not in README.read_text()} == set()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from inspector.errors import UnreadableMemory
 from inspector.gotypes.gotype import GoType, MapLayout
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
 from inspector.gotypes.table import TypeTable
+from inspector.hashing.keys import HashKeys
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Memory, RegionMap
@@ -59,6 +60,7 @@ class MapSnapshot:
     unusable: dict[str, str]
     memory: FrozenMemory = field(repr=False)
     regions: RegionMap = field(repr=False)
+    hash_keys: HashKeys | None = field(default=None, repr=False)
     bytes_read: int = 0
 
     @property
@@ -89,7 +91,8 @@ class CountingMemory:
 
 
 def take_snapshot(
-    memory: Memory, regions: RegionMap, address: int, go_type: GoType, types: TypeTable, shown: int | None
+    memory: Memory, regions: RegionMap, address: int, go_type: GoType, types: TypeTable, shown: int | None,
+    hash_keys: HashKeys | None = None,
 ) -> MapSnapshot:
     """Copy the map at `address`; call it while the target is held.
 
@@ -98,7 +101,8 @@ def take_snapshot(
     the snapshot.
     """
     reader = CountingMemory(memory)
-    return _SnapshotTaker(reader, regions, address, go_type, types).take(shown)
+    snapshot = _SnapshotTaker(reader, regions, address, go_type, types).take(shown)
+    return replace(snapshot, hash_keys=hash_keys, bytes_read=reader.count)
 
 
 class _SnapshotTaker:
@@ -122,7 +126,6 @@ class _SnapshotTaker:
             self.regions,
         )
         self._copy_pointed_to(snapshot, frozen, shown)
-        object.__setattr__(snapshot, "bytes_read", self.memory.count)
         return snapshot
 
     # mapextra
@@ -244,7 +247,9 @@ class _SnapshotTaker:
                 continue
             live = array.live(self.release.marks.min_tophash)
             if key.has_pointers or self.layout.indirect_key:
-                self._copy_part(reach, key, self.layout.indirect_key, array.slots("keys")[live], KEY_LIMITS)
+                # Evacuated cells may keep their keys, whose hashes explain where they went.
+                keyed = live | (array.tophash >= self.release.marks.evacuated_x) & array.in_use[:, None]
+                self._copy_part(reach, key, self.layout.indirect_key, array.slots("keys")[keyed], KEY_LIMITS)
             rows = array.order
             at_row, at_cell = np.nonzero(live[rows])
             at_row, at_cell = rows[at_row[:left]], at_cell[:left]

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bulk import dtype_of
-from inspector.errors import InspectError, UnreadableMemory
+from inspector.errors import InspectError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
-from inspector.memory.protocol import Addresses, Rows
+from inspector.memory.protocol import Rows
 from inspector.schemas import scalars
 from inspector.schemas.types import itab
 
@@ -42,7 +42,7 @@ class _Identity:
     def behind(self, go_type: GoType, rows: Rows) -> Numbers:
         numbers = np.full(len(rows), UNEQUAL, dtype=np.int64)
         pointers = np.ascontiguousarray(rows).view(np.uint64)[:, 0]
-        values, held = self._held(pointers, go_type.size)
+        values, held = self.memory.held(pointers, go_type.size)
         numbers[held] = self.of(go_type, values, 0)
         return numbers
 
@@ -68,16 +68,6 @@ class _Identity:
             return self._interfaces(go_type, rows, depth)
         return _number(rows)
 
-    def _held(self, addresses: Addresses, size: int) -> tuple[Rows, NDArray[np.bool_]]:
-        """Copied bytes at each address, and for which addresses there are any."""
-        held = np.ones(len(addresses), dtype=bool)
-        while held.any():
-            try:
-                return self.memory.read_many(addresses[held], size), held
-            except UnreadableMemory as error:
-                held &= addresses != np.uint64(error.address)
-        return np.empty((0, size), dtype=np.uint8), held
-
     def _strings(self, rows: Rows) -> Numbers:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
         numbers = np.full(len(rows), UNEQUAL, dtype=np.int64)
@@ -86,7 +76,7 @@ class _Identity:
             group = np.flatnonzero(headers["len"] == length)
             if not 0 <= length <= MAX_STRING:
                 continue
-            data, held = self._held(headers["data"][group], length)
+            data, held = self.memory.held(headers["data"][group], length)
             numbers[group[held]] = _number(data) + offset
             offset += len(group)
         return numbers

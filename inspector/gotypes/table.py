@@ -67,6 +67,10 @@ class TypeTable:
             known = self._known[address] = self._decode(address)
         return known
 
+    def is_static(self, address: int) -> bool:
+        """Whether a descriptor lies in the executable; others were made at run time, by reflect."""
+        return self._module_of(address) is not None
+
     def elem(self, parent: GoType) -> GoType:
         """Return the element type of a pointer, slice, array, channel or map."""
         return self.get(parent.elem_address)

@@ -37,7 +37,10 @@ def read_build_info(image: ElfImage) -> BuildInfo:
                 f"{image.path} is a Go program without build info, so its Go release is unknown",
                 "toolchains older than go1.13 wrote none, and some packers remove it",
             )
-        raise NotGo(f"{image.path} was not built by the Go toolchain (it has no Go build info)")
+        raise NotGo(
+            f"{image.path} was not built by the Go toolchain: it has no Go build info",
+            "give the pid or core of the Go program itself, not of a shell or wrapper around it",
+        )
     version, modinfo = _inline(blob) if blob[15] & INLINE_STRINGS else _pointed(image, blob)
     settings = _settings(modinfo)
     experiments = frozenset(e for e in settings.get("GOEXPERIMENT", "").split(",") if e)

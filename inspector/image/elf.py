@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 from collections.abc import Iterator
@@ -13,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
 from inspector.bulk import dtype_of
 from inspector.errors import BadExecutable, NotGo, NotPermitted, UnsupportedTarget
+from inspector.memory.files import DAMAGE, map_file
 from inspector.schemas import elf as schema
 
 SHT_NOBITS = "SHT_NOBITS"
@@ -80,16 +79,22 @@ class ElfImage:
 
     def _parse(self) -> None:
         if self.data[:4] != b"\x7fELF":
-            raise NotGo(f"{self.path} is not an ELF executable, so not a Go program for linux")
+            raise NotGo(
+                f"{self.path} is not an ELF executable, so not a Go program for linux", "name the right one with --exe"
+            )
         try:
             elf = ELFFile(self.data)
             self._refuse_other_machines(elf)
             self.entry = int(elf["e_entry"])
             self.is_core = elf["e_type"] == "ET_CORE"
+            self.movable = elf["e_type"] == "ET_DYN"
             self.sections = list(_sections(elf))
             self.segments = list(_segments(elf))
-        except (ELFError, ValueError, KeyError, AttributeError, TypeError) as error:
-            raise BadExecutable(f"{self.path} is a damaged ELF file: {error}") from None
+        except DAMAGE as error:
+            raise BadExecutable(
+                f"{self.path} is a damaged ELF file ({type(error).__name__} while reading its headers)",
+                "was it copied whole?",
+            ) from None
 
     def _refuse_other_machines(self, elf: Any) -> None:
         if elf.elfclass != 64 or elf["e_machine"] != "EM_X86_64":
@@ -191,5 +196,7 @@ def open_image(path: str | os.PathLike[str], shown: str | None = None) -> ElfIma
     image = ElfImage(str(path), shown)
     if image.is_core:
         with closing(image):
-            raise BadExecutable(f"{image.path} is a core dump, not an executable")
+            raise BadExecutable(
+                f"{image.path} is a core dump, not an executable", "name the program that crashed with --exe"
+            )
     return image

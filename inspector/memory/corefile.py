@@ -6,19 +6,18 @@ from the executable.
 
 from __future__ import annotations
 
-import mmap
 import os
 import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from inspector.errors import BadCore, NoSuchTarget, NotPermitted, UnreadableMemory, UnsupportedTarget
+from inspector.memory.files import DAMAGE, map_file
 from inspector.memory.procfs import AT_ENTRY
 from inspector.memory.protocol import Addresses, Region, Rows
 
@@ -56,15 +55,16 @@ class CoreFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         try:
-            with open(self.path, "rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            self._map = map_file(self.path)
         except FileNotFoundError:
-            raise NoSuchTarget(f"there is no process and no file called {self.path!r}") from None
+            raise NoSuchTarget(
+                f"there is no process and no file called {self.path!r}", "give a pid or the path of a core dump"
+            ) from None
         except PermissionError:
             raise NotPermitted(f"no permission to read {self.path}", "cores belong to the crashed user") from None
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "the file is empty"
-            raise BadCore(f"cannot read {self.path}: {reason}") from None
+            reason = getattr(error, "strerror", None) or str(error)
+            raise BadCore(f"cannot read {self.path}: {reason}", "give a pid or the path of a core dump") from None
         self.pid: int | None = None
         self.entry = 0
         self.mappings: list[FileMapping] = []
@@ -76,7 +76,7 @@ class CoreFile:
 
     def _parse(self) -> None:
         if self._map[:4] != b"\x7fELF":
-            raise BadCore(f"{self.path} is not a core dump (no ELF file)")
+            raise BadCore(f"{self.path} is not a core dump: it is no ELF file", "is it compressed?")
         try:
             elf = ELFFile(self._map)
             if elf["e_type"] != "ET_CORE":
@@ -91,8 +91,10 @@ class CoreFile:
                 )
             self._read_segments(elf)
             self._read_notes(elf)
-        except (ELFError, struct.error, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
-            raise BadCore(f"{self.path} is damaged: {error}", "was it copied whole?") from None
+        except DAMAGE as error:
+            raise BadCore(
+                f"{self.path} is damaged ({type(error).__name__} while reading its headers)", "was it copied whole?"
+            ) from None
 
     def _read_segments(self, elf: Any) -> None:
         buffer = np.frombuffer(self._map, dtype=np.uint8)

@@ -86,23 +86,27 @@ class FrozenMemory:
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
         """Return rows of shape (len(addresses), size); raises UnreadableMemory for the first missing one."""
-        rows = np.zeros((len(addresses), size), dtype=np.uint8)
+        rows, held = self.held(addresses, size)
+        if not held.all():
+            raise UnreadableMemory(int(addresses[np.argmin(held)]), size, NOT_COPIED)
+        return rows
+
+    def held(self, addresses: Addresses, size: int) -> tuple[Rows, NDArray[np.bool_]]:
+        """Return (rows, held): `size` bytes of each address whose bytes were copied, and which those are."""
         if size == 0:
-            return rows
+            return np.zeros((len(addresses), 0), dtype=np.uint8), np.ones(len(addresses), dtype=bool)
+        rows = np.empty((len(addresses), size), dtype=np.uint8)
         missing = np.ones(len(addresses), dtype=bool)
         for block in reversed(self.blocks):
-            if len(block.data) < size:
+            if len(block.data) < size or not missing.any():
                 continue
             offsets = block.find(addresses, size)
             found = missing & (offsets >= 0)
             if found.any():
                 rows[found] = sliding_window_view(block.data, size)[offsets[found]]
                 missing &= ~found
-            if not missing.any():
-                return rows
-        if missing.any():
-            raise UnreadableMemory(int(addresses[np.argmax(missing)]), size, NOT_COPIED)
-        return rows
+        held = ~missing
+        return rows if held.all() else rows[held], held
 
     def regions(self) -> list[Region]:
         """Return the copied ranges."""

@@ -20,9 +20,18 @@ from typing import Any
 import numpy as np
 from pygdbmi.IoManager import IoManager
 
-from inspector.errors import GdbDied, GdbError, GdbMissing, NotPermitted, UnreadableMemory
+from inspector.errors import (
+    GdbDied,
+    GdbError,
+    GdbMissing,
+    NoSuchTarget,
+    NotPermitted,
+    TargetGone,
+    UnreadableMemory,
+)
 from inspector.memory import procfs
 from inspector.memory.protocol import Addresses, Region, Rows
+from inspector.memory.ptrace import INTERRUPTIONS
 
 START_TIMEOUT = 20.0
 COMMAND_TIMEOUT = 120.0
@@ -48,9 +57,17 @@ EARLY_SETTINGS = (
     "set exec-file-mismatch off",
     "set startup-with-shell off",
     "set history save off",
+    # We only look: no expression may assign to the target or call a function in it.
+    "set may-write-memory off",
+    "set may-write-registers off",
+    "set may-call-functions off",
     # gdb would take the language of the innermost frame, which is assembler in a parked Go program.
     "set language c",
 )
+
+
+class GdbSilent(GdbError):
+    """gdb did not answer in time."""
 
 
 class GdbBridge:
@@ -63,6 +80,7 @@ class GdbBridge:
     def __init__(self, gdb: str = "gdb") -> None:
         self.program = gdb
         self.attached: int | None = None
+        self._state_before = "R"
         self._token = 0
         self._console: list[str] = []
         path = shutil.which(gdb)
@@ -91,6 +109,11 @@ class GdbBridge:
         self._io = IoManager(self._process.stdin, self._process.stdout, None, 0)
         try:
             self.command("-gdb-version", START_TIMEOUT)
+        except GdbError as error:
+            self._end()
+            raise GdbMissing(
+                f"{gdb!r} is no gdb that speaks MI ({error.message})", "name another with --gdb, or use --memory direct"
+            ) from None
         except BaseException:
             self._end()
             raise
@@ -125,7 +148,7 @@ class GdbBridge:
     def _next_records(self, deadline: float) -> list[dict[str, Any]]:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            raise GdbError("gdb does not answer", "try --memory direct, which needs no gdb")
+            raise GdbSilent("gdb does not answer", "try --memory direct, which needs no gdb")
         ready, _, _ = select.select([self._io.stdout], [], [], remaining)
         records: list[dict[str, Any]] = []
         if ready:
@@ -177,11 +200,17 @@ class GdbBridge:
                 f"process {pid} is already traced by process {before.tracer}",
                 "detach the other debugger, or read without stopping: --memory direct --no-stop",
             )
+        self._state_before = before.state
         try:
             self._attach(pid)
             yield
         finally:
-            self._let_go(pid, before.state)
+            held_to_the_end = self._let_go(pid, before.state)
+        if not held_to_the_end:
+            raise GdbDied(
+                f"gdb ended while it held process {pid}, so what was copied may be torn",
+                "try again, or --memory direct, which needs no gdb",
+            )
 
     def _attach(self, pid: int) -> None:
         self.attached = pid
@@ -189,17 +218,23 @@ class GdbBridge:
             self.command(f"-target-attach {pid}")
         except GdbDied:
             raise
+        except GdbSilent:
+            # It may be half attached: it is not to be trusted with a detach either.
+            self._end()
+            raise
         except GdbError as error:
             self.attached = None
-            procfs.status(pid)
+            if procfs.has_ended(pid):
+                raise TargetGone(f"process {pid} ended before it could be read") from None
             raise NotPermitted(
                 f"gdb cannot attach to process {pid}: {error.message.removeprefix('gdb: ').rstrip('.')}",
                 procfs.PERMISSION_HINT,
             ) from None
 
-    def _let_go(self, pid: int, state_before: str) -> None:
+    def _let_go(self, pid: int, state_before: str) -> bool:
+        """Detach, or end gdb where it does not; returns whether gdb was there all the time."""
         # Ctrl-C waits until the target is free.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
         try:
             if self.attached is not None:
                 try:
@@ -208,18 +243,22 @@ class GdbBridge:
                     # Ending gdb frees what it traced: the kernel sees to that.
                     self._end()
             self.attached = None
+            alive = self._process.poll() is None
             self._wake(pid, state_before)
+            return alive
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _wake(self, pid: int, state_before: str) -> None:
         """Undo a SIGSTOP of gdb's attach that was left behind, or restore the stop there was before."""
-        with suppress(Exception):
-            state = procfs.status(pid).state
-            if state == "T" and state_before != "T":
+        with suppress(OSError, NoSuchTarget):
+            if state_before == "T":
+                if procfs.status(pid).state != "T":
+                    os.kill(pid, signal.SIGSTOP)
+            elif self._process.poll() is not None or procfs.status(pid).state == "T":
+                # A gdb that died while it attached leaves a SIGSTOP that may take effect only later.
+                # SIGCONT takes back the pending ones too.
                 os.kill(pid, signal.SIGCONT)
-            elif state_before == "T" and state != "T":
-                os.kill(pid, signal.SIGSTOP)
 
     def close(self) -> None:
         """Detach if attached, end gdb and reap it."""
@@ -227,7 +266,7 @@ class GdbBridge:
         self._end()
         if pid is not None:
             self.attached = None
-            self._wake(pid, "R")
+            self._wake(pid, self._state_before)
 
     def _end(self) -> None:
         if self._process.poll() is None:

@@ -20,20 +20,36 @@ PERMISSION_HINT = (
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """From /proc/PID/status: the state letter, and the pid of a tracer (0 if none)."""
+    """From /proc/PID/status: the state letter, the pid of a tracer (0 if none), the process of a thread."""
 
     state: str
     tracer: int
+    process: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether only its parent still has to take note of its end."""
+        return self.state in "ZX"
 
 
 def status(pid: int) -> ProcessStatus:
     """Read /proc/PID/status; raises NoSuchTarget."""
     try:
         text = Path(f"/proc/{pid}/status").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         raise NoSuchTarget(f"there is no process {pid}", "see `ps` or `pgrep` for the right pid") from None
     fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return ProcessStatus(fields.get("State", "?").strip()[:1], int(fields.get("TracerPid", "0")))
+    return ProcessStatus(
+        fields.get("State", "?").strip()[:1], int(fields.get("TracerPid", "0")), int(fields.get("Tgid", "0"))
+    )
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone or a zombie."""
+    try:
+        return status(pid).ended
+    except NoSuchTarget:
+        return True
 
 
 def executable_path(pid: int) -> str:
@@ -62,8 +78,8 @@ def mappings(pid: int) -> list[Region]:
     for line in lines:
         span, permissions, _, _, _, *name = line.split(None, 5)
         start, _, end = span.partition("-")
-        # [vvar] is readable by its owner only: process_vm_readv faults on it.
-        if permissions.startswith("r") and name[:1] != ["[vvar]"]:
+        # [vvar] and [vvar_vclock] are readable by its owner only: process_vm_readv faults on them.
+        if permissions.startswith("r") and not "".join(name).startswith("[vvar"):
             regions.append(Region(int(start, 16), int(end, 16), name[0] if name else ""))
     return regions
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from inspector.errors import NoSuchTarget, NotPermitted, TargetGone
+from inspector.errors import NotPermitted, TargetGone
 from inspector.memory import procfs
 
 PTRACE_DETACH = 17
@@ -28,6 +28,9 @@ PATIENCE = 2.0
 """Seconds to wait for a thread to stand still."""
 
 POLL = 0.0002
+
+INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+"""What a person or a terminal ends us with; it waits while a target is being let go."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -52,7 +55,8 @@ def _seize(pid: int, thread: int) -> bool:
     try:
         _ptrace(PTRACE_SEIZE, thread)
     except OSError as error:
-        if error.errno == errno.ESRCH:
+        # A thread that is about to end is refused like one of somebody else.
+        if error.errno == errno.ESRCH or _has_ended(pid, thread):
             return False
         tracer = procfs.status(pid).tracer
         if tracer and tracer != os.getpid():
@@ -61,8 +65,22 @@ def _seize(pid: int, thread: int) -> bool:
                 "detach the other debugger, or read without stopping: --no-stop",
             ) from None
         raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
-    _ptrace(PTRACE_INTERRUPT, thread)
+    _interrupt(thread)
     return True
+
+
+def _interrupt(thread: int) -> None:
+    # ESRCH: it ended between the two calls, which the wait for its stop will notice.
+    with suppress(OSError):
+        _ptrace(PTRACE_INTERRUPT, thread)
+
+
+def _has_ended(pid: int, thread: int) -> bool:
+    try:
+        text = Path(f"/proc/{pid}/task/{thread}/stat").read_text(errors="replace")
+    except OSError:
+        return True
+    return text.rpartition(")")[2].split()[0] in "ZX"
 
 
 def _await_stop(pid: int, thread: int) -> int | None:
@@ -89,11 +107,13 @@ def _await_stop(pid: int, thread: int) -> int | None:
 
 def _release(pid: int, seized: dict[int, int | None]) -> None:
     # Ctrl-C must not leave half the threads for later: it waits until all are free.
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
     try:
         for thread, pending in seized.items():
             # A thread can only be let go while it stands still. One that never stops is freed by the
             # kernel when this process ends.
+            if pending is None:
+                _interrupt(thread)
             with suppress(OSError, NotPermitted):
                 _ptrace(PTRACE_DETACH, thread, (_await_stop(pid, thread) or 0) if pending is None else pending)
     finally:
@@ -104,7 +124,7 @@ def _release(pid: int, seized: dict[int, int | None]) -> None:
 def stopped(pid: int) -> Iterator[None]:
     """Hold every thread of a process still for the length of the block.
 
-    Must be left by the thread that entered it. Raises NoSuchTarget, NotPermitted or TargetGone; in each
+    Must be left by the thread that entered it. Raises NoSuchTarget, NotPermitted, TargetGone; in each
     case, as on any exception inside the block, all threads run again.
     """
     procfs.status(pid)
@@ -119,10 +139,10 @@ def stopped(pid: int) -> Iterator[None]:
             for thread in fresh:
                 if seized[thread] is None:
                     seized[thread] = _await_stop(pid, thread) or 0
-        if not seized:
-            raise NoSuchTarget(f"there is no process {pid}")
+        if not seized or procfs.has_ended(pid):
+            raise TargetGone(f"process {pid} ended before it could be read")
         yield
-        if not _threads(pid):
+        if procfs.has_ended(pid):
             raise TargetGone(f"process {pid} ended while it was being read")
     finally:
         _release(pid, seized)

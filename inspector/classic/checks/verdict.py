@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from inspector.classic.checks import cells, evacuation, header, overflow
+from inspector.classic.checks import cells, evacuation, header, overflow, proof
 from inspector.classic.checks.finding import Finding, Verdict
+from inspector.classic.checks.proof import HashProof, Proof
 from inspector.classic.checks.view import MapView
 from inspector.classic.snapshot import MapSnapshot
 
 Rule = Callable[[MapView], Iterator[Finding]]
+ProofRule = Callable[[Proof], Iterator[Finding]]
 
 RULES: tuple[Rule, ...] = (
     header.h1_flags_are_defined,
@@ -42,6 +44,13 @@ RULES: tuple[Rule, ...] = (
 )
 """Every rule of the catalogue (docs/rules.md) that is implemented, one function each."""
 
+PROOF_RULES: tuple[ProofRule, ...] = (
+    proof.c3_keys_hash_to_their_cells,
+    proof.e10_entries_come_from_their_old_bucket,
+    proof.e11_the_split_agrees_with_the_hash_bit,
+)
+"""Rules that need the keys' hashes."""
+
 MOST_FINDINGS = 20
 """Findings of one rule that are listed: garbage breaks a rule a million times."""
 
@@ -53,6 +62,7 @@ class Judgement:
     verdict: Verdict
     findings: tuple[Finding, ...]
     cut: tuple[str, ...] = ()
+    proof: HashProof = field(default_factory=lambda: HashProof(0, 0, 0, None, None))
 
 
 def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
@@ -62,16 +72,20 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
     read is then missing, not wrong.
     """
     view = MapView(snapshot)
+    hashes = Proof(view)
     findings: list[Finding] = []
     cut = []
-    for rule in RULES:
-        some = list(islice(rule(view), MOST_FINDINGS + 1))
+    broken = [rule(view) for rule in RULES] + [proof.e9_evacuated_memory_is_cleared_or_kept(hashes)]
+    if hashes.functions is not None:
+        broken += [rule(hashes) for rule in PROOF_RULES]
+    for one in broken:
+        some = list(islice(one, MOST_FINDINGS + 1))
         if len(some) > MOST_FINDINGS:
             cut.append(some.pop().rule)
         findings += some
     if incomplete:
         findings = [replace(f, severity="warning") if f.unreadable else f for f in findings]
-    return Judgement(_verdict(view, findings, incomplete), tuple(findings), tuple(cut))
+    return Judgement(_verdict(view, findings, incomplete), tuple(findings), tuple(cut), hashes.summary())
 
 
 def _verdict(view: MapView, findings: list[Finding], incomplete: bool) -> Verdict:

@@ -1,0 +1,223 @@
+"""The hash proof: every key hashed again as the runtime did, and rules C3, E9, E10 and E11 that rest on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.classic.buckets import BucketArray
+from inspector.classic.checks.binomial import lower_tail
+from inspector.classic.checks.finding import Array, Finding
+from inspector.classic.checks.view import MapView
+from inspector.hashing.hasher import Hasher, MemoryHash
+from inspector.schemas.bmap import TOPHASH_SIZE
+from inspector.schemas.hmap import OLD_ITERATOR
+
+NO_KEYS = "the process's hash keys were not found"
+NO_ALGORITHM = "the hash function of this Go release is not known here"
+SEED_IS_THE_SAME = 1e-9
+"""Below this chance that so few old keys disagree by luck, hash0 is the one they were placed with."""
+
+
+@dataclass(frozen=True)
+class HashProof:
+    """How many live keys were hashed, how many lie where their hash says, how many have no repeatable hash.
+
+    `algorithm` is None and `reason` says why when nothing could be hashed.
+    """
+
+    checked: int
+    matched: int
+    skipped: int
+    algorithm: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class ProvenCells:
+    """Cells of one array with their hashes: rows and cells, hash, whether it is known."""
+
+    rows: NDArray[np.int64]
+    cells: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    known: NDArray[np.bool_]
+
+
+class Proof:
+    """The hashes of a snapshot's keys, worked out once for all rules."""
+
+    def __init__(self, view: MapView) -> None:
+        self.view = view
+        self.snapshot = view.snapshot
+
+    @cached_property
+    def functions(self) -> MemoryHash | None:
+        """The process's hash functions, None when they are not known."""
+        keys = self.snapshot.hash_keys
+        return keys.functions(self.snapshot.release) if keys else None
+
+    @cached_property
+    def live(self) -> dict[Array, ProvenCells]:
+        """Live cells of each usable array."""
+        minimum = self.snapshot.release.marks.min_tophash
+        return {name: self._hash(array, array.live(minimum)) for name, array in self.view.arrays}
+
+    @cached_property
+    def evacuated(self) -> ProvenCells:
+        """Cells of the old array that are marked evacuatedX or evacuatedY and still hold their key."""
+        old = self.view.old
+        assert old is not None
+        marks = self.snapshot.release.marks
+        marked = (old.tophash >= marks.evacuated_x) & (old.tophash <= marks.evacuated_y)
+        return self._hash(old, marked & (old.in_use & ~cleared_rows(old))[:, None])
+
+    def _hash(self, array: BucketArray, mask: NDArray[np.bool_]) -> ProvenCells:
+        rows, cells = np.nonzero(mask)
+        assert self.functions is not None
+        hasher = Hasher(self.snapshot.types, self.snapshot.memory, self.functions)
+        done = hasher.map_keys(self.snapshot.type, array.slots("keys")[mask], self.snapshot.header.hash0)
+        return ProvenCells(rows, cells, done.hashes, done.known)
+
+    def tophash(self, cells: ProvenCells) -> NDArray[np.uint8]:
+        """runtime.tophash of each hash."""
+        minimum = self.snapshot.release.marks.min_tophash
+        top = (cells.hashes >> np.uint64(56)).astype(np.uint8)
+        return np.where(top < minimum, top + minimum, top).astype(np.uint8)
+
+    def summary(self) -> HashProof:
+        """Count what was proven."""
+        if self.functions is None:
+            reason = NO_ALGORITHM if self.snapshot.hash_keys else NO_KEYS
+            return HashProof(0, 0, self.view.live_count, None, reason)
+        checked = matched = skipped = 0
+        for name, cells in self.live.items():
+            array = self.view.new if name == "new" else self.view.old
+            assert array is not None
+            right = self.tophash(cells) == array.tophash[cells.rows, cells.cells]
+            right &= bucket_of(cells, array.size) == array.home[cells.rows]
+            checked += int(np.count_nonzero(cells.known))
+            matched += int(np.count_nonzero(right & cells.known))
+            skipped += int(np.count_nonzero(~cells.known))
+        return HashProof(checked, matched, skipped, self.functions.name, None)
+
+
+def bucket_of(cells: ProvenCells, buckets: int) -> NDArray[np.int64]:
+    """The bucket that each hash belongs to: its low bits."""
+    return (cells.hashes & np.uint64(buckets - 1)).astype(np.int64)
+
+
+def cleared_rows(array: BucketArray) -> NDArray[np.bool_]:
+    """Rows with nothing behind the tophash: evacuate cleared them for the garbage collector."""
+    raw = array.cells.view(np.uint8).reshape(len(array.cells), -1)
+    empty: NDArray[np.bool_] = ~raw[:, TOPHASH_SIZE:].any(axis=1)
+    return empty
+
+
+def c3_keys_hash_to_their_cells(proof: Proof) -> Iterator[Finding]:
+    """Tophash equals the top byte of the key's hash, and the bucket its low bits."""
+    view = proof.view
+    for name, cells in proof.live.items():
+        array = view.new if name == "new" else view.old
+        assert array is not None
+        expected, seen = proof.tophash(cells), array.tophash[cells.rows, cells.cells]
+        wrong_top = cells.known & (expected != seen)
+        buckets = bucket_of(cells, array.size)
+        # In the new array of a growing map a wrong bucket is E10's or E11's.
+        judged = name == "old" or view.old is None
+        wrong_bucket = cells.known & (buckets != array.home[cells.rows]) if judged else np.zeros_like(wrong_top)
+        faults = np.flatnonzero(wrong_top | wrong_bucket)
+        for at in faults:
+            row, cell = int(cells.rows[at]), int(cells.cells[at])
+            yield Finding(
+                rule="C3",
+                message="a key does not hash to the place it is in",
+                observed=f"tophash {seen[at]}, bucket {array.home[row]}",
+                expected=f"tophash {expected[at]}, bucket {buckets[at]} (hash {int(cells.hashes[at]):#018x})",
+                source="runtime.mapassign",
+                where=view.where(name, row, cell),
+                # The fast variants of mapassign write the tophash before the key.
+                in_flight=len(faults) == 1,
+            )
+
+
+def e9_evacuated_memory_is_cleared_or_kept(proof: Proof) -> Iterator[Finding]:
+    """Evacuated buckets are cleared (pointers in them, oldIterator clear) or keep keys that explain X and Y."""
+    view = proof.view
+    old = view.old
+    if old is None:
+        return
+    has_pointers = view.snapshot.layout.bucket_has_pointers
+    if has_pointers and not view.header.has(OLD_ITERATOR):
+        yield from _not_cleared(view, old)
+    if proof.functions is not None and view.growing == "double":
+        yield from _wrong_half(proof, old)
+
+
+def _not_cleared(view: MapView, old: BucketArray) -> Iterator[Finding]:
+    left = np.flatnonzero(view.evacuated & ~cleared_rows(old)[: old.size])
+    for row in left.tolist():
+        yield Finding(
+            rule="E9",
+            message=f"old bucket {row} is evacuated, but its memory was not cleared",
+            observed="bytes behind the tophash",
+            expected="zeros: its buckets hold pointers and no iterator needs them (oldIterator is clear)",
+            source="runtime.evacuate",
+            where=view.where("old", row),
+            in_flight=len(left) == 1,
+        )
+
+
+def _wrong_half(proof: Proof, old: BucketArray) -> Iterator[Finding]:
+    cells, marks = proof.evacuated, proof.snapshot.release.marks
+    second_half = (cells.hashes & np.uint64(old.size)) != 0
+    marked_y = old.tophash[cells.rows, cells.cells] == marks.evacuated_y
+    wrong = np.flatnonzero(cells.known & (second_half != marked_y))
+    known = int(np.count_nonzero(cells.known))
+    # A map that became empty while it grew has a new hash0, and half of its old keys disagree with it.
+    if lower_tail(len(wrong), known, 0.5) > SEED_IS_THE_SAME:
+        return
+    for at in wrong:
+        yield Finding(
+            rule="E9",
+            message="an evacuated cell is marked with the other half than its key's hash says",
+            observed="evacuatedY" if marked_y[at] else "evacuatedX",
+            expected=f"evacuated{'Y' if second_half[at] else 'X'} (hash {int(cells.hashes[at]):#018x})",
+            source="runtime.evacuate",
+            where=proof.view.where("old", int(cells.rows[at]), int(cells.cells[at])),
+        )
+
+
+def e10_entries_come_from_their_old_bucket(proof: Proof) -> Iterator[Finding]:
+    """An entry of a growing map's new array is in a bucket that its old bucket was split into."""
+    yield from _misplaced(proof, "E10")
+
+
+def e11_the_split_agrees_with_the_hash_bit(proof: Proof) -> Iterator[Finding]:
+    """New bucket j of a growing map holds only keys whose low B hash bits are j."""
+    yield from _misplaced(proof, "E11")
+
+
+def _misplaced(proof: Proof, rule: str) -> Iterator[Finding]:
+    view = proof.view
+    if view.new is None or view.old is None or "new" not in proof.live:
+        return
+    cells = proof.live["new"]
+    homes, buckets = view.new.home[cells.rows], bucket_of(cells, view.new.size)
+    # A key whose tophash is wrong, too, is C3's.
+    fair = cells.known & (proof.tophash(cells) == view.new.tophash[cells.rows, cells.cells])
+    same_old = (homes ^ buckets) & (view.old.size - 1) == 0
+    wrong = fair & (homes != buckets) & (~same_old if rule == "E10" else same_old)
+    what = "came from another old bucket" if rule == "E10" else "was sent to the other half"
+    for at in np.flatnonzero(wrong):
+        yield Finding(
+            rule=rule,
+            message=f"an entry {what} than its hash says",
+            observed=f"new bucket {homes[at]}",
+            expected=f"new bucket {buckets[at]} (hash {int(cells.hashes[at]):#018x})",
+            source="runtime.evacuate",
+            where=view.where("new", int(cells.rows[at]), int(cells.cells[at])),
+        )

@@ -1,0 +1,218 @@
+"""Hashes of Go values by type, over arrays of them: what a map's hasher computes.
+
+There are two families, and they differ. A map type's own hasher is made by the compiler (genhash in
+cmd/compile/internal/reflectdata/alg.go), which joins neighbouring plain fields of a struct into one run of
+memory. runtime.typehash (runtime/alg.go) hashes what lies in interfaces, and the keys of maps made by
+reflect, field by field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.bulk import dtype_of
+from inspector.errors import InspectError
+from inspector.gotypes.gotype import Field, GoType, Kind
+from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
+from inspector.gotypes.table import TypeTable
+from inspector.hashing.aes import Hashes
+from inspector.memory.frozen import FrozenMemory
+from inspector.memory.protocol import Rows
+from inspector.schemas import scalars
+from inspector.schemas.types import itab
+
+C0 = np.uint64(33054211828000289)
+C1 = np.uint64(23344194077549503)
+"""c0 and c1 of runtime/alg.go for 64-bit pointers."""
+
+FLOATS = {Kind.FLOAT32: "<f4", Kind.FLOAT64: "<f8", Kind.COMPLEX64: "<f4", Kind.COMPLEX128: "<f8"}
+
+
+class MemoryHash(Protocol):
+    """The primitives: rows of equal length, and one seed for each row."""
+
+    name: str
+
+    def memhash32(self, rows: Rows, seeds: Hashes) -> Hashes:
+        """Hash rows of 4 bytes."""
+        ...
+
+    def memhash64(self, rows: Rows, seeds: Hashes) -> Hashes:
+        """Hash rows of 8 bytes."""
+        ...
+
+    def memhash(self, rows: Rows, seeds: Hashes) -> Hashes:
+        """Hash rows of any length."""
+        ...
+
+
+@dataclass
+class Hashed:
+    """Hashes, and for each whether it is known: a NaN hashes to chance, and bytes may be missing."""
+
+    hashes: Hashes
+    known: NDArray[np.bool_]
+
+
+Hash = Callable[[GoType, Rows, Hashed, int], Hashed]
+
+
+class Hasher:
+    """Hashes keys of a process; bytes behind pointers come from `memory`."""
+
+    def __init__(self, types: TypeTable, memory: FrozenMemory, functions: MemoryHash) -> None:
+        self.types, self.memory, self.functions = types, memory, functions
+
+    def map_keys(self, map_type: GoType, slots: Rows, hash0: int) -> Hashed:
+        """Hash key slots of shape (n, slot size) as maps of this type do; nothing raises."""
+        assert map_type.layout is not None
+        key = self.types.key(map_type)
+        seeds = np.full(len(slots), hash0, dtype=np.uint64)
+        start = Hashed(seeds, np.ones(len(slots), dtype=bool))
+        family = self.compiled if self.types.is_static(map_type.address) else self.typehash
+        if map_type.layout.indirect_key:
+            return self._behind(family, key, _word(slots), start, 0)
+        return family(key, slots, start, 0)
+
+    # The two families
+
+    def compiled(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
+        """The hash function that the compiler makes for a type (genhash, hashFunc)."""
+        if go_type.regular_memory:
+            # memhash0 gives the seed back, unlike memhash of no bytes.
+            return at if go_type.size == 0 else self._plain(rows, at)
+        if go_type.kind == Kind.STRUCT:
+            for start, end, part in self._runs(go_type):
+                if part is None:
+                    at = Hashed(self.functions.memhash(_bytes(rows, start, end), at.hashes), at.known)
+                else:
+                    at = self.compiled(part, rows[:, start:end], at, depth + 1)
+            return at
+        return self._composite(self.compiled, go_type, rows, at, depth)
+
+    def typehash(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
+        """runtime.typehash."""
+        if go_type.regular_memory:
+            return self._plain(rows, at)
+        if go_type.kind == Kind.STRUCT:
+            for field in go_type.fields:
+                if field.name != "_":
+                    part = self.types.get(field.type_address)
+                    at = self.typehash(part, rows[:, field.offset : field.offset + part.size], at, depth + 1)
+            return at
+        return self._composite(self.typehash, go_type, rows, at, depth)
+
+    def _composite(self, family: Hash, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
+        kind = go_type.kind
+        if depth > MAX_NESTING:
+            return _unknown(at)
+        if kind == Kind.ARRAY:
+            elem = self.types.elem(go_type)
+            for i in range(go_type.length):
+                at = family(elem, rows[:, i * elem.size : (i + 1) * elem.size], at, depth + 1)
+            return at
+        if kind in FLOATS:
+            return self._floats(FLOATS[kind], rows, at)
+        if kind == Kind.STRING:
+            return self._strings(rows, at)
+        if kind == Kind.INTERFACE:
+            return self._interfaces(go_type, rows, at, depth)
+        return _unknown(at)  # a type that is not comparable: its hash would have panicked
+
+    # Parts
+
+    def _plain(self, rows: Rows, at: Hashed) -> Hashed:
+        special = {4: self.functions.memhash32, 8: self.functions.memhash64}
+        hash_rows = special.get(rows.shape[1], self.functions.memhash)
+        return Hashed(hash_rows(_bytes(rows, 0, rows.shape[1]), at.hashes), at.known)
+
+    def _runs(self, go_type: GoType) -> Iterator[tuple[int, int, GoType | None]]:
+        """Parts of a struct as compare.Memrun cuts them: (start, end, None for plain memory or the type)."""
+        fields = [(field, self.types.get(field.type_address)) for field in go_type.fields]
+        at = 0
+        while at < len(fields):
+            field, part = fields[at]
+            at += 1
+            if field.name == "_":
+                continue
+            if not part.regular_memory:
+                yield field.offset, field.offset + part.size, part
+                continue
+            end = field.offset + part.size
+            while at < len(fields) and self._continues(fields[at], end):
+                end = fields[at][0].offset + fields[at][1].size
+                at += 1
+            yield field.offset, end, None
+
+    def _continues(self, candidate: tuple[Field, GoType], end: int) -> bool:
+        field, part = candidate
+        return field.offset == end and field.name != "_" and part.regular_memory
+
+    def _floats(self, dtype: str, rows: Rows, at: Hashed) -> Hashed:
+        width = np.dtype(dtype).itemsize
+        for start in range(0, rows.shape[1], width):
+            raw = _bytes(rows, start, start + width)
+            values = raw.view(dtype)[:, 0]
+            hashes = np.where(values == 0, C1 * (C0 ^ at.hashes), self.functions.memhash(raw, at.hashes))
+            at = Hashed(hashes, at.known & ~np.isnan(values))
+        return at
+
+    def _strings(self, rows: Rows, at: Hashed) -> Hashed:
+        headers = _bytes(rows, 0, rows.shape[1]).view(dtype_of(scalars.string_header))[:, 0]
+        out = Hashed(at.hashes.copy(), at.known.copy())
+        for length in np.unique(headers["len"]).tolist():
+            group = np.flatnonzero(headers["len"] == length)
+            if not 0 <= length <= MAX_STRING:
+                out.known[group] = False
+                continue
+            data, held = self.memory.held(headers["data"][group], length)
+            out.hashes[group[held]] = self.functions.memhash(data, at.hashes[group[held]])
+            out.known[group[~held]] = False
+        return out
+
+    def _interfaces(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
+        headers = _bytes(rows, 0, rows.shape[1]).view(dtype_of(scalars.interface_header))[:, 0]
+        out = Hashed(at.hashes.copy(), at.known.copy())
+        for tab in np.unique(headers["tab"]).tolist():
+            group = np.flatnonzero(headers["tab"] == tab)
+            if tab == 0:
+                continue  # a nil interface gives the seed back
+            own = Hashed(at.hashes[group] ^ C0, at.known[group])
+            try:
+                done = self._dynamic(go_type, tab, headers["data"][group], own, depth)
+            except InspectError:
+                done = _unknown(own)
+            out.hashes[group], out.known[group] = C1 * done.hashes, done.known
+        return out
+
+    def _dynamic(self, go_type: GoType, tab: int, data: NDArray[Any], at: Hashed, depth: int) -> Hashed:
+        address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if go_type.methods else tab
+        dynamic = self.types.get(address)
+        words = np.ascontiguousarray(data)
+        if dynamic.direct_iface:
+            return self.typehash(dynamic, words.view(np.uint8).reshape(-1, 8), at, depth + 1)
+        return self._behind(self.typehash, dynamic, words, at, depth + 1)
+
+    def _behind(self, family: Hash, go_type: GoType, pointers: Hashes, at: Hashed, depth: int) -> Hashed:
+        rows, held = self.memory.held(pointers, go_type.size)
+        done = family(go_type, rows, Hashed(at.hashes[held], at.known[held]), depth)
+        out = _unknown(at)
+        out.hashes[held], out.known[held] = done.hashes, done.known
+        return out
+
+
+def _unknown(at: Hashed) -> Hashed:
+    return Hashed(at.hashes.copy(), np.zeros(len(at.hashes), dtype=bool))
+
+
+def _bytes(rows: Rows, start: int, end: int) -> Rows:
+    return np.ascontiguousarray(rows[:, start:end])
+
+
+def _word(rows: Rows) -> Hashes:
+    return np.ascontiguousarray(rows).view(np.uint64)[:, 0]

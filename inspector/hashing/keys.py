@@ -1,0 +1,125 @@
+"""The random keys of a process that its hash functions mix in, and where to find them.
+
+They are variables of the runtime: useAeshash (a bool), aeskeysched (128 bytes), hashkey (four words). In a
+stripped executable their addresses are read off the instructions of memhash64, memhash32 or strhash, to
+which the hasher of a map type leads (runtime/asm_amd64.s).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from inspector.errors import UnreadableMemory
+from inspector.gotypes.gotype import Kind
+from inspector.gotypes.table import TypeTable
+from inspector.hashing.aes import SCHEDULE_SIZE, AesHash
+from inspector.hashing.fallback import FallbackHash
+from inspector.hashing.hasher import MemoryHash
+from inspector.image.elf import ElfImage
+from inspector.memory.protocol import Memory
+from inspector.releases import Release
+
+CODE_SIZE = 96
+"""Bytes of a hash function that are looked at: what is sought stands at its start."""
+
+CMPB_ZERO = b"\x80\x3d"  # CMPB disp32(RIP), imm8
+AESENC_X0 = b"\x66\x0f\x38\xdc\x05"  # AESENC disp32(RIP), X0
+PXOR_X0 = b"\x66\x0f\xef\x05"  # PXOR disp32(RIP), X0
+JMP = b"\xe9"
+MOVES = (b"\x48\x8b", b"\x48\x33", b"\x4c\x8b", b"\x4c\x33")  # MOVQ and XORQ from memory
+RIP_RELATIVE = 0x05
+RIP_MASK = 0xC7
+
+
+@dataclass(frozen=True)
+class HashKeys:
+    """A process's hash keys: `schedule` where AES is used, else `hashkey`."""
+
+    schedule: bytes | None
+    hashkey: tuple[int, int, int, int] | None
+
+    def functions(self, release: Release) -> MemoryHash | None:
+        """The primitives that go with the keys; None for a release whose fallback is not known."""
+        if self.schedule is not None:
+            return AesHash(self.schedule)
+        if self.hashkey is not None and release.wyhash:
+            return FallbackHash(self.hashkey, release.fallback_own_keys)
+        return None
+
+
+def find_hash_keys(image: ElfImage, memory: Memory, types: TypeTable) -> HashKeys | None:
+    """Read the keys by their symbols, or through the code that uses them; None when neither leads there."""
+    try:
+        return _by_symbol(image, memory) or _by_code(memory, types)
+    except UnreadableMemory:
+        return None
+
+
+def _by_symbol(image: ElfImage, memory: Memory) -> HashKeys | None:
+    use, schedule, hashkey = (image.symbol(f"runtime.{name}") for name in ("useAeshash", "aeskeysched", "hashkey"))
+    if use is None or schedule is None or hashkey is None:
+        return None
+    if memory.read(use.address, 1)[0]:
+        return HashKeys(bytes(memory.read(schedule.address, SCHEDULE_SIZE)), None)
+    return HashKeys(None, _words(memory, hashkey.address))
+
+
+def _words(memory: Memory, address: int) -> tuple[int, int, int, int]:
+    first, second, third, fourth = struct.unpack("<4Q", memory.read(address, 32))
+    return first, second, third, fourth
+
+
+def _by_code(memory: Memory, types: TypeTable) -> HashKeys | None:
+    for entry in _hash_functions(memory, types):
+        try:
+            code = bytes(memory.read(entry, CODE_SIZE))
+            use = _operand(code, entry, CMPB_ZERO, immediate=1)
+            if use is None:
+                continue
+            if memory.read(use, 1)[0]:
+                schedule = _operand(code, entry, AESENC_X0)
+                if schedule is not None:
+                    return HashKeys(bytes(memory.read(schedule, SCHEDULE_SIZE)), None)
+            else:
+                hashkey = _hashkey_of_fallback(memory, code, entry)
+                if hashkey is not None:
+                    return HashKeys(None, _words(memory, hashkey))
+        except UnreadableMemory:
+            continue
+    return None
+
+
+def _hash_functions(memory: Memory, types: TypeTable) -> Iterator[int]:
+    """Entry points of memhash64 and memhash32, through the func values that map types hold."""
+    for map_type in types.map_types:
+        key = types.key(map_type)
+        if key.regular_memory and key.size in (4, 8) and key.kind != Kind.ARRAY and map_type.hasher:
+            try:
+                yield int(struct.unpack("<Q", memory.read(map_type.hasher, 8))[0])
+            except UnreadableMemory:
+                continue
+
+
+def _operand(code: bytes, entry: int, opcode: bytes, immediate: int = 0) -> int | None:
+    """Address that the first instruction with this opcode refers to, relative to its end."""
+    at = code.find(opcode)
+    end = at + len(opcode) + 4
+    if at < 0 or end + immediate > len(code):
+        return None
+    return int(entry + end + immediate + struct.unpack_from("<i", code, end - 4)[0])
+
+
+def _hashkey_of_fallback(memory: Memory, code: bytes, entry: int) -> int | None:
+    """memhash64 ends in a jump to its fallback, whose lowest operand in memory is hashkey[0]."""
+    at = code.find(JMP, code.find(CMPB_ZERO))
+    if at < 0 or at + 5 > len(code):
+        return None
+    fallback = entry + at + 5 + struct.unpack_from("<i", code, at + 1)[0]
+    body = bytes(memory.read(fallback, CODE_SIZE))
+    operands = []
+    for start in range(len(body) - 7):
+        if body[start : start + 2] in MOVES and body[start + 2] & RIP_MASK == RIP_RELATIVE:
+            operands.append(fallback + start + 7 + struct.unpack_from("<i", body, start + 3)[0])
+    return min(operands) if operands else None

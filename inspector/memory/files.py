@@ -1,0 +1,30 @@
+"""Files that are mapped, never loaded: cores and executables."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+import struct
+
+from elftools.common.exceptions import ELFError
+
+DAMAGE = (ELFError, ArithmeticError, LookupError, ValueError, AttributeError, TypeError, AssertionError, struct.error)
+"""What pyelftools raises on damaged files, its own errors and those it does not foresee."""
+
+
+def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
+    """Map a whole file for reading; raises OSError, or ValueError when it is no file or empty."""
+    # Opening a pipe would wait for a writer, opening a device may do anything.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise ValueError("it is a directory")
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("it is no regular file")
+        if not status.st_size:
+            raise ValueError("the file is empty")
+        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
