@@ -166,11 +166,15 @@ def open_target(
     Raises the members of the InspectError family that say what is wrong with it.
     """
     if not stop and memory == "gdb-mi":
-        raise UsageError("--no-stop cannot go with --memory gdb-mi: gdb stops what it attaches to")
+        raise UsageError(
+            "--no-stop cannot go with --memory gdb-mi: gdb stops what it attaches to", "leave one of them out"
+        )
     if target.isdecimal():
         return _open_process(int(target), exe, memory, stop, gdb)
     if not stop:
-        raise UsageError("--no-stop is for live processes; a core dump stands still")
+        raise UsageError(
+            f"--no-stop is for live processes, and {target!r} is no pid", "leave it out: a core dump stands still"
+        )
     return _open_core(target, exe, memory, gdb)
 
 

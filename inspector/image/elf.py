@@ -90,10 +90,9 @@ class ElfImage:
             self.movable = elf["e_type"] == "ET_DYN"
             self.sections = list(_sections(elf))
             self.segments = list(_segments(elf))
-        except DAMAGE as error:
+        except DAMAGE:
             raise BadExecutable(
-                f"{self.path} is a damaged ELF file ({type(error).__name__} while reading its headers)",
-                "was it copied whole?",
+                f"{self.path} is damaged or cut short: its ELF headers cannot be read", "was it copied whole?"
             ) from None
 
     def _refuse_other_machines(self, elf: Any) -> None:

@@ -87,13 +87,14 @@ class CoreFile:
             if elf.elfclass != 64 or elf["e_machine"] != "EM_X86_64":
                 raise UnsupportedTarget(
                     f"{self.path} is a core of a {elf.elfclass}-bit {elf.get_machine_arch()} process; "
-                    "only linux/amd64 is supported"
+                    "only linux/amd64 is supported",
+                    "inspect a core of a program built with GOARCH=amd64",
                 )
             self._read_segments(elf)
             self._read_notes(elf)
-        except DAMAGE as error:
+        except DAMAGE:
             raise BadCore(
-                f"{self.path} is damaged ({type(error).__name__} while reading its headers)", "was it copied whole?"
+                f"{self.path} is damaged or cut short: its headers cannot be read", "was it copied whole?"
             ) from None
 
     def _read_segments(self, elf: Any) -> None:

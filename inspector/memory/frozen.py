@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ from inspector.errors import UnreadableMemory
 from inspector.memory.protocol import Addresses, Region, Rows
 
 READS_WORTH_AN_INDEX = 512
-"""After this many single reads a dictionary of all ranges pays off: someone lists every entry."""
+"""After this many single reads plain lists to search pay off: someone lists every entry."""
 
 NOT_COPIED = "it was not copied while the target was stopped"
 
@@ -51,7 +52,7 @@ class FrozenMemory:
 
     name: str = "frozen"
     blocks: list[Block] = field(default_factory=list)
-    _starts: dict[int, tuple[Block, int]] = field(default_factory=dict, repr=False)
+    _index: list[tuple[list[int], Block]] | None = field(default=None, repr=False)
     _reads: int = 0
 
     def add(self, address: int, data: bytes | memoryview) -> None:
@@ -67,22 +68,23 @@ class FrozenMemory:
     def add_block(self, block: Block) -> None:
         """Keep ranges that were copied together."""
         self.blocks.append(block)
-        self._starts, self._reads = {}, 0
+        self._index, self._reads = None, 0
 
     def read(self, address: int, size: int) -> memoryview:
         """Return the copied bytes; raises UnreadableMemory for anything that was not copied."""
         if not 0 <= address < 1 << 64:
             raise UnreadableMemory(address, size, "no such address")
-        self._reads += 1
-        if self._reads == READS_WORTH_AN_INDEX:
-            self._starts = {
-                start: (block, at) for block in self.blocks for at, start in enumerate(block.addresses.tolist())
-            }
-        block, at = self._starts.get(address, (None, 0))
-        if block is not None and size <= block.sizes[at]:
-            offset = int(block.offsets[at])
-            return memoryview(block.data[offset : offset + size].tobytes())
-        return memoryview(self.read_many(np.array([address], dtype=np.uint64), size)[0].tobytes())
+        if self._index is None and self._reads < READS_WORTH_AN_INDEX:
+            self._reads += 1
+            return memoryview(self.read_many(np.array([address], dtype=np.uint64), size)[0].tobytes())
+        if self._index is None:
+            self._index = [(block.addresses.tolist(), block) for block in reversed(self.blocks)]
+        for starts, block in self._index:
+            at = bisect_right(starts, address) - 1
+            if at >= 0 and address + size <= starts[at] + int(block.sizes[at]):
+                offset = int(block.offsets[at]) + address - starts[at]
+                return memoryview(block.data[offset : offset + size].tobytes())
+        raise UnreadableMemory(address, size, NOT_COPIED)
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
         """Return rows of shape (len(addresses), size); raises UnreadableMemory for the first missing one."""

@@ -35,6 +35,8 @@ from inspector.memory.ptrace import INTERRUPTIONS
 
 START_TIMEOUT = 20.0
 COMMAND_TIMEOUT = 120.0
+HELD_TIMEOUT = 30.0
+"""For commands while a process is held: it must not stand still for long because gdb hangs."""
 EXIT_TIMEOUT = 5.0
 CHUNK = 1 << 18
 """Bytes asked for in one MI read; the answer is twice as long in hex."""
@@ -111,8 +113,9 @@ class GdbBridge:
             self.command("-gdb-version", START_TIMEOUT)
         except GdbError as error:
             self._end()
+            what = "it ended at once" if isinstance(error, GdbDied) else "it does not answer"
             raise GdbMissing(
-                f"{gdb!r} is no gdb that speaks MI ({error.message})", "name another with --gdb, or use --memory direct"
+                f"{gdb!r} is no gdb that speaks MI: {what}", "name another with --gdb, or use --memory direct"
             ) from None
         except BaseException:
             self._end()
@@ -126,7 +129,7 @@ class GdbBridge:
 
     # The conversation
 
-    def command(self, text: str, timeout: float = COMMAND_TIMEOUT) -> dict[str, Any]:
+    def command(self, text: str, timeout: float | None = None) -> dict[str, Any]:
         """Send one MI command and return the payload of its own result record (empty when it has none)."""
         if any(ord(c) < 32 for c in text):
             raise GdbError(f"a control character in the gdb command {text!r}")
@@ -137,6 +140,8 @@ class GdbBridge:
             self._io.stdin.write(f"{token}{text}\n".encode(errors="surrogateescape"))
         except (BrokenPipeError, ValueError):
             raise self._died() from None
+        if timeout is None:
+            timeout = COMMAND_TIMEOUT if self.attached is None else HELD_TIMEOUT
         deadline = time.monotonic() + timeout
         while True:
             for record in self._next_records(deadline):
@@ -289,7 +294,9 @@ class GdbBridge:
 
     def type_of(self, text: str) -> str:
         """Name the type of an expression as DWARF does; needs symbols only, no process."""
-        return self.console(f"whatis {text}").strip().rpartition("type = ")[2].strip()
+        name = self.console(f"whatis {text}").strip().rpartition("type = ")[2].strip()
+        # gdb answers in C, where a struct's name follows the word: "struct string", "struct struct {...}".
+        return name.removeprefix("struct ") if not name.startswith("struct {") else name
 
     def value_of(self, text: str) -> int:
         """Evaluate an expression that is a map: the address of its hmap."""

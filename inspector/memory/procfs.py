@@ -60,9 +60,10 @@ def executable_path(pid: int) -> str:
     except PermissionError:
         raise NotPermitted(f"no permission to inspect process {pid}", PERMISSION_HINT) from None
     except (FileNotFoundError, ProcessLookupError):
-        state = status(pid).state
-        what = "is a zombie" if state == "Z" else "is a kernel thread or has just ended"
-        raise NoSuchTarget(f"process {pid} {what} and has no executable") from None
+        raise NoSuchTarget(
+            f"process {pid} has no executable: it is a kernel thread, or has just ended",
+            "see `ps` or `pgrep` for the right pid",
+        ) from None
     return link
 
 

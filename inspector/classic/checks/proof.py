@@ -113,8 +113,7 @@ def bucket_of(cells: ProvenCells, buckets: int) -> NDArray[np.int64]:
 def cleared_rows(array: BucketArray) -> NDArray[np.bool_]:
     """Rows with nothing behind the tophash: evacuate cleared them for the garbage collector."""
     raw = array.cells.view(np.uint8).reshape(len(array.cells), -1)
-    empty: NDArray[np.bool_] = ~raw[:, TOPHASH_SIZE:].any(axis=1)
-    return empty
+    return np.asarray(~raw[:, TOPHASH_SIZE:].any(axis=1))
 
 
 def c3_keys_hash_to_their_cells(proof: Proof) -> Iterator[Finding]:
