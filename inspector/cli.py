@@ -30,6 +30,12 @@ MOST_DIGITS = 15
 MESSAGE_LIMIT = 1000
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # rich would exit with 1, which says "inconsistent" here.
+        raise BrokenPipeError
+
+
 class Interrupted(BaseException):
     """A signal asked us to end. No KeyboardInterrupt: click would print a line of its own for that one."""
 
@@ -119,9 +125,9 @@ def _print(inspection: Inspection, as_json: bool, as_ndjson: bool) -> None:
     elif as_ndjson:
         write_ndjson(inspection, sys.stdout)
     else:
-        console = Console(markup=False, highlight=False, emoji=False)
+        console = _Console(markup=False, highlight=False, emoji=False)
         if not console.is_terminal:
-            console = Console(markup=False, highlight=False, emoji=False, width=PIPE_WIDTH)
+            console = _Console(markup=False, highlight=False, emoji=False, width=PIPE_WIDTH)
         print_report(inspection, console)
     sys.stdout.flush()
 

@@ -14,10 +14,12 @@ from conftest import EVERY_TOOLCHAIN
 
 from inspector.bulk import dtype_of
 from inspector.classic.checks import Judgement, MapView, judge
-from inspector.classic.checks.verdict import RULES
+from inspector.classic.checks.proof import e9_evacuated_memory_is_cleared_or_kept
+from inspector.classic.checks.verdict import PROOF_RULES, RULES
 from inspector.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.classic.summary import growth_of, occupancy_of
 from inspector.errors import UnreadableMemory
+from inspector.hashing import HashKeys, find_hash_keys
 from inspector.memory import RegionMap
 from inspector.memory.process import ProcessMemory
 from inspector.schemas.hmap import HASH_WRITING, hmap
@@ -60,11 +62,12 @@ class Subject:
     target: Target
     address: int
     type_name: str
+    keys: HashKeys
 
     def copy(self, patches: dict[int, int] | None = None) -> MapSnapshot:
         memory = PatchedMemory(self.target.memory, patches or {})
         go_type = self.target.types.find_map_type(self.type_name)
-        return take_snapshot(memory, RegionMap(memory.regions()), self.address, go_type, self.target.types, 5)
+        return take_snapshot(memory, RegionMap(memory.regions()), self.address, go_type, self.target.types, 5, self.keys)
 
     def field(self, name: str, byte: int = 0) -> int:
         """Address of a byte of a header field."""
@@ -82,7 +85,9 @@ def subject(run):
         running = run(program, toolchain)
         target = opened.setdefault(f"{program}{toolchain.name}", open_target(str(running.pid), memory="direct"))
         state = running.map(state_name)
-        return Subject(target, int(state["address"], 16), state["type"])
+        keys = find_hash_keys(target.image, target.memory, target.types)
+        assert keys is not None
+        return Subject(target, int(state["address"], 16), state["type"], keys)
 
     yield make
     for target in opened.values():
@@ -222,12 +227,71 @@ def empty_one_at_the_end(s):
     return {at: 1}
 
 
-def key_like_another(s):
-    snapshot = s.copy()
-    row_cells = np.argwhere(snapshot.buckets.live(5))
-    (first_row, first), (row, at) = row_cells[0], row_cells[1]
-    wanted = s.byte(slot(s, "new", first_row, "keys", first))
-    return {slot(s, "new", row, "keys", at): wanted}
+def key_and_tophash_like_another(s):
+    """The only rule that takes two bytes: a key that occurs twice lies in the wrong place, unless its tophash is
+    the other's as well and both are in one bucket."""
+    buckets = s.copy().buckets
+    row = next(row for row in buckets.order.tolist() if (buckets.tophash[row] >= 5).sum() >= 2)
+    tophash = int(buckets.addresses[row])
+    return {
+        tophash + 1: s.byte(tophash),
+        slot(s, "new", row, "keys", 1): s.byte(slot(s, "new", row, "keys", 0)),
+    }
+
+
+def key_that_hashes_elsewhere(s):
+    row, at = np.argwhere(s.copy().buckets.live(5))[0]
+    place = slot(s, "new", row, "keys", at) + 3
+    return {place: s.byte(place) ^ 0x55}
+
+
+def tophash_of_another_key(s):
+    at, top = cell(s, "new", lambda v, row, c: v.new.tophash[row, c] > 10)
+    return {at: top - 1}
+
+
+def tophash_of_another_key_in_the_old_array(s):
+    at, top = cell(s, "old", lambda v, row, c: v.old.tophash[row, c] > 10)
+    return {at: top - 1}
+
+
+def byte_in_cleared_memory(s):
+    view = MapView(s.copy())
+    return {slot(s, "old", int(np.flatnonzero(view.evacuated)[0]), "keys", 2): 1}
+
+
+def marker_of_the_other_half(s):
+    at, marker = cell(s, "old", lambda v, row, c: v.old.tophash[row, c] in (2, 3))
+    return {at: 5 - marker}
+
+
+def key_moved(s, to_the_other_half: bool):
+    """One byte of a key in the new array, so that its tophash stays and its bucket does not."""
+    view = MapView(s.copy())
+    functions = s.keys.functions(s.target.release)
+    seed = view.header.hash0
+    rows, cells = np.nonzero(view.new.live(5))
+    for row, at in zip(rows.tolist(), cells.tolist(), strict=True):
+        key = np.frombuffer(view.new.slots("keys")[row, at].tobytes(), np.uint8)
+        tries = np.repeat(key[None, :], 8 * 256, axis=0)
+        numbers = np.arange(8 * 256)
+        tries[numbers, numbers // 256] = numbers % 256
+        hashes = functions.memhash64(tries, np.full(len(tries), seed, np.uint64))
+        top = (hashes >> np.uint64(56)).astype(np.uint8)
+        bucket = (hashes & np.uint64(view.new.size - 1)).astype(np.int64)
+        moved = (np.where(top < 5, top + 5, top) == view.new.tophash[row, at]) & (bucket != view.new.home[row])
+        same_old = (bucket ^ view.new.home[row]) & (view.old.size - 1) == 0
+        for choice in np.flatnonzero(moved & (same_old == to_the_other_half)).tolist():
+            return {slot(s, "new", row, "keys", at) + choice // 256: choice % 256}
+    pytest.skip("no key of this map can be changed in one byte so that only its bucket changes")
+
+
+def key_of_the_other_half(s):
+    return key_moved(s, to_the_other_half=True)
+
+
+def key_of_another_old_bucket(s):
+    return key_moved(s, to_the_other_half=False)
 
 
 def wild_pointer_to_a_key(s):
@@ -308,7 +372,14 @@ MUTATIONS = [
     ("C1", "double_middle", marker_in_the_new_array),
     ("C2", "deletes_empty_one", rest_before_a_live_cell),
     ("C2", "double_last", empty_one_at_the_end),
-    ("C4", "key_int8", key_like_another),
+    ("E9", "double_middle", byte_in_cleared_memory),
+    ("E9", "double_middle_int64", marker_of_the_other_half),
+    ("E10", "double_middle_int64", key_of_another_old_bucket),
+    ("E11", "double_middle_int64", key_of_the_other_half),
+    ("C3", "key_int64", key_that_hashes_elsewhere),
+    ("C3", "double_middle_iface", tophash_of_another_key),
+    ("C3", "same_middle", tophash_of_another_key_in_the_old_array),
+    ("C4", "key_int8", key_and_tophash_like_another),
     ("C5", "key_129", wild_pointer_to_a_key),
     ("C5", "elem_129", wild_pointer_to_an_element),
     ("O1", "many_overflow", wild_overflow_pointer),
@@ -346,7 +417,7 @@ def rule_id(rule) -> str:
 
 
 def test_every_rule_has_an_id_of_its_own_and_a_mutation_that_breaks_it():
-    ids = [rule_id(rule) for rule in RULES]
+    ids = [rule_id(rule) for rule in (*RULES, *PROOF_RULES, e9_evacuated_memory_is_cleared_or_kept)]
     assert len(ids) == len(set(ids))
     # O5 is about likelihood: the chain_long state breaks it with no byte overwritten.
     assert {rule for rule, _, _ in MUTATIONS} | {"O5"} == set(ids)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +92,9 @@ class CoreFile:
                     "inspect a core of a program built with GOARCH=amd64",
                 )
             self._read_segments(elf)
-            self._read_notes(elf)
+            # A core cut within its notes lacks everything else too, but says so better than a refusal.
+            with suppress(*DAMAGE):
+                self._read_notes(elf)
         except DAMAGE:
             raise BadCore(
                 f"{self.path} is damaged or cut short: its headers cannot be read", "was it copied whole?"

@@ -62,9 +62,12 @@ class Proof:
 
     @cached_property
     def live(self) -> dict[Array, ProvenCells]:
-        """Live cells of each usable array."""
+        """Live cells of each usable array; chains that O1 found cut or shared are left out."""
         minimum = self.snapshot.release.marks.min_tophash
-        return {name: self._hash(array, array.live(minimum)) for name, array in self.view.arrays}
+        return {
+            name: self._hash(array, array.live(minimum) & ~array.doubtful[array.home][:, None])
+            for name, array in self.view.arrays
+        }
 
     @cached_property
     def evacuated(self) -> ProvenCells:
