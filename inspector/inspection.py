@@ -13,11 +13,12 @@ from inspector.classic.buckets import BucketArray
 from inspector.classic.checks import Judgement, MapView, judge
 from inspector.classic.checks.finding import Array
 from inspector.classic.header import Hmap
+from inspector.classic.identify import identify
 from inspector.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
 from inspector.classic.summary import Growth, Occupancy, growth_of, occupancy_of
 from inspector.errors import NotAMap, UnreadableMemory
 from inspector.gotypes.decode import Decoder
-from inspector.gotypes.gotype import GoType
+from inspector.gotypes.gotype import GoType, Kind, MapLayout
 from inspector.gotypes.values import GoValue, Unreadable
 from inspector.locate import MapRef, locate
 from inspector.memory.protocol import RegionMap
@@ -27,6 +28,15 @@ from inspector.target import Target, noticing_the_end
 
 DEFAULT_ENTRIES = 20
 RETRIES_WITHOUT_STOP = 5
+
+MOST_TRIED = 1 << 18
+"""Bytes of a bucket array up to which a map of unknown type is copied and judged once for each layout."""
+
+SMALLEST_BUCKET = 16
+"""Bytes of a bucket whose keys and elements have none: tophashes and the overflow pointer."""
+
+UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
+"""The type of a nil map of which nothing else is known."""
 LARGEST_COUNT = 1 << 47
 """No map has more entries than there are bytes to address."""
 
@@ -135,11 +145,13 @@ def _take(
 ) -> tuple[MapRef, MapSnapshot | None, Judgement]:
     """Copy and judge; without a stop a torn copy is taken again before anything is called inconsistent."""
     locator = locate(target, text, type_name)
+    # Found before the stop, as they never change.
+    _ = target.types, target.hash_keys
     tries = 1 if target.stop else RETRIES_WITHOUT_STOP
     for attempt in range(tries):
         with target.held():
             reading = time.perf_counter()
-            ref = locator.find(target)
+            ref = locator.find(target) if locator.type else _identified(target, locator.address or 0)
             snapshot = _snapshot(target, ref, entries) if ref.address else None
             timing.read = _ms(reading)
         checking = time.perf_counter()
@@ -162,10 +174,50 @@ def _snapshot(target: Target, ref: MapRef, entries: int | None) -> MapSnapshot:
     regions = target.regions()
     if not ref.declared:
         _believe(target, regions, ref.address, ref.type)
-    return take_snapshot(target.memory, regions, ref.address, ref.type, target.types, entries)
+    return take_snapshot(target.memory, regions, ref.address, ref.type, target.types, entries, target.hash_keys)
 
 
-def _believe(target: Target, regions: RegionMap, address: int, go_type: GoType) -> None:
+def _identified(target: Target, address: int) -> MapRef:
+    """Find the type of the map at a bare address by what lies there; raises NotAMap."""
+    if not address:
+        return MapRef(0, UNKNOWN_MAP, "heap")
+    regions = target.regions()
+    header = _believe(target, regions, address, None)
+    identity = identify(target.memory, regions, header, target.types, target.hash_keys)
+    if not identity.candidates:
+        raise NotAMap(
+            f"{address:#x} is no hmap of a known type: of {len(target.types.map_types)} map types none fits its buckets",
+            "give the type with --type if you know it",
+        )
+    best, *others = _sound(target, regions, address, header, identity.candidates)
+    if not identity.proven:
+        why = "the map is empty" if not header.count else "its keys have no hash that could be repeated"
+        target.notes.append(
+            f"{why}, so nothing proves its type: {len(identity.candidates)} types fit; choose one with --type"
+        )
+    return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
+
+
+def _sound(
+    target: Target, regions: RegionMap, address: int, header: Hmap, candidates: tuple[GoType, ...]
+) -> tuple[GoType, ...]:
+    """Those candidates whose bucket layout breaks no rule, or all where none does or the map is too large.
+
+    In a map of one bucket nothing else tells how large the elements are.
+    """
+    verdicts: dict[MapLayout, bool] = {}
+    for go_type in candidates:
+        layout = go_type.layout
+        assert layout is not None
+        if layout.bucket_size << header.B > MOST_TRIED:
+            return candidates
+        if layout not in verdicts:
+            snapshot = take_snapshot(target.memory, regions, address, go_type, target.types, 0, target.hash_keys)
+            verdicts[layout] = judge(snapshot).verdict != "inconsistent"
+    return tuple(go_type for go_type in candidates if go_type.layout and verdicts[go_type.layout]) or candidates
+
+
+def _believe(target: Target, regions: RegionMap, address: int, go_type: GoType | None) -> Hmap:
     """Refuse an address that cannot be an hmap, with the reasons; a named variable is believed instead."""
     if address % 8:
         raise NotAMap(f"{address:#x} is no hmap: it is not aligned to 8 bytes", "is a digit missing?")
@@ -184,12 +236,12 @@ def _believe(target: Target, regions: RegionMap, address: int, go_type: GoType) 
             "a map variable holds the address of its hmap: is this the variable's own address? "
             "a damaged map is inspected all the same when its variable is named",
         )
+    return header
 
 
-def _doubts(header: Hmap, regions: RegionMap, go_type: GoType, incomplete: bool) -> list[str]:
+def _doubts(header: Hmap, regions: RegionMap, go_type: GoType | None, incomplete: bool) -> list[str]:
     """What speaks against a header; where the core is `incomplete` pointers may lead nowhere."""
-    assert go_type.layout is not None
-    size = go_type.layout.bucket_size
+    size = go_type.layout.bucket_size if go_type and go_type.layout else SMALLEST_BUCKET
     doubts = []
     if header.flags & ~sum(FLAG_NAMES):
         doubts.append(f"flags {header.flags:#x} has undefined bits")

@@ -35,7 +35,8 @@ class MapRef:
     """Where a map is and what it is: the hmap's address (0 for a nil map), its type, how we know.
 
     `name` is the variable it was reached by. A map that is declared as one is believed to be one; whatever
-    else is called a map, a bare address above all, has to look like an hmap first.
+    else is called a map, a bare address above all, has to look like an hmap first. `alternatives` are types
+    that cannot be told from this one by what lies in memory.
     """
 
     address: int
@@ -43,6 +44,7 @@ class MapRef:
     type_source: TypeSource
     name: str | None = None
     declared: bool = False
+    alternatives: tuple[GoType, ...] = ()
 
 
 def parse_address(text: str) -> int | None:
@@ -65,9 +67,12 @@ def shown(text: str) -> str:
 
 @dataclass(frozen=True)
 class Locator:
-    """A map that is known by name and type, whose address is still to be read while the target is held."""
+    """A map that is named, and whose address is still to be read while the target is held.
 
-    type: GoType
+    `type` is None for a bare address: what lies there has to tell it.
+    """
+
+    type: GoType | None
     type_source: TypeSource
     address: int | None = None
     symbol: Symbol | None = None
@@ -77,6 +82,7 @@ class Locator:
 
     def find(self, target: Target) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
+        assert self.type is not None
         if self.address is not None:
             return MapRef(self.address, self.type, self.type_source)
         assert self.symbol is not None
@@ -104,12 +110,7 @@ def locate(target: Target, text: str, type_name: str | None) -> Locator:
     wanted = _find_type(target, type_name) if type_name is not None else None
     address = parse_address(text)
     if address is not None:
-        if wanted is None:
-            raise UsageError(
-                f"the type of the map at {text} is not known",
-                "give it with --type 'map[K]V', or name a variable such as main.sessions",
-            )
-        return Locator(wanted, "option", address)
+        return Locator(wanted, "option" if wanted else "hash-proof", address)
     if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
         raise UsageError(
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"

@@ -23,6 +23,7 @@ from inspector.errors import (
     UsageError,
 )
 from inspector.gotypes.table import TypeTable
+from inspector.hashing.keys import HashKeys, find_hash_keys
 from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage, open_image
 from inspector.image.moduledata import find_modules
@@ -86,6 +87,12 @@ class Target:
         with self.held() if self.choice == "gdb-mi" else nullcontext():
             modules = find_modules(self.image, self.memory, self.release)
             return TypeTable(self.memory, modules, self.release)
+
+    @cached_property
+    def hash_keys(self) -> HashKeys | None:
+        """The random keys of the process's hash functions, which never change; None where they are not found."""
+        with self.held() if self.choice == "gdb-mi" else nullcontext():
+            return find_hash_keys(self.image, self.memory, self.types)
 
     def regions(self) -> RegionMap:
         """What can be read right now."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from inspector.bulk import dtype_of
 from inspector.classic.header import Hmap
+from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets
 from inspector.classic.snapshot import LARGEST_B
 from inspector.errors import UnreadableMemory
 from inspector.gotypes.gotype import GoType, MapLayout
@@ -24,7 +25,14 @@ from inspector.hashing.keys import HashKeys
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Memory, RegionMap, Rows
-from inspector.schemas.bmap import bmap
+from inspector.schemas.bmap import OVERFLOW_SIZE, bmap
+from inspector.schemas.mapextra import mapextra
+
+FIRST = 6
+"""Keys that are hashed before all others."""
+
+SHAPE = "go.shape."
+"""Marks types that stand for several in generic code: no map is ever made with them."""
 
 SAMPLE = 256
 """Buckets of each array that are looked at, spread over it."""
@@ -74,6 +82,8 @@ class _Finder:
         ranked = []
         for map_type in self.types.map_types:
             assert map_type.layout is not None
+            if SHAPE in map_type.name:
+                continue
             cells = self._sample(map_type.layout)
             proven = None if cells is None else self._proven(map_type, cells)
             if cells is None or proven is None:
@@ -124,6 +134,8 @@ class _Finder:
         except UnreadableMemory:
             return None
         rows = np.ascontiguousarray(raw).reshape(-1).view(dtype_of(bmap(layout.key_slot, layout.elem_slot)))
+        if address == self.header.buckets and not self._tail_fits(layout):
+            return None
         pointers = rows["overflow"][rows["overflow"] != 0]
         if (pointers % np.uint64(8)).any() or not self.regions.contains(pointers, stride).all():
             return None
@@ -132,6 +144,24 @@ class _Finder:
         return _Cells(
             rows["tophash"][live], numbers[at], np.full(len(at), size), rows["keys"][live], rows["elems"][live]
         )
+
+    def _tail_fits(self, layout: MapLayout) -> bool:
+        """Whether the preallocated overflow buckets end where makeBucketArray puts its sentinel."""
+        header = self.header
+        if header.B < PREALLOCATED_FROM_B or not header.extra:
+            return header.B < PREALLOCATED_FROM_B and not (header.extra and layout.bucket_has_pointers)
+        rows = allocated_buckets(self.types.release, layout.bucket_size, layout.bucket_has_pointers, header.B)
+        end = header.buckets + rows * layout.bucket_size
+        try:
+            next_overflow = mapextra.parse(self.memory.read(header.extra, mapextra.sizeof())).nextOverflow
+            sentinel = int.from_bytes(self.memory.read(end - OVERFLOW_SIZE, OVERFLOW_SIZE), "little")
+        except UnreadableMemory:
+            return False
+        if not next_overflow:
+            return True  # all are in use, and with them the one that held the sentinel
+        start = header.buckets + (layout.bucket_size << header.B)
+        askew = (next_overflow - header.buckets) % layout.bucket_size
+        return start <= next_overflow < end and not askew and sentinel == header.buckets
 
     # The proof
 
@@ -144,6 +174,13 @@ class _Finder:
         return self.hashed[known]
 
     def _prove(self, map_type: GoType, cells: _Cells) -> int | None:
+        few = _Cells(*(getattr(cells, name)[:FIRST] for name in _Cells.__dataclass_fields__))
+        # Most types are wrong and fail at once: only the others are worth all cells.
+        if self._specific(map_type, few) is None or self._matched(map_type, few) is None:
+            return None
+        return self._matched(map_type, cells)
+
+    def _matched(self, map_type: GoType, cells: _Cells) -> int | None:
         assert self.functions is not None
         assert map_type.layout is not None
         key, frozen = self.types.key(map_type), FrozenMemory()

@@ -130,7 +130,10 @@ class Reach:
 
     def _interfaces(self, go_type: GoType, rows: Rows, limits: Limits) -> None:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
-        for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
+        tabs = np.unique(headers["tab"][headers["tab"] != 0])
+        if go_type.methods:
+            self._copy(tabs, itab.sizeof())
+        for tab in tabs.tolist():
             data = np.ascontiguousarray(headers["data"][headers["tab"] == tab])
             try:
                 dynamic = self.types.get(self._dynamic_type(go_type, tab))
@@ -143,12 +146,10 @@ class Reach:
                 continue  # the decoder will say that this value's type cannot be read
 
     def _dynamic_type(self, go_type: GoType, tab: int) -> int:
-        """Address of the dynamic type: the word itself for `any`, else in the itab it points to."""
+        """Address of the dynamic type: the word itself for `any`, else in the copied itab it points to."""
         if not go_type.methods:
             return tab
-        raw = self.memory.read(tab, itab.sizeof())
-        self.frozen.add(tab, raw)
-        return int(itab.parse(raw).typ)
+        return int(itab.parse(self.frozen.read(tab, itab.sizeof())).typ)
 
 
 def _words(rows: Rows, offset: int) -> Addresses:

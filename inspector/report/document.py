@@ -17,7 +17,6 @@ SCHEMA = "go-map-inspect/1"
 NIL_HEADER = Hmap(0, 0, 0, 0, 0, 0, 0, 0, 0)
 NIL_GROWTH = Growth(None, 0, 0, 0, None, 0.0, 6.5, None)
 NIL_OCCUPANCY = Occupancy(0, 0, 0, 0, 0, {}, BytesHeld(0, 0, 0, 0, 0))
-NO_PROOF = "keys are not hashed by this version"
 
 
 def document(inspection: Inspection) -> dict[str, Any]:
@@ -31,13 +30,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "verdict": inspection.judgement.verdict,
         "findings": [_finding(finding) for finding in inspection.judgement.findings],
         "findings_cut": list(inspection.judgement.cut),
-        "hash_proof": {
-            "checked": 0,
-            "matched": 0,
-            "skipped": inspection.entries_total,
-            "algorithm": None,
-            "reason": NO_PROOF,
-        },
+        "hash_proof": vars(inspection.judgement.proof),
         "entries_shown": inspection.entries_shown,
         "entries_total": inspection.entries_total,
         "timing": {name: round(value, 3) for name, value in vars(inspection.timing).items()},
@@ -111,7 +104,7 @@ def _map(inspection: Inspection) -> dict[str, Any]:
         "family": "classic",
         "type": ref.type.name,
         "type_source": ref.type_source,
-        "type_alternatives": [],
+        "type_alternatives": [go_type.name for go_type in ref.alternatives],
         "count": header.count,
         "flags": header.flag_names,
         "flags_raw": header.flags,

@@ -14,6 +14,7 @@ from inspector.gotypes.render import go_form, plain
 from inspector.inspection import Inspection
 
 PICTURE_WIDTH = 64
+ALTERNATIVES = 8
 EVACUATED, PARTLY, WAITING = "█", "▒", "░"
 
 VERDICT_STYLES = {
@@ -58,7 +59,26 @@ def _title(inspection: Inspection, console: Console) -> None:
     console.print(title)
     what = f"process {target.pid}" if target.kind == "process" else "core"
     experiments = "".join(f" {plain(name)}" for name in target.experiments)
+    _source(inspection, console)
     console.print(Text(f"{what} of {plain(target.exe)}, {target.go_version}{experiments}, read by {target.memory}"))
+
+
+def _source(inspection: Inspection, console: Console) -> None:
+    ref, proof = inspection.ref, inspection.judgement.proof
+    if ref.type_source == "hash-proof":
+        console.print(Text(f"type found by the address alone: {proof.matched:,} keys hash to their places"))
+    if ref.alternatives:
+        names = ", ".join(plain(go_type.name) for go_type in ref.alternatives[:ALTERNATIVES])
+        more = len(ref.alternatives) - ALTERNATIVES
+        console.print(Text(f"or, as far as memory tells: {names}{f' and {more} more' if more > 0 else ''}"))
+
+
+def _proof(inspection: Inspection) -> str:
+    proof = inspection.judgement.proof
+    if proof.algorithm is None:
+        return f"keys not hashed: {proof.reason}"
+    skipped = f", {proof.skipped:,} have no repeatable hash" if proof.skipped else ""
+    return f"{proof.matched:,} of {proof.checked:,} keys proven by {proof.algorithm}{skipped}"
 
 
 def _header(inspection: Inspection) -> Table:
@@ -211,6 +231,8 @@ def _verdict(inspection: Inspection, console: Console) -> None:
     line.append(verdict, style=VERDICT_STYLES[verdict])
     line.append(f" ({VERDICT_WORDS[verdict]})")
     console.print(line)
+    if inspection.snapshot is not None:
+        console.print(Text(_proof(inspection)))
 
 
 def _timing(inspection: Inspection, console: Console) -> None:
