@@ -176,7 +176,8 @@ class _Finder:
     def _prove(self, map_type: GoType, cells: _Cells) -> int | None:
         few = _Cells(*(getattr(cells, name)[:FIRST] for name in _Cells.__dataclass_fields__))
         # Most types are wrong and fail at once: only the others are worth all cells.
-        if self._specific(map_type, few) is None or self._matched(map_type, few) is None:
+        judge = Plausibility(self.types, self.memory, self.regions)
+        if not self._keys_hold(judge, map_type, few) or self._matched(map_type, few) is None:
             return None
         return self._matched(map_type, cells)
 
@@ -197,18 +198,19 @@ class _Finder:
     def _specific(self, map_type: GoType, cells: _Cells) -> int | None:
         """How much the keys and elements had to satisfy to be of this type; None when they do not."""
         assert map_type.layout is not None
-        layout, judge = map_type.layout, Plausibility(self.types, self.memory, self.regions)
-        parts = (
-            (self.types.key(map_type), cells.keys, layout.indirect_key),
-            (self.types.elem(map_type), cells.elems, layout.indirect_elem),
-        )
-        for part, slots, indirect in parts:
-            rows = slots
-            if indirect and len(slots):
-                words = np.ascontiguousarray(slots).view(np.uint64)[:, 0]
-                rows, ok = gather(self.memory, self.regions, words, part.size)
-                if not ok.all():
-                    return None
-            if not judge.holds(part, rows):
-                return None
-        return judge.specific
+        judge = Plausibility(self.types, self.memory, self.regions)
+        elem, indirect = self.types.elem(map_type), map_type.layout.indirect_elem
+        if self._keys_hold(judge, map_type, cells) and self._hold(judge, elem, cells.elems, indirect):
+            return judge.specific
+        return None
+
+    def _keys_hold(self, judge: Plausibility, map_type: GoType, cells: _Cells) -> bool:
+        assert map_type.layout is not None
+        return self._hold(judge, self.types.key(map_type), cells.keys, map_type.layout.indirect_key)
+
+    def _hold(self, judge: Plausibility, part: GoType, slots: Rows, indirect: bool) -> bool:
+        if not indirect or not len(slots):
+            return judge.holds(part, slots)
+        words = np.ascontiguousarray(slots).view(np.uint64)[:, 0]
+        rows, ok = gather(self.memory, self.regions, words, part.size)
+        return bool(ok.all()) and judge.holds(part, rows)
