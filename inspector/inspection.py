@@ -37,6 +37,7 @@ SMALLEST_BUCKET = 16
 
 UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
 """The type of a nil map of which nothing else is known."""
+LAZY = ("count", "B", "noverflow", "oldbuckets")
 LARGEST_COUNT = 1 << 47
 """No map has more entries than there are bytes to address."""
 
@@ -186,7 +187,8 @@ def _identified(target: Target, address: int) -> MapRef:
     identity = identify(target.memory, regions, header, target.types, target.hash_keys)
     if not identity.candidates:
         raise NotAMap(
-            f"{address:#x} is no hmap of a known type: of {len(target.types.map_types)} map types none fits its buckets",
+            f"{address:#x} is no hmap of a known type: of {len(target.types.map_types)} map types "
+            "none fits its buckets",
             "give the type with --type if you know it",
         )
     best, *others = _sound(target, regions, address, header, identity.candidates)
@@ -251,13 +253,14 @@ def _doubts(header: Hmap, regions: RegionMap, go_type: GoType | None, incomplete
         doubts.append(f"buckets {header.buckets:#x} does not lead to 2^{header.B} readable buckets")
     if header.count < 0:
         doubts.append(f"count {header.count} is negative")
-    if not header.buckets and header.count:
-        doubts.append(f"count {header.count} without buckets")
+    if not header.buckets:
+        # Only an empty map of one bucket, whose bucket is made by its first write, has none.
+        doubts += [f"{name} {value} without buckets" for name in LAZY if (value := getattr(header, name))]
     if header.count > LARGEST_COUNT:
         doubts.append(f"count {header.count} is too large")
-    if not header.buckets and not header.hash0:
-        # The runtime gives every map a random hash0; only memory that was never used has none.
-        doubts.append("neither buckets nor hash0 is set")
+    if not header.hash0:
+        # The runtime gives every map a random one; memory that was never used is all zeros.
+        doubts.append("hash0 is 0")
     if header.oldbuckets and not incomplete and not regions.covers(header.oldbuckets, size):
         doubts.append(f"oldbuckets {header.oldbuckets:#x} is not readable")
     if header.extra and not incomplete and not regions.covers(header.extra, mapextra.sizeof()):

@@ -161,12 +161,9 @@ def _find_type(target: Target, type_name: str) -> GoType:
 def _map_type(target: Target, text: str, declared: str) -> GoType:
     try:
         return target.types.find_map_type(declared)
-    except UnknownType:
+    except UnknownType as error:
         if declared.startswith("map["):
-            raise UnknownVariable(
-                f"{text} is a {shown(declared)}, which the executable has no type descriptor of",
-                "the program never makes such a map: it is nil",
-            ) from None
+            raise UnknownVariable(f"{text} is declared as a map, but {error.message}", error.hint) from None
         raise UnknownVariable(
             f"{text} is of type {shown(declared)}, not a map",
             "name a map variable or a field path to one (main.server.sessions), or give --type",

@@ -41,9 +41,9 @@ EVERY_MODE = pytest.mark.parametrize(
     "mode", ["auto", pytest.param("direct", marks=pytest.mark.slow), pytest.param("gdb-mi", marks=pytest.mark.slow)]
 )
 USUAL_AND_ODD = pytest.mark.parametrize(
-    "part", [pytest.param(slice(3), id="usual"), pytest.param(slice(3, None), id="odd", marks=pytest.mark.slow)]
+    "part", [pytest.param(slice(2), id="usual"), pytest.param(slice(2, None), id="odd", marks=pytest.mark.slow)]
 )
-"""The first three cases of a test belong to the quick suite, the others to the whole one."""
+"""The first two cases of a test belong to the quick suite, the others to the whole one."""
 
 Cases = dict[str, tuple[str, ...]]
 WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs")
@@ -197,6 +197,7 @@ def test_a_process_of_somebody_more_powerful_is_refused_with_the_ways_to_get_at_
     assert_running(plain)
 
 
+@pytest.mark.slow
 @NEEDS_SETPRIV
 def test_a_core_of_somebody_else_is_refused(core, tmp_path):
     mine = tmp_path / "core"
@@ -268,10 +269,14 @@ def test_numbers_beyond_64_bits_are_refused(plain):
         assert_refused(answer, "more than 64 bits")
 
 
-def test_an_address_without_its_type_or_its_0x_is_refused_with_a_hint(plain):
-    untyped, bare = together([[plain.pid, "0xc000012340"], [plain.pid, "c000012340", *TYPE]])
-    assert_refused(untyped, "type", "not known", "--type")
-    assert_refused(bare, "addresses begin with 0x", "0xc000012340")
+def test_an_address_that_holds_no_map_is_refused_without_a_type_too(plain):
+    assert_refused(cli(plain.pid, plain.map("words")["variable_address"]), "no hmap", "variable's own address")
+    assert_running(plain)
+
+
+@pytest.mark.slow
+def test_an_address_without_its_0x_is_refused_with_a_hint(plain):
+    assert_refused(cli(plain.pid, "c000012340", *TYPE), "addresses begin with 0x", "0xc000012340")
 
 
 @pytest.mark.parametrize("nothing", ["0", pytest.param("0x0", marks=pytest.mark.slow)])
@@ -397,10 +402,14 @@ def test_a_field_path_is_not_guessed_without_a_stop(states):
 # Executables and cores that do not belong together
 
 
-def test_another_build_of_the_program_is_refused(plain, core):
-    for other in (build("plain", CLASSIC[0]), build("plain", extra_flags=["-gcflags=-N"])):
-        for answer in together([[target, WORDS, "--exe", other] for target in (plain.pid, core.path)]):
-            assert_refused(answer, str(other), "not the executable of", "--exe")
+@pytest.mark.parametrize(
+    ("toolchain", "flags"),
+    [(CLASSIC[0], []), pytest.param(USUAL, ["-gcflags=-N"], marks=pytest.mark.slow)],
+)
+def test_another_build_of_the_program_is_refused(plain, core, toolchain, flags):
+    other = build("plain", toolchain, extra_flags=flags)
+    for answer in together([[target, WORDS, "--exe", other] for target in (plain.pid, core.path)]):
+        assert_refused(answer, str(other), "not the executable of", "--exe")
 
 
 @USUAL_AND_ODD
@@ -613,6 +622,7 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(states, form):
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.slow
 def test_output_that_cannot_be_written_is_told(plain):
     with open("/dev/full", "w") as full:
         command = [*COMMAND, str(plain.pid), WORDS, *TYPE, "--memory", "direct"]
