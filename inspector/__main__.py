@@ -8,17 +8,20 @@ from typing import NoReturn
 
 MESSAGE = b"go-map-inspect: interrupted; a live target is left as it was\n"
 INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _end_at_once(*_: object) -> NoReturn:
     # Nothing is held yet, and half the modules may be missing: no exception could be handled well.
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     os.write(2, MESSAGE)
     os._exit(INTERRUPTED)
 
 
 def main() -> NoReturn:
     """Run the command line. Loading it takes a few tenths of a second, in which Ctrl-C must work too."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end_at_once)
     from inspector.cli import main as command_line

@@ -100,9 +100,7 @@ def command(
         return _run(opened, map, type_name, entries, as_json, as_ndjson)
 
 
-def _run(
-    target: Target, name: str, type_name: str | None, entries: int | None, as_json: bool, as_ndjson: bool
-) -> int:
+def _run(target: Target, name: str, type_name: str | None, entries: int | None, as_json: bool, as_ndjson: bool) -> int:
     inspection = inspect(target, name, type_name, entries)
     # The process runs again and everything is copied: only printing is left.
     target.close()

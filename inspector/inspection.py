@@ -194,9 +194,7 @@ def _identified(target: Target, address: int) -> MapRef:
     best, *others = _sound(target, regions, address, header, identity.candidates)
     if not identity.proven:
         why = "the map is empty" if not header.count else "its keys have no hash that could be repeated"
-        target.notes.append(
-            f"{why}, so nothing proves its type: {len(identity.candidates)} types fit; choose one with --type"
-        )
+        target.note(f"{why}, so nothing proves its type: {len(identity.candidates)} types fit; choose one with --type")
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
 
 

@@ -191,9 +191,7 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
         if not symbol.is_data:
             raise UnknownVariable(f"{name} is a function, not a variable", "name a map variable: main.sessions")
         if not _PATH.fullmatch(path):
-            raise UsageError(
-                f"{path!r} after {name} is not a field path", "fields are written main.server.sessions"
-            )
+            raise UsageError(f"{path!r} after {name} is not a field path", "fields are written main.server.sessions")
         return symbol, path
     if target.image.stripped:
         raise UnknownVariable(

@@ -112,9 +112,7 @@ class Release:
     @property
     def malloc_headers(self) -> bool:
         """Whether small objects with pointers carry an 8-byte header (since 1.22, an experiment then)."""
-        return self.at_least(1, 22) and not (
-            self.number[:2] == (1, 22) and "noallocheaders" in self.experiments
-        )
+        return self.at_least(1, 22) and not (self.number[:2] == (1, 22) and "noallocheaders" in self.experiments)
 
     @property
     def wyhash(self) -> bool:

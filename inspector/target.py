@@ -75,6 +75,11 @@ class Target:
         """Let go of the process, end gdb, close the files."""
         self._resources.close()
 
+    def note(self, sentence: str) -> None:
+        """Keep a sentence for the person, once."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
     @property
     def release(self) -> Release:
         """The Go release the target was built with."""

@@ -49,9 +49,7 @@ Cases = dict[str, tuple[str, ...]]
 WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs")
 
 
-NEEDS_SETPRIV = pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv"
-)
+NEEDS_SETPRIV = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
 
 
 @pytest.fixture(scope="module")
@@ -569,8 +567,8 @@ def test_a_gdb_that_talks_nonsense_is_found_out(plain, tmp_path, script):
 def test_a_gdb_that_dies_as_soon_as_it_has_attached_leaves_the_process_running(plain, tmp_path, mode):
     real = shutil.which("gdb")
     # The watcher kills gdb the moment that the process has a tracer, which may be half-way through.
-    watch = f"while ! grep -q \"TracerPid:.*$$\" /proc/{plain.pid}/status; do :; done; kill -9 $$"
-    fake = executable_script(tmp_path / "gdb", f"( {watch} ) &\nexec {real} \"$@\"")
+    watch = f'while ! grep -q "TracerPid:.*$$" /proc/{plain.pid}/status; do :; done; kill -9 $$'
+    fake = executable_script(tmp_path / "gdb", f'( {watch} ) &\nexec {real} "$@"')
     answer = cli(plain.pid, WORDS, *TYPE, "--gdb", fake, "--memory", mode)
     assert_refused(answer, "gdb ended", "--memory direct")
     assert_running(plain)
@@ -629,7 +627,7 @@ def test_output_that_cannot_be_written_is_told(plain):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment())
     assert done.returncode == 2
     assert re.fullmatch(r"go-map-inspect: cannot write the answer: No space left on device.*\n", done.stderr)
-    script = f'{" ".join(COMMAND)} {plain.pid} {WORDS} >&-'
+    script = f"{' '.join(COMMAND)} {plain.pid} {WORDS} >&-"
     done = subprocess.run(["sh", "-c", script], stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment())
     assert done.returncode == 2
     assert re.fullmatch(r"go-map-inspect: standard output is closed.*\n", done.stderr)
@@ -765,5 +763,3 @@ def test_a_process_in_another_mount_namespace_is_inspected(tmp_path):
             assert (answer.code, answer.err, json.loads(answer.out)["map"]["count"]) == (0, "", 3)
         assert cli(service.pid, WORDS).code == 0
         assert_free(service.pid)
-
-

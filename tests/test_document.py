@@ -20,9 +20,7 @@ PROMISED = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def go_map_inspect(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "inspector", *arguments], capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run([sys.executable, "-m", "inspector", *arguments], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)

@@ -277,9 +277,7 @@ def test_the_truth_has_the_agreed_form_for_every_kind_of_value(usual_states: Run
 def test_package_variables_are_where_the_symbol_table_has_them(usual_states: Running) -> None:
     command = [str(USUAL.go), "tool", "nm", str(usual_states.exe)]
     table = subprocess.run(command, capture_output=True, text=True, check=True, env=USUAL.environment).stdout
-    symbols = {
-        fields[2]: int(fields[0], 16) for line in table.splitlines() if len(fields := line.split()) == 3
-    }
+    symbols = {fields[2]: int(fields[0], 16) for line in table.splitlines() if len(fields := line.split()) == 3}
     for entry in usual_states.truth["maps"]:
         if entry["variable"] and entry["variable"].count(".") == 1:
             assert symbols[entry["variable"]] == int(entry["variable_address"], 16)

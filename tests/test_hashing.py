@@ -23,6 +23,10 @@ NANS = {"key_float64": 3, "key_float64_nan_growing": 1, "key_float32": 0, "key_c
 """Fewest keys of these states that have no repeatable hash."""
 
 
+def direct(running) -> Target:
+    return open_target(str(running.pid), memory="direct")
+
+
 def proof_of(target: Target, state) -> Proof:
     keys = find_hash_keys(target.image, target.memory, target.types)
     go_type = target.types.find_map_type(state["type"])
@@ -49,10 +53,9 @@ def unproven(target: Target, states) -> dict[str, object]:
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 @pytest.mark.parametrize(("settings", "algorithm"), [({}, "aeshash"), ({"GODEBUG": "cpu.aes=off"}, "memhashFallback")])
 def test_every_key_of_every_state_lies_where_its_hash_says(toolchain, settings, algorithm):
-    with start(build("states", toolchain), env=settings) as running:
-        with open_target(str(running.pid), memory="direct") as target:
-            assert proof_of(target, running.map("double_middle")).summary().algorithm == algorithm
-            assert unproven(target, running.truth["maps"]) == {}
+    with start(build("states", toolchain), env=settings) as running, direct(running) as target:
+        assert proof_of(target, running.map("double_middle")).summary().algorithm == algorithm
+        assert unproven(target, running.truth["maps"]) == {}
 
 
 def test_nan_keys_are_skipped_and_only_they_are(run):
@@ -66,11 +69,10 @@ def test_nan_keys_are_skipped_and_only_they_are(run):
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 @pytest.mark.parametrize("settings", [{}, {"GODEBUG": "cpu.aes=off"}])
 def test_the_code_of_the_hash_functions_leads_to_the_same_keys_as_the_symbols(toolchain, settings):
-    with start(build("plain", toolchain), env=settings) as running:
-        with open_target(str(running.pid), memory="direct") as target:
-            by_symbol = find_hash_keys(target.image, target.memory, target.types)
-            assert by_symbol is not None
-            assert _by_code(target.memory, target.types) == by_symbol
+    with start(build("plain", toolchain), env=settings) as running, direct(running) as target:
+        by_symbol = find_hash_keys(target.image, target.memory, target.types)
+        assert by_symbol is not None
+        assert _by_code(target.memory, target.types) == by_symbol
 
 
 def test_the_hash_keys_of_a_core_are_found_too(crash):

@@ -67,7 +67,9 @@ def test_the_process_runs_again_after_an_inspection_and_every_thread_of_it(run, 
         assert target.stopped_ms > 0
         assert {thread_state(running.pid, task) for task in os.listdir(f"/proc/{running.pid}/task")} <= {"S", "R"}
     again = running.ask("truth")["maps"]
-    assert [in_order(state["entries"]) for state in again] == [in_order(state["entries"]) for state in running.truth["maps"]]
+    assert [in_order(state["entries"]) for state in again] == [
+        in_order(state["entries"]) for state in running.truth["maps"]
+    ]
 
 
 def thread_state(pid: int, task: str) -> str:
@@ -150,7 +152,9 @@ def test_gather_survives_regions_that_promise_more_than_there_is(run):
     memory = ProcessMemory(run().pid)
     everything = RegionMap([Region(0, 1 << 47)])
     good = places_of(run(), 30)
-    addresses = np.array([address for pair in zip(good, range(16, 46), strict=True) for address in pair], dtype=np.uint64)
+    addresses = np.array(
+        [address for pair in zip(good, range(16, 46), strict=True) for address in pair], dtype=np.uint64
+    )
     rows, ok = gather(memory, everything, addresses, 8)
     assert ok.tolist() == [True, False] * 30
     assert rows[0].tobytes() == bytes(memory.read(good[0], 8))
@@ -172,7 +176,11 @@ def test_frozen_copies_answer_from_the_range_that_holds_the_address():
     assert bytes(memory.read(0x1010, 4)) == bytes([16, 17, 18, 19])
     assert bytes(memory.read(0x8002, 3)) == bytes([10, 11, 12])
     assert bytes(memory.read(0x9000, 8)) == bytes(range(8))
-    assert {(region.start, region.end) for region in memory.regions()} == {(0x1000, 0x1040), (0x8000, 0x8008), (0x9000, 0x9008)}
+    assert {(region.start, region.end) for region in memory.regions()} == {
+        (0x1000, 0x1040),
+        (0x8000, 0x8008),
+        (0x9000, 0x9008),
+    }
     with pytest.raises(UnreadableMemory, match="not copied"):
         memory.read(0x9004, 8)
 

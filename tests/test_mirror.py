@@ -84,7 +84,12 @@ def test_the_last_preallocated_bucket_holds_the_sentinel_where_the_mirror_says_t
     with open_target(str(running.pid), memory="direct") as target:
         for state in running.truth["maps"]:
             header = state["header"]
-            if header is None or header["B"] < 4 or not header["extra"]["nextOverflow"] or state["name"] == "reflect_map":
+            if (
+                header is None
+                or header["B"] < 4
+                or not header["extra"]["nextOverflow"]
+                or state["name"] == "reflect_map"
+            ):
                 continue
             layout = target.types.find_map_type(state["type"]).layout
             assert isinstance(layout, MapLayout)

@@ -67,7 +67,9 @@ class Subject:
     def copy(self, patches: dict[int, int] | None = None) -> MapSnapshot:
         memory = PatchedMemory(self.target.memory, patches or {})
         go_type = self.target.types.find_map_type(self.type_name)
-        return take_snapshot(memory, RegionMap(memory.regions()), self.address, go_type, self.target.types, 5, self.keys)
+        return take_snapshot(
+            memory, RegionMap(memory.regions()), self.address, go_type, self.target.types, 5, self.keys
+        )
 
     def field(self, name: str, byte: int = 0) -> int:
         """Address of a byte of a header field."""
@@ -229,7 +231,8 @@ def empty_one_at_the_end(s):
 
 def key_and_tophash_like_another(s):
     """The only rule that takes two bytes: a key that occurs twice lies in the wrong place, unless its tophash is
-    the other's as well and both are in one bucket."""
+    the other's as well and both are in one bucket.
+    """
     buckets = s.copy().buckets
     row = next(row for row in buckets.order.tolist() if (buckets.tophash[row] >= 5).sum() >= 2)
     tophash = int(buckets.addresses[row])
@@ -401,7 +404,9 @@ def fired(judgement: Judgement) -> set[str]:
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-@pytest.mark.parametrize(("rule", "state", "mutation"), [pytest.param(*m, id=f"{m[0]}-{m[2].__name__}-{m[1]}") for m in MUTATIONS])
+@pytest.mark.parametrize(
+    ("rule", "state", "mutation"), [pytest.param(*m, id=f"{m[0]}-{m[2].__name__}-{m[1]}") for m in MUTATIONS]
+)
 def test_one_byte_overwritten_makes_exactly_the_rule_fire_that_it_breaks(subject, toolchain, rule, state, mutation):
     it = subject(toolchain, *state_of(state))
     assert judge(it.copy()).findings == ()

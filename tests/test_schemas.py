@@ -38,7 +38,9 @@ def as_plain(value):
     if isinstance(value, np.void):
         return {name: as_plain(value[name]) for name in value.dtype.names}
     if isinstance(value, np.ndarray):
-        return as_plain(value.tobytes()) if value.dtype == np.uint8 and value.ndim == 1 else [as_plain(v) for v in value]
+        return (
+            as_plain(value.tobytes()) if value.dtype == np.uint8 and value.ndim == 1 else [as_plain(v) for v in value]
+        )
     if isinstance(value, bytes):
         return list(value)
     if isinstance(value, list):

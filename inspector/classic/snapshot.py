@@ -91,7 +91,12 @@ class CountingMemory:
 
 
 def take_snapshot(
-    memory: Memory, regions: RegionMap, address: int, go_type: GoType, types: TypeTable, shown: int | None,
+    memory: Memory,
+    regions: RegionMap,
+    address: int,
+    go_type: GoType,
+    types: TypeTable,
+    shown: int | None,
     hash_keys: HashKeys | None = None,
 ) -> MapSnapshot:
     """Copy the map at `address`; call it while the target is held.
@@ -122,7 +127,16 @@ class _SnapshotTaker:
         old = self._array("oldbuckets", header.oldbuckets, header.old_b)
         frozen = FrozenMemory()
         snapshot = MapSnapshot(
-            self.address, self.type, self.types, self.release, header, extra, buckets, old, self.unusable, frozen,
+            self.address,
+            self.type,
+            self.types,
+            self.release,
+            header,
+            extra,
+            buckets,
+            old,
+            self.unusable,
+            frozen,
             self.regions,
         )
         self._copy_pointed_to(snapshot, frozen, shown)
@@ -258,9 +272,7 @@ class _SnapshotTaker:
             self._copy_part(reach, key, self.layout.indirect_key, keys, VALUE_LIMITS)
             self._copy_part(reach, elem, self.layout.indirect_elem, elems, VALUE_LIMITS)
 
-    def _copy_part(
-        self, reach: Reach, part: GoType, indirect: bool, slots: NDArray[np.uint8], limits: Limits
-    ) -> None:
+    def _copy_part(self, reach: Reach, part: GoType, indirect: bool, slots: NDArray[np.uint8], limits: Limits) -> None:
         reach.copy(part, reach.behind(slots, part.size) if indirect else slots, limits)
 
 

@@ -102,9 +102,7 @@ class Decoder:
         content = self.memory.read(address, held * elem.size) if held * elem.size else b""
         return self._elements(go_type, content, held, length, limits)
 
-    def _elements(
-        self, go_type: GoType, data: bytes | memoryview, held: int, length: int, limits: Limits
-    ) -> GoValue:
+    def _elements(self, go_type: GoType, data: bytes | memoryview, held: int, length: int, limits: Limits) -> GoValue:
         elem = self.types.elem(go_type)
         if elem.kind == Kind.UINT8:
             return GoBytes(go_type.name, bytes(data[:held]), length)

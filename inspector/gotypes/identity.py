@@ -48,7 +48,7 @@ class _Identity:
 
     def of(self, go_type: GoType, rows: Rows, depth: int) -> Numbers:
         kind = go_type.kind
-        if depth > MAX_NESTING:
+        if depth > MAX_NESTING or not len(rows):
             return np.full(len(rows), UNEQUAL, dtype=np.int64)
         if kind in (Kind.FLOAT32, Kind.FLOAT64, Kind.COMPLEX64, Kind.COMPLEX128):
             return _floats(rows, np.float32 if kind in (Kind.FLOAT32, Kind.COMPLEX64) else np.float64)

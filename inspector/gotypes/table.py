@@ -287,4 +287,3 @@ class TypeTable:
             size += -size % POINTER_SIZE
         uncommon = self._parse(schema.uncommon_type, address + size)
         return self._name_at_offset(address, uncommon.pkgPath)
-

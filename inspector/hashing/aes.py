@@ -95,9 +95,7 @@ class AesHash:
     def __init__(self, schedule: bytes) -> None:
         if len(schedule) != SCHEDULE_SIZE:
             raise ValueError(f"aeskeysched has {SCHEDULE_SIZE} bytes, not {len(schedule)}")
-        self.keys = [
-            np.frombuffer(schedule, "<u4", 4, at).reshape(4, 1) for at in range(0, SCHEDULE_SIZE, BLOCK)
-        ]
+        self.keys = [np.frombuffer(schedule, "<u4", 4, at).reshape(4, 1) for at in range(0, SCHEDULE_SIZE, BLOCK)]
 
     def memhash32(self, rows: NDArray[np.uint8], seeds: Hashes) -> Hashes:
         """runtime.memhash32 of rows of 4 bytes."""

@@ -45,9 +45,7 @@ def gather(memory: Memory, regions: RegionMap, addresses: Addresses, size: int) 
     return rows, ok
 
 
-def gather_pages(
-    memory: Memory, regions: RegionMap, addresses: Addresses, sizes: NDArray[np.uint64]
-) -> Block | None:
+def gather_pages(memory: Memory, regions: RegionMap, addresses: Addresses, sizes: NDArray[np.uint64]) -> Block | None:
     """Copy the pages that many short ranges lie in; None where that would not pay or not work.
 
     Ranges longer than a page, or outside the known regions, are left out of account.

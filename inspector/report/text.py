@@ -123,9 +123,7 @@ def _growth(inspection: Inspection, growth: Growth, console: Console) -> None:
         line.append("none under way", style="default")
         if growth.next:
             inserts = growth.next.inserts
-            line.append(
-                f"; the next is {growth.next.kind}, at new key number {inserts:,} from now", style="default"
-            )
+            line.append(f"; the next is {growth.next.kind}, at new key number {inserts:,} from now", style="default")
         line.append(f"; load {growth.load:.2f} of {growth.load_factor_limit}", style="default")
         console.print(line)
         return
@@ -239,6 +237,4 @@ def _timing(inspection: Inspection, console: Console) -> None:
     timing, snapshot = inspection.timing, inspection.snapshot
     assert snapshot is not None
     held = f"target held {timing.stopped:.1f} ms, " if inspection.target.kind == "process" else ""
-    console.print(
-        Text(f"{held}{snapshot.bytes_read:,} bytes read, checked in {timing.check:.1f} ms", style="dim")
-    )
+    console.print(Text(f"{held}{snapshot.bytes_read:,} bytes read, checked in {timing.check:.1f} ms", style="dim"))
