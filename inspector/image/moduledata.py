@@ -1,18 +1,27 @@
-"""Where a Go program keeps its types: runtime.firstmoduledata, found by its symbol."""
+"""Where a Go program keeps its types: runtime.firstmoduledata and the modules that follow it.
+
+It is found by its symbol, and in a stripped executable by the pointer to the pclntab with which it begins:
+the table has a magic number, and of all words that point to it only one begins a structure whose other
+fields make sense.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from construct import ConstructError
+import numpy as np
+from construct import Construct, ConstructError, Container
 
-from inspector.errors import UnsupportedTarget
-from inspector.image.elf import ElfImage
+from inspector.errors import UnreadableMemory, UnsupportedTarget
+from inspector.image.elf import ElfImage, LoadSegment
 from inspector.memory.protocol import Memory
 from inspector.releases import Release
-from inspector.schemas.moduledata import moduledata
+from inspector.schemas.moduledata import PCLNTAB_MAGICS, moduledata, pc_header
 
 MAX_TYPES_SIZE = 1 << 30
+MAX_MODULES = 256
+WORD = 8
 
 
 @dataclass(frozen=True)
@@ -24,22 +33,81 @@ class Module:
 
 
 def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Module]:
-    """Read the module data of the executable; raises UnsupportedTarget, UnreadableMemory."""
+    """Read the module data of the executable and its plugins; raises UnsupportedTarget, UnreadableMemory."""
     symbol = image.symbol("runtime.firstmoduledata")
-    if symbol is None:
-        raise UnsupportedTarget(
-            f"{image.path} has no symbol table, so its types cannot be found yet",
-            "use a build without -ldflags=-s, or name its unstripped twin with --exe",
-        )
+    places = [symbol.address] if symbol else _places(image, memory)
     declaration = moduledata(release)
+    for place in places:
+        modules = []
+        try:
+            for fields in _chain(memory, declaration, place):
+                modules.append(Module(fields.types, fields.etypes))
+        except UnreadableMemory:
+            if symbol:
+                raise
+        if modules:
+            return modules
+    raise UnsupportedTarget(
+        f"the module data of {image.path} was not found, so its types are unknown",
+        "is it the executable that the target runs? name the right one, or an unstripped twin, with --exe",
+    )
+
+
+def _chain(memory: Memory, declaration: Construct, place: int) -> Iterator[Container]:
+    """The module data at a place and those that it leads to, as long as they make sense."""
+    seen: set[int] = set()
+    while place and place not in seen and len(seen) < MAX_MODULES:
+        seen.add(place)
+        fields = _read(memory, declaration, place)
+        if fields is None:
+            return
+        yield fields
+        place = fields.next
+
+
+def _read(memory: Memory, declaration: Construct, place: int) -> Container | None:
     try:
-        fields = declaration.parse(memory.read(symbol.address, declaration.sizeof()))
-    except ConstructError as error:
-        raise UnsupportedTarget(f"the module data of {image.path} cannot be decoded: {error}") from None
-    module = Module(fields.types, fields.etypes)
-    if not 0 < module.etypes - module.types <= MAX_TYPES_SIZE:
-        raise UnsupportedTarget(
-            f"the module data of {image.path} makes no sense (types at {module.types:#x}..{module.etypes:#x})",
-            "is it the executable that the target runs? name the right one with --exe",
-        )
-    return [module]
+        fields = declaration.parse(memory.read(place, declaration.sizeof()))
+    except ConstructError:
+        return None
+    sound = (
+        0 < fields.etypes - fields.types <= MAX_TYPES_SIZE
+        and 0 < fields.text < fields.etext
+        and fields.minpc <= fields.maxpc
+        and fields.noptrdata <= fields.enoptrdata
+        and fields.data <= fields.edata
+        and fields.bss <= fields.ebss
+        and 0 <= fields.typelinks.len <= fields.typelinks.cap
+    )
+    return fields if sound else None
+
+
+def _places(image: ElfImage, memory: Memory) -> list[int]:
+    """Addresses in writable memory of words that point to a pclntab."""
+    tables = {address + image.bias for segment in image.segments for address in _pclntabs(image, segment)}
+    places = []
+    for segment in image.segments:
+        if not segment.writable or not tables:
+            continue
+        start = segment.address + image.bias
+        start += -start % WORD
+        size = (segment.address + image.bias + segment.file_size - start) // WORD * WORD
+        try:
+            words = np.frombuffer(memory.read(start, size), dtype="<u8")
+        except UnreadableMemory:
+            continue
+        hits = np.flatnonzero(np.isin(words, np.array(sorted(tables), dtype=np.uint64)))
+        places += [start + int(hit) * WORD for hit in hits]
+    return places
+
+
+def _pclntabs(image: ElfImage, segment: LoadSegment) -> Iterator[int]:
+    """Linked addresses in a segment that begin like a pclntab of an amd64 program."""
+    for magic in PCLNTAB_MAGICS:
+        wanted = pc_header.build({"magic": magic, "pad1": 0, "pad2": 0, "minLC": 1, "ptrSize": WORD})
+        at = image.data.find(wanted, segment.offset, segment.offset + segment.file_size)
+        while at >= 0:
+            address = segment.address + at - segment.offset
+            if address % WORD == 0:
+                yield address
+            at = image.data.find(wanted, at + 1, segment.offset + segment.file_size)

@@ -10,44 +10,68 @@ from inspector.releases import Release
 from inspector.schemas import scalars as go
 
 
+PCLNTAB_MAGICS = (0xFFFFFFFB, 0xFFFFFFFA, 0xFFFFFFF0, 0xFFFFFFF1)
+"""First word of runtime.pcHeader: Go 1.2 to 1.15, 1.16 and 1.17, 1.18 and 1.19, since 1.20."""
+
+pc_header = Struct(
+    "magic" / go.uint32,
+    "pad1" / go.uint8,
+    "pad2" / go.uint8,
+    "minLC" / go.uint8,  # smallest instruction: 1 on amd64
+    "ptrSize" / go.uint8,
+)
+"""The head of the table that maps program counters to functions (runtime.pcHeader, debug/gosym)."""
+
+bitvector = Struct("n" / go.int32, "pad" / go.int32, "bytedata" / go.pointer)
+"""runtime.bitvector: 16 bytes."""
+
+
 @cache
-def _moduledata(cov: bool, gofunc: bool) -> Construct:
+def _moduledata(minor: int) -> Construct:
     return Struct(
-        "pcHeader" / go.pointer,
-        "funcnametab" / go.slice_header,
-        "cutab" / go.slice_header,
-        "filetab" / go.slice_header,
-        "pctab" / go.slice_header,
-        "pclntable" / go.slice_header,
-        "ftab" / go.slice_header,
-        "findfunctab" / go.uintptr,
-        "minpc" / go.uintptr,
-        "maxpc" / go.uintptr,
-        "text" / go.uintptr,
-        "etext" / go.uintptr,
-        "noptrdata" / go.uintptr,
-        "enoptrdata" / go.uintptr,
-        "data" / go.uintptr,
-        "edata" / go.uintptr,
-        "bss" / go.uintptr,
-        "ebss" / go.uintptr,
-        "noptrbss" / go.uintptr,
-        "enoptrbss" / go.uintptr,
-        # Coverage counters stand here since 1.20.
-        *(["covctrs" / go.uintptr, "ecovctrs" / go.uintptr] if cov else []),
-        "end" / go.uintptr,
-        "gcdata" / go.uintptr,
-        "gcbss" / go.uintptr,
-        "types" / go.uintptr,
-        "etypes" / go.uintptr,
-        # go.func.* moved out of the text symbol in 1.18.
-        *(["rodata" / go.uintptr, "gofunc" / go.uintptr] if gofunc else []),
+        *_tables(minor),
+        *_segments(minor),
         "textsectmap" / go.slice_header,
         "typelinks" / go.slice_header,
         "itablinks" / go.slice_header,
+        "ptab" / go.slice_header,
+        "pluginpath" / go.string_header,
+        "pkghashes" / go.slice_header,
+        # The initialisation tasks came with 1.21.
+        *(["inittasks" / go.slice_header] if minor >= 21 else []),
+        "modulename" / go.string_header,
+        "modulehashes" / go.slice_header,
+        # hasmain, and since 1.23 bad, in one word.
+        "hasmain" / go.uint64,
+        "gcdatamask" / bitvector,
+        "gcbssmask" / bitvector,
+        "typemap" / go.pointer,
+        *([] if minor >= 23 else ["bad" / go.uint64]),
+        "next" / go.pointer,
     )
 
 
+def _tables(minor: int) -> list[Construct]:
+    """The function tables: one pclntable until 1.15, split into parts in 1.16."""
+    if minor < 16:
+        tables = ["pclntable", "ftab", "filetab"]
+    else:
+        tables = ["funcnametab", "cutab", "filetab", "pctab", "pclntable", "ftab"]
+    head = ["pcHeader" / go.pointer] if minor >= 16 else []
+    return [*head, *(name / go.slice_header for name in tables), "findfunctab" / go.uintptr]
+
+
+def _segments(minor: int) -> list[Construct]:
+    """Where text, data and types begin and end."""
+    names = ["minpc", "maxpc", "text", "etext", "noptrdata", "enoptrdata", "data", "edata"]
+    names += ["bss", "ebss", "noptrbss", "enoptrbss"]
+    # Coverage counters stand here since 1.20, go.func.* moved out of the text in 1.18.
+    names += ["covctrs", "ecovctrs"] if minor >= 20 else []
+    names += ["end", "gcdata", "gcbss", "types", "etypes"]
+    names += ["rodata", "gofunc"] if minor >= 18 else []
+    return [name / go.uintptr for name in names]
+
+
 def moduledata(release: Release) -> Construct:
-    """The leading fields of runtime.moduledata (runtime/symtab.go) as far as types need them."""
-    return _moduledata(cov=release.at_least(1, 20), gofunc=release.at_least(1, 18))
+    """runtime.moduledata of a release (runtime/symtab.go), up to the pointer to the next module."""
+    return _moduledata(release.number[1])
