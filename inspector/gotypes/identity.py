@@ -84,26 +84,34 @@ class _Identity:
     def _interfaces(self, go_type: GoType, rows: Rows, depth: int) -> Numbers:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
         numbers = np.full(len(rows), UNEQUAL, dtype=np.int64)
+        tabs, which = np.unique(headers["tab"], return_inverse=True)
+        dynamic = np.array([self._dynamic_type(go_type, tab) for tab in tabs.tolist()], dtype=np.uint64)[which]
         offset = 0
-        for tab in np.unique(headers["tab"]).tolist():
-            group = np.flatnonzero(headers["tab"] == tab)
-            try:
-                own = self._dynamic(go_type, tab, headers["data"][group], depth)
-            except InspectError:
-                continue
+        for address in np.unique(dynamic).tolist():
+            group = np.flatnonzero(dynamic == address)
+            own = self._dynamic(address, headers["data"][group], depth)
             numbers[group] = np.where(own == UNEQUAL, UNEQUAL, own + offset)
             offset += len(group)
         return numbers
 
-    def _dynamic(self, go_type: GoType, tab: int, data: NDArray[Any], depth: int) -> Numbers:
-        if not tab:
+    def _dynamic_type(self, go_type: GoType, tab: int) -> int:
+        """Address of the dynamic type, which two itabs may share; the tab itself where that is not known."""
+        if not tab or not go_type.methods:
+            return tab
+        try:
+            return int(itab.parse(self.memory.read(tab, itab.sizeof())).typ)
+        except InspectError:
+            return tab
+
+    def _dynamic(self, address: int, data: NDArray[Any], depth: int) -> Numbers:
+        if not address:
             return np.zeros(len(data), dtype=np.int64)
-        address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if go_type.methods else tab
-        dynamic = self.types.get(address)
-        words = np.ascontiguousarray(data)
-        if dynamic.direct_iface:
-            return self.of(dynamic, words.view(np.uint8).reshape(-1, 8), depth + 1)
-        return self.behind(dynamic, words.view(np.uint8).reshape(-1, 8))
+        try:
+            dynamic = self.types.get(address)
+        except InspectError:
+            return np.full(len(data), UNEQUAL, dtype=np.int64)
+        words = np.ascontiguousarray(data).view(np.uint8).reshape(-1, 8)
+        return self.of(dynamic, words, depth + 1) if dynamic.direct_iface else self.behind(dynamic, words)
 
 
 def _number(rows: Rows) -> Numbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import cached_property
 from typing import Any
 
@@ -116,6 +117,39 @@ class TypeTable:
             good &= (rows[part] >= module.types) & (rows[part] < module.etypes)
         addresses: NDArray[np.int64] = likely[good] * POINTER_SIZE + start + module.types
         return [int(address) for address in addresses]
+
+    def find_type(self, wanted: str) -> GoType:
+        """Find any type by the name that reflect prints; raises UnknownType."""
+        name = normalise(wanted)
+        for module in self.modules:
+            for address in self._described_as(module, name):
+                try:
+                    found = self.get(address)
+                except (BadType, UnreadableMemory):
+                    continue
+                if found.name == name:
+                    return found
+        raise UnknownType(f"the executable has no type {wanted!r}", "is it spelled as reflect prints it?")
+
+    def _described_as(self, module: Module, name: str) -> list[int]:
+        """Addresses of descriptors in a module whose name field leads to a name, or to it behind a star."""
+        data = bytes(self._bytes[module.types])
+        offsets = set()
+        for spelled in (name.encode(), b"*" + name.encode()):
+            length = len(spelled)
+            head = bytes([length & 0x7F | 0x80, length >> 7]) if length > 0x7F else bytes([length])
+            if not self.release.varint_names:
+                head = bytes([length >> 8, length & 0xFF])
+            for match in re.finditer(re.escape(head + spelled), data):
+                offsets.add(match.start() - 1)  # the flag byte stands before the length
+        dtype = dtype_of(schema.rtype)
+        start = -module.types % POINTER_SIZE
+        raw = np.frombuffer(data, np.uint8)
+        windows = sliding_window_view(raw, dtype.itemsize)[start::POINTER_SIZE]
+        at = dtype.fields["str"][1]  # type: ignore[index]
+        names = np.ascontiguousarray(windows[:, at : at + 4]).view("<i4")[:, 0]
+        hits = np.flatnonzero(np.isin(names, list(offsets)))
+        return [int(hit) * POINTER_SIZE + start + module.types for hit in hits]
 
     def find_map_type(self, wanted: str) -> GoType:
         """Find a map type by its name as reflect, the Go source or DWARF writes it.

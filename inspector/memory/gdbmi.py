@@ -38,6 +38,12 @@ COMMAND_TIMEOUT = 120.0
 HELD_TIMEOUT = 30.0
 """For commands while a process is held: it must not stand still for long because gdb hangs."""
 EXIT_TIMEOUT = 5.0
+POLL = 0.5
+"""Seconds between looks whether gdb is still there."""
+PIECE = 1 << 20
+"""Bytes of gdb's output that are read at a time."""
+MOST_NONSENSE = 10_000
+"""Lines that are no MI, after which a program is taken for no gdb."""
 CHUNK = 1 << 18
 """Bytes asked for in one MI read; the answer is twice as long in hex."""
 NEAR = 1 << 12
@@ -84,6 +90,7 @@ class GdbBridge:
         self.attached: int | None = None
         self._state_before = "R"
         self._token = 0
+        self._nonsense = 0
         self._console: list[str] = []
         path = shutil.which(gdb)
         if path is None:
@@ -108,7 +115,7 @@ class GdbBridge:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # pygdbmi's own waiting is switched off: _next_records waits for exactly what is there.
-        self._io = IoManager(self._process.stdin, self._process.stdout, None, 0)
+        self._io = IoManager(self._process.stdin, _Output(self._process.stdout.fileno()), None, 0)
         try:
             self.command("-gdb-version", START_TIMEOUT)
         except GdbError as error:
@@ -154,12 +161,16 @@ class GdbBridge:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise GdbSilent("gdb does not answer", "try --memory direct, which needs no gdb")
-        ready, _, _ = select.select([self._io.stdout], [], [], remaining)
+        ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, POLL))
         records: list[dict[str, Any]] = []
         if ready:
             records = self._io.get_gdb_response(timeout_sec=0, raise_error_on_timeout=False)
-            if not records and self._process.poll() is not None:
-                raise self._died()
+        # A child of gdb may hold its output open after it: the end of gdb counts, not the end of that.
+        if not records and self._process.poll() is not None:
+            raise self._died()
+        self._nonsense += sum(record["type"] == "output" for record in records)
+        if self._nonsense > MOST_NONSENSE:
+            raise GdbSilent("gdb does not answer, but prints other things", "try --memory direct, which needs no gdb")
         return records
 
     def _result(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -310,6 +321,25 @@ class GdbBridge:
 def quote(text: str) -> str:
     """Write a text as an MI c-string."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class _Output:
+    """gdb's output for pygdbmi: what is there, but never more than a piece of it, however fast it comes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def flush(self) -> None:
+        """Nothing to do for an input."""
+
+    def read(self) -> bytes | None:
+        try:
+            return os.read(self._descriptor, PIECE)
+        except BlockingIOError:
+            return None
 
 
 class GdbMemory:

@@ -9,7 +9,6 @@ from construct import Construct, Struct
 from inspector.releases import Release
 from inspector.schemas import scalars as go
 
-
 PCLNTAB_MAGICS = (0xFFFFFFFB, 0xFFFFFFFA, 0xFFFFFFF0, 0xFFFFFFF1)
 """First word of runtime.pcHeader: Go 1.2 to 1.15, 1.16 and 1.17, 1.18 and 1.19, since 1.20."""
 
