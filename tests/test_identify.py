@@ -43,10 +43,10 @@ def wrongly_identified(target: Target, states) -> dict[str, object]:
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 @pytest.mark.parametrize("kind", BUILDS)
 def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
-    with start(build("states", toolchain, **BUILDS[kind])) as running:
-        with open_target(str(running.pid), memory="direct") as target:
-            assert target.image.stripped == ("stripped" in kind)
-            assert wrongly_identified(target, running.truth["maps"]) == {}
+    program = build("states", toolchain, **BUILDS[kind])
+    with start(program) as running, open_target(str(running.pid), memory="direct") as target:
+        assert target.image.stripped == ("stripped" in kind)
+        assert wrongly_identified(target, running.truth["maps"]) == {}
 
 
 def test_every_map_of_a_core_is_identified_from_its_bare_address(crash):
@@ -93,9 +93,9 @@ def test_the_option_wins_over_what_the_hashes_say_and_the_contradiction_shows(ru
 
 
 def test_variables_of_a_movable_executable_are_found_by_name(run):
-    with start(build("states", USUAL, extra_flags=("-buildmode=pie",))) as running:
-        with open_target(str(running.pid)) as target:
-            state = running.map("double_middle")
-            document = document_of(inspect(target, state["variable"], entries=None))
+    program = build("states", USUAL, extra_flags=("-buildmode=pie",))
+    with start(program) as running, open_target(str(running.pid)) as target:
+        state = running.map("double_middle")
+        document = document_of(inspect(target, state["variable"], entries=None))
     assert document["map"]["address"] == state["address"]
     assert in_order(document["entries"]) == in_order(state["entries"])

@@ -139,7 +139,7 @@ class Walk:
         reach.copy(key, row, KEY_LIMITS)
         wanted = np.frombuffer(literal.data, np.uint8).reshape(1, -1)
         first, second = identify(self.types, self.frozen, key, np.concatenate((row, wanted))).tolist()
-        return first == second != UNEQUAL
+        return bool(first == second != UNEQUAL)
 
     def _found(self, hashed: int, top: int, steps: list[Step], cell: int, slot: bytes) -> Lookup:
         elem = self.types.elem(self.type)

@@ -170,7 +170,7 @@ class _Parser:
 
     def floating(self) -> float:
         """A number with or without a fraction; NaN, Inf, +Inf and -Inf as strconv writes them."""
-        kind, word = self.take()
+        _, word = self.take()
         if word in ("-", "+") and self.peek()[1] in ("Inf", "NaN"):
             word += self.take()[1]
         if word.lstrip("+-") in ("NaN", "Inf"):

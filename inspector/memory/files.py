@@ -8,8 +8,19 @@ import stat
 import struct
 
 from elftools.common.exceptions import ELFError
+from elftools.construct import ConstructError
 
-DAMAGE = (ELFError, ArithmeticError, LookupError, ValueError, AttributeError, TypeError, AssertionError, struct.error)
+DAMAGE = (
+    ELFError,
+    ConstructError,
+    ArithmeticError,
+    LookupError,
+    ValueError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    struct.error,
+)
 """What pyelftools raises on damaged files, its own errors and those it does not foresee."""
 
 
