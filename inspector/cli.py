@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -15,10 +16,12 @@ from rich.console import Console
 
 from inspector.demo import open_demo
 from inspector.errors import EXIT_ERROR, InspectError, UsageError
-from inspector.inspection import DEFAULT_ENTRIES, Inspection, inspect
+from inspector.inspection import DEFAULT_ENTRIES, inspect
+from inspector.keylookup import look_up
 from inspector.locate import shown
 from inspector.memory.ptrace import INTERRUPTIONS
 from inspector.report.document import write_json, write_ndjson
+from inspector.report.lookup import print_lookup, write_lookup
 from inspector.report.text import print_report
 from inspector.target import MemoryChoice, Target, open_target
 
@@ -63,6 +66,9 @@ def _entry_count(_: Any, __: Any, value: str) -> int | None:
                    "direct: no gdb.")  # fmt: skip
 @click.option("--no-stop", is_flag=True, help="Do not stop the process (needs no gdb; copies may be torn).")
 @click.option("--gdb", default="gdb", show_default=True, metavar="PROGRAM", help="The gdb to use.")
+@click.option(
+    "--key", metavar="LITERAL", help="Look one key up as the runtime does, e.g. '\"text\"', 42, '{1, \"x\"}'."
+)
 @click.option("--demo", is_flag=True, help="Inspect a small core dump that comes with the program.")
 @click.version_option(version("go-map-inspect"), prog_name=PROGRAM)
 def command(
@@ -77,11 +83,12 @@ def command(
     no_stop: bool,
     gdb: str,
     demo: bool,
+    key: str | None,
 ) -> int:
     """Decode and judge a Go map in a live process or a core dump.
 
-    TARGET is a pid or the path of a core dump. MAP is the address of an hmap (0xc00007c420, with --type)
-    or a Go variable, with a field path if you like (main.sessions, main.server.sessions).
+    TARGET is a pid or the path of a core dump. MAP is the address of an hmap (0xc00007c420) or a Go variable,
+    with a field path if you like (main.sessions, main.server.sessions).
 
     Exit codes: 0 consistent, 1 inconsistent, 2 usage or target error, 3 answered only in part.
     """
@@ -91,43 +98,66 @@ def command(
         if target is not None or type_name is not None or exe is not None or no_stop:
             raise UsageError("--demo brings its own target", "leave TARGET, MAP, --type, --exe and --no-stop out")
         with open_demo() as (opened, name, demo_type):
+            if key is not None:
+                return _look_up(opened, name, demo_type, key, as_json)
             return _run(opened, name, demo_type, entries, as_json, as_ndjson)
     if target is None:
         raise UsageError("no target given", f"try {PROGRAM} PID main.variable, {PROGRAM} --demo, or --help")
     if map is None:
-        raise UsageError("no map given", "name a variable (main.sessions), or an address with --type")
+        raise UsageError("no map given", "name a variable (main.sessions), or an address")
     with open_target(target, exe=exe, memory=memory, stop=not no_stop, gdb=gdb) as opened:
+        if key is not None:
+            return _look_up(opened, map, type_name, key, as_json)
         return _run(opened, map, type_name, entries, as_json, as_ndjson)
 
 
 def _run(target: Target, name: str, type_name: str | None, entries: int | None, as_json: bool, as_ndjson: bool) -> int:
     inspection = inspect(target, name, type_name, entries)
+
+    def show() -> None:
+        if as_json:
+            write_json(inspection, sys.stdout)
+        elif as_ndjson:
+            write_ndjson(inspection, sys.stdout)
+        else:
+            print_report(inspection, _console())
+
+    _deliver(target, inspection.notes, show)
+    return inspection.exit_code
+
+
+def _look_up(target: Target, name: str, type_name: str | None, key: str, as_json: bool) -> int:
+    answer = look_up(target, name, type_name, key)
+
+    def show() -> None:
+        if as_json:
+            write_lookup(answer, sys.stdout)
+        else:
+            print_lookup(answer, _console())
+
+    _deliver(target, answer.notes, show)
+    return 0
+
+
+def _deliver(target: Target, notes: tuple[str, ...], show: Callable[[], None]) -> None:
     # The process runs again and everything is copied: only printing is left.
     target.close()
-    for note in inspection.notes:
+    for note in notes:
         _say(f"note: {note}")
     try:
-        _print(inspection, as_json, as_ndjson)
+        show()
+        sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough; the verdict stays what it is.
         _drop_output()
     except OSError as error:
         _drop_output()
         raise InspectError(f"cannot write the answer: {error.strerror}", "is the disk full?") from None
-    return inspection.exit_code
 
 
-def _print(inspection: Inspection, as_json: bool, as_ndjson: bool) -> None:
-    if as_json:
-        write_json(inspection, sys.stdout)
-    elif as_ndjson:
-        write_ndjson(inspection, sys.stdout)
-    else:
-        console = _Console(markup=False, highlight=False, emoji=False)
-        if not console.is_terminal:
-            console = _Console(markup=False, highlight=False, emoji=False, width=PIPE_WIDTH)
-        print_report(inspection, console)
-    sys.stdout.flush()
+def _console() -> Console:
+    console = _Console(markup=False, highlight=False, emoji=False)
+    return console if console.is_terminal else _Console(markup=False, highlight=False, emoji=False, width=PIPE_WIDTH)
 
 
 def _drop_output() -> None:

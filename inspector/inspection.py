@@ -20,7 +20,7 @@ from inspector.errors import NotAMap, UnreadableMemory
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType, Kind, MapLayout
 from inspector.gotypes.values import GoValue, Unreadable
-from inspector.locate import MapRef, locate
+from inspector.locate import Locator, MapRef, locate
 from inspector.memory.protocol import RegionMap
 from inspector.schemas.hmap import FLAG_NAMES, hmap
 from inspector.schemas.mapextra import mapextra
@@ -152,7 +152,7 @@ def _take(
     for attempt in range(tries):
         with target.held():
             reading = time.perf_counter()
-            ref = locator.find(target) if locator.type else _identified(target, locator.address or 0)
+            ref = find_map(target, locator)
             snapshot = _snapshot(target, ref, entries) if ref.address else None
             timing.read = _ms(reading)
         checking = time.perf_counter()
@@ -176,6 +176,11 @@ def _snapshot(target: Target, ref: MapRef, entries: int | None) -> MapSnapshot:
     if not ref.declared:
         _believe(target, regions, ref.address, ref.type)
     return take_snapshot(target.memory, regions, ref.address, ref.type, target.types, entries, target.hash_keys)
+
+
+def find_map(target: Target, locator: Locator) -> MapRef:
+    """Read where a map is, and what it is when only its address is known; call it while the target is held."""
+    return locator.find(target) if locator.type else _identified(target, locator.address or 0)
 
 
 def _identified(target: Target, address: int) -> MapRef:

@@ -23,7 +23,7 @@ MADE_UP = 1 << 62
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<raw>`[^`]*`)|(?P<char>'(?:[^'\\\n]|\\.)+')
     |(?P<number>[+-]?(?:0[xX][0-9a-fA-F_.pP+-]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?|Inf\b)i?)
-    |(?P<word>[*\[\]\w./%-]+(?:\{\}\w*)?)|(?P<mark>[{}(),:+-]))""",
+    |(?P<word>struct\ ?\{\}|[*\[\]\w./%-]+(?:\{\}\w*)?)|(?P<mark>[{}(),:+-]))""",
     re.VERBOSE,
 )
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
@@ -182,8 +182,16 @@ class _Parser:
             raise self.wrong("a number") from None
 
     def complex(self, form: str) -> bytes:
-        """A number, an imaginary one, or the sum of both."""
+        """complex(a, b), or a number, an imaginary one, or the sum of both."""
         real = imaginary = 0.0
+        if self.peek()[1] == "complex":
+            self.take()
+            self.expect("(")
+            real = self.floating()
+            self.expect(",")
+            imaginary = self.floating()
+            self.expect(")")
+            return struct.pack(form, real, imaginary)
         while self.peek()[0] == "number":
             _, word = self.take()
             if word.endswith("i"):

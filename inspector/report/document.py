@@ -10,7 +10,7 @@ from inspector.classic.checks.finding import Finding
 from inspector.classic.header import Hmap, MapExtra
 from inspector.classic.summary import BytesHeld, Growth, Occupancy
 from inspector.gotypes.render import json_form
-from inspector.inspection import Entry, Inspection
+from inspector.inspection import Entry, Inspection, TargetInfo
 
 SCHEMA = "go-map-inspect/1"
 
@@ -23,7 +23,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
     """Everything but the entries; addresses are hexadecimal strings, times milliseconds, sizes bytes."""
     return {
         "schema": SCHEMA,
-        "target": _target(inspection),
+        "target": target_form(inspection.target),
         "map": _map(inspection),
         "growth": _growth(inspection.growth or NIL_GROWTH),
         "occupancy": _occupancy(inspection.occupancy or NIL_OCCUPANCY),
@@ -81,8 +81,8 @@ def _address(value: int) -> str | None:
     return f"{value:#x}" if value else None
 
 
-def _target(inspection: Inspection) -> dict[str, Any]:
-    target = inspection.target
+def target_form(target: TargetInfo) -> dict[str, Any]:
+    """What the machine output says about a target."""
     return {
         "kind": target.kind,
         "pid": target.pid,
