@@ -81,7 +81,7 @@ def varied(key: Any, type_name: str, dice: random.Random) -> Any:
     if isinstance(key, float):
         return float(dice.randrange(1 << 20))
     if isinstance(key, str):
-        return key + "-" + "".join(dice.choice("abcxyz \\\"\n") for _ in range(dice.randrange(40)))
+        return key + "-" + "".join(dice.choice('abcxyz \\"\n') for _ in range(dice.randrange(40)))
     if isinstance(key, list):
         return [dice.randrange(100) if isinstance(part, int) else varied(part, "", dice) for part in key]
     if isinstance(key, dict) and set(key) == {"type", "value"} and isinstance(key["value"], (int, str, float)):

@@ -182,7 +182,7 @@ class _Parser:
             raise self.wrong("a number") from None
 
     def complex(self, form: str) -> bytes:
-        """complex(a, b), or a number, an imaginary one, or the sum of both."""
+        """Read a number, an imaginary one, the sum of both, or what the builtin complex is given."""
         real = imaginary = 0.0
         if self.peek()[1] == "complex":
             self.take()
