@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,9 +14,9 @@ __all__ = ["Entry", "Inspection", "Target", "inspect", "open_target"]
 
 def __getattr__(name: str) -> Any:
     """Load the API when it is first used: the command line has to be interruptible before that."""
-    from inspector import inspection, target
-
-    for module in (inspection, target):
-        if name in __all__ and hasattr(module, name):
-            return getattr(module, name)
+    if name in __all__:
+        for module in ("inspector.inspection", "inspector.target"):
+            loaded = import_module(module)
+            if hasattr(loaded, name):
+                return getattr(loaded, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
