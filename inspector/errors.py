@@ -70,6 +70,10 @@ class NotAMap(InspectError):
     """The memory at the address cannot be an hmap."""
 
 
+class UnknownMap(NotAMap):
+    """The memory at the address may be an hmap, but its buckets fit no map type that is known."""
+
+
 class GdbError(InspectError):
     """gdb answered a command with an error."""
 

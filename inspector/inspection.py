@@ -16,7 +16,7 @@ from inspector.classic.header import Hmap
 from inspector.classic.identify import identify
 from inspector.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
 from inspector.classic.summary import Growth, Occupancy, growth_of, occupancy_of
-from inspector.errors import NotAMap, UnreadableMemory
+from inspector.errors import NotAMap, UnknownMap, UnreadableMemory
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType, Kind, MapLayout
 from inspector.gotypes.values import GoValue, Unreadable
@@ -128,7 +128,13 @@ def inspect(
     started = time.perf_counter()
     timing = Timing()
     with noticing_the_end(target.pid if target.kind == "process" else None):
-        ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
+        try:
+            ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
+        except UnknownMap:
+            # Its type may have been made at run time. That is rare, and the search is not for free.
+            if not target.search_heap_for_types():
+                raise
+            ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
     timing.stopped = target.stopped_ms
     decoding = time.perf_counter()
     view = MapView(snapshot) if snapshot else None
@@ -191,7 +197,7 @@ def _identified(target: Target, address: int) -> MapRef:
     header = _believe(target, regions, address, None)
     identity = identify(target.memory, regions, header, target.types, target.hash_keys)
     if not identity.candidates:
-        raise NotAMap(
+        raise UnknownMap(
             f"{address:#x} is no hmap of a known type: of {len(target.types.map_types)} map types "
             "none fits its buckets",
             "give the type with --type if you know it",

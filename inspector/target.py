@@ -99,6 +99,11 @@ class Target:
         with self.held() if self.choice == "gdb-mi" else nullcontext():
             return find_hash_keys(self.image, self.memory, self.types)
 
+    def search_heap_for_types(self) -> bool:
+        """Look for map types that were made at run time; returns whether any is new."""
+        with self.held() if self.choice == "gdb-mi" else nullcontext():
+            return self.types.search_heap(self.memory, self.regions())
+
     def regions(self) -> RegionMap:
         """What can be read right now."""
         return RegionMap(self.memory.regions())

@@ -513,7 +513,7 @@ def test_a_core_cut_anywhere_or_with_damaged_headers_never_ends_in_confusion(cor
     sizes = [len(whole) * part // 16 for part in range(16)]
     runs = [[cut(core, tmp_path, size), WORDS, *TYPE] for size in sizes]
     end = header_end(core)
-    for at in range(16, end + 400, 37):
+    for at in range(16, end + 400, 53):
         path = tmp_path / f"damaged-{at}"
         with path.open("wb") as file:
             file.write(whole[:at] + bytes(byte ^ 0xFF for byte in whole[at : at + 8]) + whole[at + 8 :])

@@ -26,7 +26,7 @@ from fixtures import build, start
 WORDS = "main.words"
 TYPE = ("--type", "map[string]int")
 MODES = ("auto", "direct", "gdb-mi")
-FEW_OR_MANY = pytest.mark.parametrize("tries", [2, pytest.param(60, marks=pytest.mark.slow)])
+FEW_OR_MANY = pytest.mark.parametrize("tries", [2, pytest.param(30, marks=pytest.mark.slow)])
 
 AT_ONCE = 0.0
 LATEST = 1.1

@@ -17,7 +17,7 @@ from inspector.errors import InspectError, UnknownType, UnreadableMemory
 from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind, MapLayout
 from inspector.gotypes.names import normalise, short_form
 from inspector.image.moduledata import Module
-from inspector.memory.protocol import Memory
+from inspector.memory.protocol import Memory, RegionMap
 from inspector.releases import Release
 from inspector.schemas import types as schema
 
@@ -26,6 +26,12 @@ MAX_NAME = 1 << 16
 POINTER_SIZE = 8
 NEAR_NAMES = 5
 MAX_TYPE_SIZE = 1 << 40
+
+HEAP_START = 0xC000000000
+HEAP_END = HEAP_START + (1 << 32)
+"""Where Go's heap begins on linux/amd64 (runtime.mallocinit), and how far it is searched for types."""
+
+HEAP_PIECE = 1 << 24
 
 
 class BadType(InspectError):
@@ -96,6 +102,43 @@ class TypeTable:
                 if candidate.layout and candidate.layout.fits:
                     found.append(candidate)
         return sorted(found, key=lambda t: (t.name, t.address))
+
+    def search_heap(self, memory: Memory, regions: RegionMap) -> bool:
+        """Look for map types that reflect made at run time (reflect.MapOf); returns whether any is new.
+
+        Their descriptors lie on the heap, never move and stay for good, so this needs no stop.
+        """
+        found = []
+        for address in self._heap_descriptors(memory, regions):
+            try:
+                candidate = self.get(address)
+                self.key(candidate), self.elem(candidate)
+            except (BadType, UnreadableMemory):
+                continue
+            if candidate.layout and candidate.layout.fits:
+                found.append(candidate)
+        known = {map_type.address for map_type in self.map_types}
+        fresh = [map_type for map_type in found if map_type.address not in known]
+        self.map_types.extend(fresh)
+        return bool(fresh)
+
+    def _heap_descriptors(self, memory: Memory, regions: RegionMap) -> list[int]:
+        """Addresses in the Go heap of words that begin a maptype: size, ptrdata, alignments and kind."""
+        found = []
+        head = np.frombuffer(bytes([POINTER_SIZE, POINTER_SIZE]), "<u2")[0]
+        for start, end in zip(regions.starts.tolist(), regions.ends.tolist(), strict=True):
+            for at in range(max(start, HEAP_START), min(end, HEAP_END), HEAP_PIECE):
+                size = min(HEAP_PIECE + schema.maptype.sizeof(), end - at) // POINTER_SIZE * POINTER_SIZE
+                try:
+                    words = np.frombuffer(memory.read(at, size), "<u8")
+                except UnreadableMemory:
+                    continue
+                packed = words[2:]
+                likely = (words[:-2] == POINTER_SIZE) & (words[1:-1] == POINTER_SIZE)
+                likely &= (packed >> np.uint64(56)) & np.uint64(schema.KIND_MASK) == Kind.MAP
+                likely &= (packed >> np.uint64(40)) & np.uint64(0xFFFF) == head
+                found += [at + int(hit) * POINTER_SIZE for hit in np.flatnonzero(likely)]
+        return found
 
     def _map_descriptors(self, module: Module) -> list[int]:
         """Addresses in a module that look like map descriptors.
@@ -228,7 +271,17 @@ class TypeTable:
             "has_pointers": head.ptrdata > 0,
             "regular_memory": bool(head.tflag & schema.TFLAG_REGULAR_MEMORY),
         }
-        return GoType(**common, **self._details(address, kind))
+        details = self._details(address, kind)
+        if not common["name"]:
+            common["name"] = self._composed_name(kind, details)
+        return GoType(**common, **details)
+
+    def _composed_name(self, kind: Kind, details: dict[str, Any]) -> str:
+        """The name of a type that reflect made: such types have no name of their own, only parts."""
+        if kind == Kind.MAP:
+            return f"map[{self.get(details['key_address']).name}]{self.get(details['elem_address']).name}"
+        prefix = {Kind.POINTER: "*", Kind.SLICE: "[]", Kind.ARRAY: f"[{details.get('length')}]", Kind.CHAN: "chan "}
+        return prefix[kind] + self.get(details["elem_address"]).name if kind in prefix else ""
 
     def _details(self, address: int, kind: Kind) -> dict[str, Any]:
         if kind in (Kind.POINTER, Kind.SLICE, Kind.CHAN):

@@ -33,7 +33,7 @@ from inspector.memory import procfs
 from inspector.memory.protocol import Addresses, Region, Rows
 from inspector.memory.ptrace import INTERRUPTIONS
 
-START_TIMEOUT = 20.0
+START_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 120.0
 HELD_TIMEOUT = 30.0
 """For commands while a process is held: it must not stand still for long because gdb hangs."""
