@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -46,6 +47,16 @@ def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
     program = build("states", toolchain, **BUILDS[kind])
     with start(program) as running, open_target(str(running.pid), memory="direct") as target:
         assert target.image.stripped == ("stripped" in kind)
+        assert wrongly_identified(target, running.truth["maps"]) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="linking with the system's libraries takes gcc")
+@pytest.mark.parametrize("flags", [(), ("-buildmode=pie",)])
+def test_every_map_of_a_stripped_dynamically_linked_program_is_identified(flags):
+    program = build("states", USUAL, ldflags="-linkmode=external -s -w", extra_flags=flags, env={"CGO_ENABLED": "1"})
+    with start(program) as running, open_target(str(running.pid), memory="direct") as target:
+        assert target.image.section(".interp") is not None
         assert wrongly_identified(target, running.truth["maps"]) == {}
 
 

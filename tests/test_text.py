@@ -109,6 +109,14 @@ def test_values_are_written_as_a_go_person_writes_them():
     assert go_form(True) == "true"
 
 
+def test_times_are_shown_as_moments(run):
+    text = report_of(run, "main.elemTime", entries=None)
+    assert "2024-02-29T12:34:56.000000789Z" in text
+    # Seven hours behind UTC, the last second of 1999 is in the next year.
+    assert "2000-01-01T06:59:59Z" in text
+    assert re.search(r'"now" +20\d\d-\d\d-\d\dT', text)
+
+
 def test_the_picture_of_the_old_array_shows_each_share_of_it():
     assert frontier_picture(np.array([True, True, False, True])) == "██░█"
     wide = frontier_picture(np.arange(6400) < 3250)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+from datetime import datetime, timedelta
 from typing import Any
 
 from inspector.gotypes.values import (
@@ -23,6 +24,9 @@ MAX_TEXT = 120
 
 MAX_SHOWN = 16
 """Elements of one sequence that are shown to people."""
+
+SINCE_YEAR_1 = datetime(1, 1, 1)
+SINCE_1885 = datetime(1885, 1, 1)
 
 _ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
@@ -98,7 +102,8 @@ def go_form(value: GoValue) -> str:
     if isinstance(value, GoString):
         return quoted(value.data, value.length)
     if isinstance(value, GoStruct):
-        return "{" + " ".join(f"{plain(name)}:{go_form(part)}" for name, part in value.fields) + "}"
+        moment = time_text(value) if value.type_name == "time.Time" else None
+        return moment or "{" + " ".join(f"{plain(name)}:{go_form(part)}" for name, part in value.fields) + "}"
     if isinstance(value, GoBytes):
         shown = " ".join(str(byte) for byte in value.data[:MAX_SHOWN])
         return f"[{shown}{_more(value.length, min(len(value.data), MAX_SHOWN))}]"
@@ -106,6 +111,23 @@ def go_form(value: GoValue) -> str:
         shown = " ".join(go_form(part) for part in value.elements[:MAX_SHOWN])
         return f"[{shown}{_more(value.length, min(len(value.elements), MAX_SHOWN))}]"
     return _go_reference(value)
+
+
+def time_text(value: GoStruct) -> str | None:
+    """A time.Time in UTC as RFC 3339 writes it, with nanoseconds; None where it is out of range (time/time.go)."""
+    fields = dict(value.fields)
+    wall, ext = fields.get("wall"), fields.get("ext")
+    if not isinstance(wall, int) or not isinstance(ext, int):
+        return None
+    # With the top bit set, wall holds the seconds since 1885 and ext a monotonic reading.
+    since, seconds = (SINCE_1885, wall >> 30 & (1 << 33) - 1) if wall >> 63 else (SINCE_YEAR_1, ext)
+    try:
+        moment = since + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+    nanoseconds = wall & (1 << 30) - 1
+    fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def _go_reference(value: GoPointer | GoInterface | GoMap | Unreadable) -> str:
