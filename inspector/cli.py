@@ -94,6 +94,8 @@ def command(
     """
     if as_json and as_ndjson:
         raise UsageError("--json and --ndjson are two forms of one output", "choose one")
+    if key is not None and as_ndjson:
+        raise UsageError("--key gives one answer, not a stream", "use --json")
     if demo:
         if target is not None or type_name is not None or exe is not None or no_stop:
             raise UsageError("--demo brings its own target", "leave TARGET, MAP, --type, --exe and --no-stop out")

@@ -18,8 +18,7 @@ from inspector.target import Target, open_target
 BUILDS = {
     "plain": {},
     "stripped": {"ldflags": "-s -w"},
-    "movable": {"extra_flags": ("-buildmode=pie", "-trimpath")},
-    "movable-stripped": {"extra_flags": ("-buildmode=pie",), "ldflags": "-s -w"},
+    "movable-stripped": {"extra_flags": ("-buildmode=pie", "-trimpath"), "ldflags": "-s -w"},
 }
 
 
