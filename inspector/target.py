@@ -122,7 +122,7 @@ class Target:
                 self._no_bridge = error
                 raise
             bridge = self._resources.enter_context(started)
-            bridge.open_executable(f"/proc/{self.pid}/exe" if self.kind == "process" else self.image.path)
+            bridge.open_executable(self.image.opened)
             if self.kind == "core":
                 bridge.open_core(self.path)
             self._bridge = bridge

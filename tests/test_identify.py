@@ -12,6 +12,7 @@ from conftest import EVERY_TOOLCHAIN
 from truth import document_of, in_order
 
 from fixtures import USUAL, build, start
+from inspector.errors import UnknownVariable
 from inspector.inspection import inspect
 from inspector.target import Target, open_target
 
@@ -110,6 +111,21 @@ def test_the_option_wins_over_what_the_hashes_say_and_the_contradiction_shows(ru
     assert document["map"]["type_source"] == "option"
     assert document["verdict"] == "inconsistent"
     assert "C3" in {finding["rule"] for finding in document["findings"]} or document["hash_proof"]["matched"] == 0
+
+
+@pytest.mark.skipif(shutil.which("strip") is None, reason="stripping a program takes binutils")
+def test_an_unstripped_twin_gives_a_stripped_process_its_variables(tmp_path):
+    whole = build("states", USUAL)
+    stripped = tmp_path / "states"
+    subprocess.run(["strip", "--strip-all", "-o", str(stripped), str(whole)], check=True)
+    with start(stripped) as running:
+        state = running.map("double_middle")
+        with open_target(str(running.pid)) as target, pytest.raises(UnknownVariable, match="stripped"):
+            inspect(target, state["variable"])
+        with open_target(str(running.pid), exe=str(whole)) as target:
+            document = document_of(inspect(target, state["variable"], entries=None))
+    assert document["map"]["type_source"] == "variable"
+    assert in_order(document["entries"]) == in_order(state["entries"])
 
 
 def test_variables_of_a_movable_executable_are_found_by_name(run):

@@ -65,6 +65,7 @@ class ElfImage:
 
     def __init__(self, opened: str | Path, path: str | None = None) -> None:
         self.path = path or str(opened)
+        self.opened = str(opened)
         self.bias = 0
         try:
             self.data = map_file(opened)
