@@ -132,8 +132,9 @@ def inspect(
             ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
         except UnknownMap:
             # Its type may have been made at run time. That is rare, and the search is not for free.
-            if not target.search_heap_for_types():
+            if target.heap_searched:
                 raise
+            target.search_heap_for_types()
             ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
     timing.stopped = target.stopped_ms
     decoding = time.perf_counter()
@@ -196,23 +197,24 @@ def _identified(target: Target, address: int) -> MapRef:
     regions = target.regions()
     header = _believe(target, regions, address, None)
     identity = identify(target.memory, regions, header, target.types, target.hash_keys)
-    if not identity.candidates:
+    sound = _sound(target, regions, address, header, identity.candidates)
+    if not identity.candidates or not (sound or target.heap_searched):
         raise UnknownMap(
-            f"{address:#x} is no hmap of a known type: of {len(target.types.map_types)} map types "
-            "none fits its buckets",
+            f"{address:#x} is no hmap of a known type: none of {len(target.types.map_types)} map types fits its buckets",
             "give the type with --type if you know it",
         )
-    best, *others = _sound(target, regions, address, header, identity.candidates)
+    # Where every type breaks a rule the map itself is damaged, and the likeliest type shows how.
+    best, *others = sound or identity.candidates
     if not identity.proven:
         why = "the map is empty" if not header.count else "its keys have no hash that could be repeated"
-        target.note(f"{why}, so nothing proves its type: {len(identity.candidates)} types fit; choose one with --type")
+        target.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; choose one with --type")
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
 
 
 def _sound(
     target: Target, regions: RegionMap, address: int, header: Hmap, candidates: tuple[GoType, ...]
 ) -> tuple[GoType, ...]:
-    """Those candidates whose bucket layout breaks no rule, or all where none does or the map is too large.
+    """Those candidates whose bucket layout breaks no rule; all of them where the map is too large to try.
 
     In a map of one bucket nothing else tells how large the elements are.
     """
@@ -225,7 +227,7 @@ def _sound(
         if layout not in verdicts:
             snapshot = take_snapshot(target.memory, regions, address, go_type, target.types, 0, target.hash_keys)
             verdicts[layout] = judge(snapshot).verdict != "inconsistent"
-    return tuple(go_type for go_type in candidates if go_type.layout and verdicts[go_type.layout]) or candidates
+    return tuple(go_type for go_type in candidates if go_type.layout and verdicts[go_type.layout])
 
 
 def _believe(target: Target, regions: RegionMap, address: int, go_type: GoType | None) -> Hmap:

@@ -60,6 +60,7 @@ class Target:
     notes: list[str] = field(default_factory=list)
     missing: int = 0
     stopped_ms: float = 0.0
+    heap_searched: bool = False
     _resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
@@ -101,6 +102,7 @@ class Target:
 
     def search_heap_for_types(self) -> bool:
         """Look for map types that were made at run time; returns whether any is new."""
+        self.heap_searched = True
         with self.held() if self.choice == "gdb-mi" else nullcontext():
             return self.types.search_heap(self.memory, self.regions())
 
