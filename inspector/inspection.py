@@ -199,8 +199,9 @@ def _identified(target: Target, address: int) -> MapRef:
     identity = identify(target.memory, regions, header, target.types, target.hash_keys)
     sound = _sound(target, regions, address, header, identity.candidates)
     if not identity.candidates or not (sound or target.heap_searched):
+        known = len(target.types.map_types)
         raise UnknownMap(
-            f"{address:#x} is no hmap of a known type: none of {len(target.types.map_types)} map types fits its buckets",
+            f"{address:#x} is no hmap of a known type: none of {known} map types fits its buckets",
             "give the type with --type if you know it",
         )
     # Where every type breaks a rule the map itself is damaged, and the likeliest type shows how.
