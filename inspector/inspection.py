@@ -16,7 +16,7 @@ from inspector.classic.header import Hmap
 from inspector.classic.identify import identify
 from inspector.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
 from inspector.classic.summary import Growth, Occupancy, growth_of, occupancy_of
-from inspector.errors import NotAMap, UnknownMap, UnreadableMemory
+from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotAMap, UnknownMap, UnreadableMemory
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType, Kind, MapLayout
 from inspector.gotypes.values import GoValue, Unreadable
@@ -100,7 +100,8 @@ class Inspection:
     @property
     def exit_code(self) -> int:
         """0 consistent or a write in progress, 1 inconsistent, 3 answered only in part."""
-        return {"inconsistent": 1, "unreadable": 3}.get(self.judgement.verdict, 0)
+        codes = {"inconsistent": EXIT_INCONSISTENT, "unreadable": EXIT_PARTIAL}
+        return codes.get(self.judgement.verdict, EXIT_CONSISTENT)
 
     @property
     def entries_total(self) -> int:

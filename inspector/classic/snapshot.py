@@ -24,6 +24,7 @@ from inspector.releases import Release
 from inspector.schemas.bmap import bmap
 from inspector.schemas.hmap import hmap
 from inspector.schemas.mapextra import mapextra
+from inspector.schemas.scalars import slice_header
 
 LARGEST_B = 40
 """No array of 2^41 buckets fits into 47 bits of addresses: even an empty bucket has 16 bytes, and a count
@@ -170,9 +171,11 @@ class _SnapshotTaker:
         )
 
     def _overflow_list(self, address: int) -> tuple[int, ...]:
-        data, length, capacity = struct.unpack("<QqQ", self.memory.read(address, 24))
+        size = slice_header.sizeof()
+        header = slice_header.parse(self.memory.read(address, size))
+        data, length, capacity = header.data, header.len, header.cap
         if not 0 <= length <= min(capacity, MAX_OVERFLOW_LIST):
-            raise UnreadableMemory(address, 24, f"a slice of length {length} and capacity {capacity}")
+            raise UnreadableMemory(address, size, f"a slice of length {length} and capacity {capacity}")
         if not self.regions.covers(data, length * POINTER_SIZE):
             if not length:
                 return ()

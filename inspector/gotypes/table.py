@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -63,10 +64,6 @@ class TypeTable:
         self._bytes = {base: memoryview(data) for base, data in state["bytes"].items()}
         self._memory = None
 
-    def detach(self) -> None:
-        """Forget the target: from now on only what was copied or read before can be decoded."""
-        self._memory = None
-
     def get(self, address: int) -> GoType:
         """Decode the descriptor at an address; raises BadType or UnreadableMemory."""
         known = self._known.get(address)
@@ -91,32 +88,26 @@ class TypeTable:
     @cached_property
     def map_types(self) -> list[GoType]:
         """Every map type described in the executable, named ones included, sorted by name."""
-        found = []
-        for module in self.modules:
-            for address in self._map_descriptors(module):
-                try:
-                    candidate = self.get(address)
-                    self.key(candidate), self.elem(candidate)
-                except (BadType, UnreadableMemory):
-                    continue
-                if candidate.layout and candidate.layout.fits:
-                    found.append(candidate)
+        found = [t for module in self.modules for t in self._map_types_at(self._map_descriptors(module))]
         return sorted(found, key=lambda t: (t.name, t.address))
 
-    def search_heap(self, memory: Memory, regions: RegionMap) -> bool:
-        """Look for map types that reflect made at run time (reflect.MapOf); returns whether any is new.
-
-        Their descriptors lie on the heap, never move and stay for good, so this needs no stop.
-        """
-        found = []
-        for address in self._heap_descriptors(memory, regions):
+    def _map_types_at(self, addresses: list[int]) -> Iterator[GoType]:
+        """Decode what looks like map descriptors; what turns out to be none is left out."""
+        for address in addresses:
             try:
                 candidate = self.get(address)
                 self.key(candidate), self.elem(candidate)
             except (BadType, UnreadableMemory):
                 continue
             if candidate.layout and candidate.layout.fits:
-                found.append(candidate)
+                yield candidate
+
+    def search_heap(self, memory: Memory, regions: RegionMap) -> bool:
+        """Look for map types that reflect made at run time (reflect.MapOf); returns whether any is new.
+
+        Their descriptors lie on the heap, never move and stay for good, so this needs no stop.
+        """
+        found = self._map_types_at(self._heap_descriptors(memory, regions))
         known = {map_type.address for map_type in self.map_types}
         fresh = [map_type for map_type in found if map_type.address not in known]
         self.map_types.extend(fresh)

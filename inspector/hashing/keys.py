@@ -26,7 +26,6 @@ CODE_SIZE = 96
 
 CMPB_ZERO = b"\x80\x3d"  # CMPB disp32(RIP), imm8
 AESENC_X0 = b"\x66\x0f\x38\xdc\x05"  # AESENC disp32(RIP), X0
-PXOR_X0 = b"\x66\x0f\xef\x05"  # PXOR disp32(RIP), X0
 JMP = b"\xe9"
 MOVES = (b"\x48\x8b", b"\x48\x33", b"\x4c\x8b", b"\x4c\x33")  # MOVQ and XORQ from memory
 RIP_RELATIVE = 0x05

@@ -86,7 +86,6 @@ class GdbBridge:
     """
 
     def __init__(self, gdb: str = "gdb") -> None:
-        self.program = gdb
         self.attached: int | None = None
         self._state_before = "R"
         self._token = 0

@@ -11,9 +11,17 @@ from rich.text import Text
 from inspector.classic.lookup import Step
 from inspector.gotypes.render import go_form, json_form, plain
 from inspector.keylookup import KeyAnswer
+from inspector.releases import TophashMarks
 from inspector.report.document import SCHEMA, target_form
 
-MARKS = {0: "rest", 1: "one", 2: "X", 3: "Y", 4: "evac"}
+_MARKS = TophashMarks()
+MARKS = {
+    _MARKS.empty_rest: "rest",
+    _MARKS.empty_one: "one",
+    _MARKS.evacuated_x: "X",
+    _MARKS.evacuated_y: "Y",
+    _MARKS.evacuated_empty: "evac",
+}
 
 
 def print_lookup(answer: KeyAnswer, console: Console) -> None:
