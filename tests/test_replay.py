@@ -1,0 +1,62 @@
+"""The mirror, replayed against real processes: after the same operations it has the same bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from replay import KINDS, Player, Replay, play, replaying, scripts
+
+from fixtures import CLASSIC, USUAL
+
+COMPARED_EVERY = 25
+"""Operations between two comparisons: differences stay local, and tests quick."""
+
+
+def replay_scripts(replay: Replay, examples: int, operations: int) -> Counter[str]:
+    """Play random scripts and hold memory against the mirror again and again; returns what was met."""
+    met: Counter[str] = Counter()
+
+    # A failing script is not made smaller: the process's own chance is not repeated.
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(script=scripts)
+    def one(script):
+        replay.do("make", 0)
+        player = Player(replay)
+        growing = None
+        for done in play(player, script, operations):
+            mirror = replay.mirror
+            if mirror.growing and not growing:
+                met[mirror.growing] += 1
+            growing = mirror.growing
+            if done % COMPARED_EVERY == 0 or done == operations:
+                met["compared"] += 1
+                met["compared while growing"] += growing is not None
+                found = replay.differences() + replay.verdict()
+                assert found == [], f"{found}\nafter {script}\n{replay.done[-2 * COMPARED_EVERY :]}"
+
+    one()
+    return met
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_after_500_random_operations_memory_holds_what_the_mirror_holds(kind):
+    with replaying(kind, USUAL) as replay:
+        replay_scripts(replay, examples=2, operations=250)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", CLASSIC, ids=lambda toolchain: toolchain.name)
+@pytest.mark.parametrize("kind", KINDS)
+def test_after_10000_random_operations_memory_holds_what_the_mirror_holds(kind, toolchain):
+    with replaying(kind, toolchain) as replay:
+        met = replay_scripts(replay, examples=10, operations=1000)
+        assert met["double"] > 10, met
+        assert met["compared while growing"] > 10, met
