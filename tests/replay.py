@@ -17,6 +17,7 @@ from inspector.classic.buckets import BucketArray
 from inspector.classic.checks import MapView, judge
 from inspector.classic.mirror.bmap import Bmap, Buckets
 from inspector.classic.mirror.clone import clone
+from inspector.classic.mirror.growth import load_limit
 from inspector.classic.mirror.maptype import FastPath, LengthOf, MapType
 from inspector.classic.mirror.model import MirrorMap
 from inspector.classic.snapshot import MapSnapshot, take_snapshot
@@ -38,6 +39,9 @@ KINDS: dict[str, FastPath | None] = {
 """The kinds of the program `replay`, and the fast path that the compiler chooses for each."""
 
 POINTER = 8
+
+HASHED_TOGETHER = 256
+"""Keys hashed in one go under a new seed: few maps use all of them before they get another one."""
 
 
 def original(kind: str, number: int) -> int | None:
@@ -72,7 +76,7 @@ class Replay:
         self.stored = 0
         self.done: list[str] = []
         self.seen: MapSnapshot | None = None
-        self._hashes: tuple[int, list[int]] = (0, [])
+        self._hashes: tuple[int, dict[int, int]] = (0, {})
         self.mirror = MirrorMap.make(self.map_type, target.release, self)
 
     @cached_property
@@ -97,9 +101,18 @@ class Replay:
     def _hash(self, number: int, hash0: int) -> int | None:
         if self.originals[number] is None:
             return None
-        if self._hashes[0] != hash0 or not self._hashes[1]:
-            self._hashes = hash0, self._hashes_of_all(hash0)
-        return self._hashes[1][number]
+        if self._hashes[0] != hash0:
+            self._hashes = hash0, {}
+        known = self._hashes[1]
+        if number not in known:
+            first = number - number % HASHED_TOGETHER
+            some = slice(first, first + HASHED_TOGETHER)
+            known.update(enumerate(self._hashes_of(some, hash0), first))
+        return known[number]
+
+    def hash_again(self, number: int) -> int | None:
+        """The hash of a key under the map's present seed."""
+        return self._hash(number, self.mirror.hash0)
 
     @cached_property
     def _hasher_and_slots(self) -> tuple[Hasher, np.ndarray]:
@@ -118,10 +131,10 @@ class Replay:
             slots = pointers.view(np.uint8).reshape(self.number, POINTER)
         return Hasher(self.target.types, frozen, functions), slots
 
-    def _hashes_of_all(self, hash0: int) -> list[int]:
+    def _hashes_of(self, some: slice, hash0: int) -> list[int]:
         hasher, slots = self._hasher_and_slots
-        hashed = hasher.map_keys(self.go_type, slots, hash0)
-        assert [original is not None for original in self.originals] == hashed.known.tolist()
+        hashed = hasher.map_keys(self.go_type, slots[some], hash0)
+        assert [number is not None for number in self.originals[some]] == hashed.known.tolist()
         return [int(value) for value in hashed.hashes.tolist()]
 
     # Chance: what the process has chosen is read off its memory
@@ -192,15 +205,17 @@ class Replay:
     def _elems(self, array: BucketArray) -> np.ndarray:
         return np.ascontiguousarray(array.slots("elems")).view("<i8")[..., 0]
 
-    def differences(self) -> list[str]:
-        """What memory has otherwise than the mirror; empty when the mirror landed on the same bytes."""
-        snapshot = self.snapshot()
-        return _Comparison(self, snapshot).run()
+    def differences(self, judged: bool = False) -> list[str]:
+        """What memory has otherwise than the mirror; empty when the mirror landed on the same bytes.
 
-    def verdict(self) -> list[str]:
-        """What the rules find in the map as it is, warnings apart."""
-        judgement = judge(self.snapshot())
-        return [f"{finding.rule}: {finding.message}" for finding in judgement.findings if finding.severity == "error"]
+        With `judged` also what the rules say against it, warnings apart.
+        """
+        snapshot = self.snapshot()
+        found = _Comparison(self, snapshot).run()
+        for finding in judge(snapshot).findings if judged else ():
+            if finding.severity == "error":
+                found.append(f"{finding.rule}: {finding.message}")
+        return found
 
     def view(self) -> MapView:
         """The map as the summary wants it."""
@@ -243,12 +258,12 @@ class _Comparison:
         for row, bucket in pairs:
             self.places[id(bucket)] = int(seen.addresses[row])
         for row, bucket in pairs:
-            follows = bucket.overflow
-            self.hold(
-                f"{name} row {row} overflow",
-                int(seen.overflow[row]),
-                self.places.get(id(follows), "an overflow bucket of its own") if follows else 0,
-            )
+            follows, pointer = bucket.overflow, int(seen.overflow[row])
+            if follows is not None and id(follows) not in self.places:
+                # Evacuation has cut the chain off before this one: nothing else leads to what follows.
+                self.hold(f"{name} row {row} leads on", pointer != 0 and seen.home[row] < 0, True)
+            else:
+                self.hold(f"{name} row {row} overflow", pointer, self.places[id(follows)] if follows else 0)
         self.cells(name, seen, [row for row, _ in pairs], [bucket for _, bucket in pairs])
 
     def chain(self, name: str, seen: BucketArray, row: int, bucket: Bmap) -> Iterator[tuple[int, Bmap]]:
@@ -339,7 +354,7 @@ class Part:
     seed: int
 
 
-CHARACTERS = ("grow", "grow", "churn", "churn", "waves", "shrink", "empty", "clear", "clone", "make")
+CHARACTERS = ("grow", "grow", "churn", "crowd", "crowd", "crowd", "shrink", "empty", "clear", "clone", "make")
 
 parts = st.builds(
     Part,
@@ -350,7 +365,14 @@ parts = st.builds(
     seed=st.integers(0, 1 << 32),
 )
 
-scripts = st.lists(parts, min_size=4, max_size=12)
+crowds = st.builds(Part, st.just("crowd"), st.just(250), st.just(50), st.booleans(), st.integers(0, 1 << 32))
+growths = st.builds(Part, st.just("grow"), st.just(150), st.just(4096), st.booleans(), st.integers(0, 1 << 32))
+
+scripts = st.builds(lambda *begin, rest: [*begin, *rest], crowds, growths, rest=st.lists(parts, max_size=10))
+"""Each script begins with growths of both kinds, else they would be rare in some runs."""
+
+CROWDED_B = 4
+"""Up to this B a stretch of a script is long enough to bring a growth of the same size."""
 
 
 class Player:
@@ -367,15 +389,17 @@ class Player:
             self._whole(part, chance)
             yield
         falling = part.character in ("shrink", "empty")
+        if part.character == "crowd" and self.replay.mirror.B > CROWDED_B:
+            self._make(part.keys % 30)
+            yield
         for _ in range(part.length):
             if part.loops and chance.random() < 0.1:
                 self.replay.do(chance.choice(["loop", "step", "step"]))
             elif chance.random() < 0.1:
                 self._harmless(part, chance)
-            elif part.character == "waves":
-                # Up to the limit and down again, so that overflow buckets gather and a same-size growth comes.
-                falling = self._wave(part, chance, falling)
-            elif falling or part.character == "churn" and self._enough(part):
+            elif part.character == "crowd":
+                self._crowd(part, chance)
+            elif falling or (part.character == "churn" and self._enough(part)):
                 self._delete(chance)
             else:
                 self._set(chance.randrange(part.keys))
@@ -392,7 +416,11 @@ class Player:
             replay.do("clone")
             return
         else:
-            replay.do("make", chance.choice([0, 8, 9, 30, 100, 400, part.keys]))
+            self._make(chance.choice([0, 8, 9, 30, 100, 400, part.keys]))
+        self.present.clear()
+
+    def _make(self, hint: int) -> None:
+        self.replay.do("make", hint)
         self.present.clear()
 
     def _can_be_cloned(self) -> bool:
@@ -406,16 +434,23 @@ class Player:
     def _enough(self, part: Part) -> bool:
         return len(self.present) > part.keys // 2
 
-    def _wave(self, part: Part, chance: Random, falling: bool) -> bool:
-        mirror = self.replay.mirror
-        top = max(8, (self.replay.target.release.load_factor_half << mirror.B) // 2)
-        if falling and self.present:
+    def _crowd(self, part: Part, chance: Random) -> None:
+        """Give one bucket after the other an overflow bucket, at few entries: a same-size growth will come."""
+        mirror, replay = self.replay.mirror, self.replay
+        limit = load_limit(mirror.release, mirror.B)
+        if len(self.present) > limit // 2 or mirror.buckets is None:
             self._delete(chance)
-            return len(self.present) > top // 3
-        if mirror.count >= top and self.present:
-            return True
-        self._set(chance.randrange(self.replay.number))
-        return False
+            return
+        mask = (1 << mirror.B) - 1
+        wanted = next((i for i in range(mask + 1) if mirror.buckets.rows[i].overflow is None), 0)
+        for _ in range(200):
+            number = chance.randrange(replay.number)
+            hash_value = replay.hash_again(number)
+            absent = replay.originals[number] not in self.present
+            if hash_value is not None and hash_value & mask == wanted and absent:
+                self._set(number)
+                return
+        self._set(chance.randrange(part.keys))
 
     def _harmless(self, part: Part, chance: Random) -> None:
         """Reads, deletions of what is not there, and assignments to what is."""
