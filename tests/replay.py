@@ -17,7 +17,7 @@ from inspector.classic.buckets import BucketArray
 from inspector.classic.checks import MapView, judge
 from inspector.classic.mirror.bmap import Bmap, Buckets
 from inspector.classic.mirror.clone import clone
-from inspector.classic.mirror.growth import load_limit
+from inspector.classic.mirror.growth import load_limit, over_load_factor
 from inspector.classic.mirror.maptype import FastPath, LengthOf, MapType
 from inspector.classic.mirror.model import MirrorMap
 from inspector.classic.snapshot import MapSnapshot, take_snapshot
@@ -402,7 +402,7 @@ class Player:
             elif falling or (part.character == "churn" and self._enough(part)):
                 self._delete(chance)
             else:
-                self._set(chance.randrange(part.keys))
+                self.set(chance.randrange(part.keys))
             yield
             if part.character == "empty" and not self.present:
                 return
@@ -424,12 +424,9 @@ class Player:
         self.present.clear()
 
     def _can_be_cloned(self) -> bool:
+        """Old releases read beyond the array of an overloaded map (clone_keeps_size)."""
         mirror = self.replay.mirror
-        try:
-            clone(mirror.copy(chance=mirror.chance))
-        except ValueError:
-            return False
-        return True
+        return mirror.release.clone_keeps_size or not over_load_factor(mirror.release, mirror.count, mirror.B)
 
     def _enough(self, part: Part) -> bool:
         return len(self.present) > part.keys // 2
@@ -448,16 +445,16 @@ class Player:
             hash_value = replay.hash_again(number)
             absent = replay.originals[number] not in self.present
             if hash_value is not None and hash_value & mask == wanted and absent:
-                self._set(number)
+                self.set(number)
                 return
-        self._set(chance.randrange(part.keys))
+        self.set(chance.randrange(part.keys))
 
     def _harmless(self, part: Part, chance: Random) -> None:
         """Reads, deletions of what is not there, and assignments to what is."""
         number = chance.randrange(part.keys)
         what = chance.choice(["get", "delete", "set"])
         if what == "set" and self.present:
-            self._set(self.present[chance.choice(list(self.present))])
+            self.set(self.present[chance.choice(list(self.present))])
         elif what == "delete" and self._may_delete(number):
             self.replay.do("delete", number)
             self.present.pop(self.replay.originals[number], None)
@@ -468,7 +465,8 @@ class Player:
         # Deleting a NaN evacuates a bucket by chance, and nothing in memory says which of two came first.
         return self.replay.originals[number] is not None or self.replay.mirror.oldbuckets is None
 
-    def _set(self, number: int) -> None:
+    def set(self, number: int) -> None:
+        """Store something under a key."""
         self.replay.set(number)
         first = self.replay.originals[number]
         if first is not None:
@@ -478,7 +476,7 @@ class Player:
         if self.present:
             self.replay.do("delete", self.present.pop(chance.choice(list(self.present))))
         else:
-            self._set(chance.randrange(50))
+            self.set(chance.randrange(50))
 
 
 def play(player: Player, script: list[Part], operations: int) -> Iterator[int]:
