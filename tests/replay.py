@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 from typing import Any
@@ -412,7 +412,7 @@ class Player:
         replay = self.replay
         if part.character == "clear" and replay.can_clear:
             replay.do("clear")
-        elif part.character == "clone" and replay.can_clone and self._can_be_cloned():
+        elif part.character == "clone" and replay.can_clone and self.can_be_cloned():
             replay.do("clone")
             return
         else:
@@ -423,7 +423,7 @@ class Player:
         self.replay.do("make", hint)
         self.present.clear()
 
-    def _can_be_cloned(self) -> bool:
+    def can_be_cloned(self) -> bool:
         """Old releases read beyond the array of an overloaded map (clone_keeps_size)."""
         mirror = self.replay.mirror
         return mirror.release.clone_keeps_size or not over_load_factor(mirror.release, mirror.count, mirror.B)
@@ -489,3 +489,78 @@ def play(player: Player, script: list[Part], operations: int) -> Iterator[int]:
                 yield done
                 if done == operations:
                     return
+
+
+# States
+
+
+def random_state(replay: Replay, chance: Random) -> Player:
+    """Bring the map into a state that nobody chose: just any, crowded with overflow buckets, or growing."""
+    wanted = chance.choice(["any", "any", "crowded", "crowded", "growing"])
+    replay.do("make", chance.choice([20, 30, 60, 100] if wanted == "crowded" else [0, 0, 8, 9, 30, 100]))
+    player, mirror = Player(replay), replay.mirror
+    script = [random_part(chance) for _ in range(4)]
+    if wanted == "crowded":
+        script = [replace(script[0], character="crowd", length=600)]
+    enough = 0.7 + chance.random() * 0.3
+    for done in play(player, script, 600 if wanted == "crowded" else chance.randrange(1, 300)):
+        mirror = replay.mirror
+        if wanted == "crowded" and done > 20 and mirror.noverflow >= enough * (1 << mirror.B):
+            return player
+    keys = new_keys(player, chance) if wanted == "growing" else []
+    for key in keys:
+        player.set(key)
+        if mirror.growing:
+            break
+    for _ in play(player, script, chance.randrange(1 + mirror.nevacuate + len(mirror.evacuated) // 2)):
+        if not mirror.growing:
+            break
+    return player
+
+
+def random_part(chance: Random) -> Part:
+    """A stretch of a script, as in the replays."""
+    return Part(
+        chance.choice(["grow", "grow", "churn", "crowd", "shrink"]),
+        chance.randrange(5, 200),
+        chance.choice([14, 50, 120, 400, 1000, 4096]),
+        chance.random() < 0.3,
+        chance.getrandbits(32),
+    )
+
+
+def new_keys(player: Player, chance: Random) -> list[int]:
+    """Keys that the map does not hold, all different and findable, in an order of chance."""
+    replay = player.replay
+    numbers = [n for n in range(replay.number) if replay.originals[n] == n and n not in player.present]
+    chance.shuffle(numbers)
+    return numbers
+
+
+def overload(player: Player, chance: Random) -> bool:
+    """Try to bring the map into a growth of the same size with more entries than its load limit."""
+    replay = player.replay
+    replay.do("make", 100)
+    player.present.clear()
+    for _ in player.play(Part("crowd", 600, 4096, False, chance.getrandbits(32))):
+        mirror = replay.mirror
+        buckets = 1 << mirror.B
+        if mirror.noverflow == buckets - 1 and not mirror.growing:
+            break
+    mirror = replay.mirror
+    limit, mask = load_limit(mirror.release, mirror.B), (1 << mirror.B) - 1
+    assert mirror.buckets is not None
+    # One bucket has no overflow bucket yet: the others are filled first, and it last.
+    short = next((i for i in range(mask + 1) if mirror.buckets.rows[i].overflow is None), 0)
+    keys = new_keys(player, chance)
+    there = [key for key in keys if (replay.hash_again(key) or 0) & mask == short]
+    others = [key for key in keys if key not in there]
+    for key in others[: limit - mirror.count - 10] + there[:9]:
+        player.set(key)
+    for key in others[limit:]:
+        if over_load_factor(mirror.release, mirror.count, mirror.B) and mirror.growing == "same-size":
+            return True
+        if mirror.count > limit and not mirror.growing:
+            return False
+        player.set(key)
+    return False

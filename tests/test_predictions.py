@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from random import Random
 
 import pytest
-from replay import KINDS, Part, Player, Replay, play, replaying
+from replay import KINDS, Part, Player, Replay, new_keys, random_state, replaying
 
 from fixtures import USUAL
 from inspector.classic.mirror.growth import NextGrowth, too_many_overflow_buckets
@@ -33,49 +32,6 @@ class NoChance:
 
     def counts(self, b: int) -> bool:
         raise AssertionError("such large maps are not made here")
-
-
-def random_state(replay: Replay, chance: Random) -> Player:
-    """Bring the map into a state that nobody chose: just any, crowded with overflow buckets, or growing."""
-    wanted = chance.choice(["any", "any", "crowded", "crowded", "growing"])
-    replay.do("make", chance.choice([20, 30, 60, 100] if wanted == "crowded" else [0, 0, 8, 9, 30, 100]))
-    player, mirror = Player(replay), replay.mirror
-    script = [random_part(chance) for _ in range(4)]
-    if wanted == "crowded":
-        script = [replace(script[0], character="crowd", length=600)]
-    enough = 0.7 + chance.random() * 0.3
-    for done in play(player, script, 600 if wanted == "crowded" else chance.randrange(1, 300)):
-        mirror = replay.mirror
-        if wanted == "crowded" and done > 20 and mirror.noverflow >= enough * (1 << mirror.B):
-            return player
-    keys = new_keys(player, chance) if wanted == "growing" else []
-    for key in keys:
-        player.set(key)
-        if mirror.growing:
-            break
-    for _ in play(player, script, chance.randrange(1 + mirror.nevacuate + len(mirror.evacuated) // 2)):
-        if not mirror.growing:
-            break
-    return player
-
-
-def random_part(chance: Random) -> Part:
-    """A stretch of a script, as in the replays."""
-    return Part(
-        chance.choice(["grow", "grow", "churn", "crowd", "shrink"]),
-        chance.randrange(5, 200),
-        chance.choice([14, 50, 120, 400, 1000, 4096]),
-        chance.random() < 0.3,
-        chance.getrandbits(32),
-    )
-
-
-def new_keys(player: Player, chance: Random) -> list[int]:
-    """Keys that the map does not hold, all different and findable, in an order of chance."""
-    replay = player.replay
-    numbers = [n for n in range(replay.number) if replay.originals[n] == n and n not in player.present]
-    chance.shuffle(numbers)
-    return numbers
 
 
 def growth_by_mirror(mirror: MirrorMap, keys: list[int]) -> NextGrowth | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from random import Random
 
 import pytest
+from conftest import EVERY_TOOLCHAIN
 from hypothesis import HealthCheck, Phase, given, settings
-from replay import KINDS, Player, Replay, play, replaying, scripts
+from replay import KINDS, Player, Replay, overload, play, random_part, random_state, replaying, scripts
 
 from fixtures import CLASSIC, USUAL
 
@@ -64,4 +66,36 @@ def test_after_10000_random_operations_memory_holds_what_the_mirror_holds(kind, 
         for growth in ("double", "same-size"):
             assert met[f"began: {growth}"] >= 3, met
             assert met[f"compared: {growth}"] >= 10, met
-        print(dict(met))
+
+
+def clones(replay: Replay, states: int, chance: Random) -> Counter[str]:
+    """Clone maps in random states, and go on with the clones; returns what was met."""
+    met: Counter[str] = Counter()
+    for state in range(states):
+        if state % 4 == 0 and replay.target.release.clone_keeps_size:
+            player = Player(replay)
+            met["overloaded"] += overload(player, chance)
+        else:
+            player = random_state(replay, chance)
+        if not player.can_be_cloned():
+            continue
+        before = replay.mirror
+        replay.do("clone")
+        met[f"of {before.growing}"] += 1
+        met["smaller"] += replay.mirror.B < before.B
+        assert replay.differences() == [], replay.done[-40:]
+        for _ in play(player, [random_part(chance)], chance.randrange(1, 30)):
+            pass
+        assert replay.differences(judged=True) == [], replay.done[-40:]
+    return met
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+@pytest.mark.parametrize("kind", KINDS)
+def test_clones_of_maps_in_any_state_hold_what_the_mirror_holds(kind, toolchain):
+    with replaying(kind, toolchain) as replay:
+        if not replay.can_clone:
+            pytest.skip("maps.Clone came with Go 1.21")
+        quick = toolchain == USUAL
+        met = clones(replay, 8 if quick else 60, Random())
+        assert quick or met["of double"] + met["of same-size"] >= 3, met
