@@ -140,7 +140,9 @@ class Replay:
     # Chance: what the process has chosen is read off its memory
 
     def hash0(self) -> int:
-        """The seed that the map has now."""
+        """The seed that the map has now; that of a clone is thrown away for the original's."""
+        if self.done[-1:] == ["clone"]:
+            return 0
         return int(self.header()["hash0"])
 
     def hash_of(self, key: int, elem: int | None) -> int:
@@ -400,7 +402,7 @@ class Player:
             elif part.character == "crowd":
                 self._crowd(part, chance)
             elif falling or (part.character == "churn" and self._enough(part)):
-                self._delete(chance)
+                self.delete(chance)
             else:
                 self.set(chance.randrange(part.keys))
             yield
@@ -436,10 +438,12 @@ class Player:
         mirror, replay = self.replay.mirror, self.replay
         limit = load_limit(mirror.release, mirror.B)
         if len(self.present) > limit // 2 or mirror.buckets is None:
-            self._delete(chance)
+            self.delete(chance)
             return
         mask = (1 << mirror.B) - 1
-        wanted = next((i for i in range(mask + 1) if mirror.buckets.rows[i].overflow is None), 0)
+        # In an order that leaves the one that starts the growth among those that are evacuated late.
+        order = [5 * i + 8 & mask for i in range(mask + 1)]
+        wanted = next((i for i in order if mirror.buckets.rows[i].overflow is None), 0)
         for _ in range(200):
             number = chance.randrange(replay.number)
             hash_value = replay.hash_again(number)
@@ -472,7 +476,8 @@ class Player:
         if first is not None:
             self.present[first] = number
 
-    def _delete(self, chance: Random) -> None:
+    def delete(self, chance: Random) -> None:
+        """Delete one of the keys that are there; where there is none, store one."""
         if self.present:
             self.replay.do("delete", self.present.pop(chance.choice(list(self.present))))
         else:
@@ -535,6 +540,19 @@ def new_keys(player: Player, chance: Random) -> list[int]:
     numbers = [n for n in range(replay.number) if replay.originals[n] == n and n not in player.present]
     chance.shuffle(numbers)
     return numbers
+
+
+def crowd(player: Player, chance: Random) -> bool:
+    """Try to bring a map of few entries into a growth of the same size: a smaller array would do."""
+    player.replay.do("make", 60)
+    player.present.clear()
+    for _ in player.play(Part("crowd", 600, 4096, False, chance.getrandbits(32))):
+        if player.replay.mirror.growing:
+            break
+    mirror = player.replay.mirror
+    while mirror.growing and mirror.count > load_limit(mirror.release, mirror.B - 1):
+        player.delete(chance)
+    return mirror.growing == "same-size"
 
 
 def overload(player: Player, chance: Random) -> bool:

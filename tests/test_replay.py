@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from conftest import EVERY_TOOLCHAIN
 from hypothesis import HealthCheck, Phase, given, settings
-from replay import KINDS, Player, Replay, overload, play, random_part, random_state, replaying, scripts
+from replay import KINDS, Player, Replay, crowd, overload, play, random_part, random_state, replaying, scripts
 
 from fixtures import CLASSIC, USUAL
 
@@ -72,9 +72,11 @@ def clones(replay: Replay, states: int, chance: Random) -> Counter[str]:
     """Clone maps in random states, and go on with the clones; returns what was met."""
     met: Counter[str] = Counter()
     for state in range(states):
+        player = Player(replay)
         if state % 4 == 0 and replay.target.release.clone_keeps_size:
-            player = Player(replay)
             met["overloaded"] += overload(player, chance)
+        elif state % 4 == 1:
+            met["crowded"] += crowd(player, chance)
         else:
             player = random_state(replay, chance)
         if not player.can_be_cloned():
