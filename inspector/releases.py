@@ -113,7 +113,8 @@ class Release:
     def clone_keeps_size(self) -> bool:
         """Whether maps.Clone of an overloaded map takes an array no larger than the original's.
 
-        Before (until 1.22.7 and 1.23.1) it read buckets beyond the end of the original's array.
+        Before it read buckets beyond the end of the original's array (Go issue 69110). 1.21.13 does, 1.22.10
+        and 1.23.9 do not; the patch releases in between are named after the issue's backports.
         """
         fixed = {(1, 21): 1 << 30, (1, 22): 8, (1, 23): 2}
         return self.number[2] >= fixed.get(self.number[:2], 0)
