@@ -114,7 +114,7 @@ class Release:
         """Whether maps.Clone of an overloaded map takes an array no larger than the original's.
 
         Before it read buckets beyond the end of the original's array (Go issue 69110). 1.21.13 does, 1.22.10
-        and 1.23.9 do not; the patch releases in between are named after the issue's backports.
+        and 1.23.9 do not; which patch releases brought the fix was not read in their sources.
         """
         fixed = {(1, 21): 1 << 30, (1, 22): 8, (1, 23): 2}
         return self.number[2] >= fixed.get(self.number[:2], 0)
