@@ -43,7 +43,7 @@ def test_a_growing_map_is_reported_with_its_frontier_and_what_is_left_to_do(run)
 
 def test_a_resting_map_is_reported_with_its_next_growth(run):
     text = report_of(run, "main.small9")
-    # B = 1 takes 13 entries (12 in Go 1.20 and 1.21): nine are in, so the fifth new key doubles it.
+    # B = 1 takes 13 entries (12 in Go 1.21): nine are in, so the fifth new key doubles it.
     assert "the next is double, at new key number 5 from now" in text
 
 

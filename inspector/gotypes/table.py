@@ -34,6 +34,9 @@ HEAP_END = HEAP_START + (1 << 32)
 
 HEAP_PIECE = 1 << 24
 
+PLAIN_KINDS = frozenset(range(Kind.BOOL, Kind.FLOAT32)) | {Kind.POINTER, Kind.CHAN, Kind.UNSAFE_POINTER}
+"""Kinds whose values are equal when their bytes are."""
+
 
 class BadType(InspectError):
     """The bytes at an address are no type descriptor."""
@@ -119,7 +122,7 @@ class TypeTable:
         head = np.frombuffer(bytes([POINTER_SIZE, POINTER_SIZE]), "<u2")[0]
         for start, end in zip(regions.starts.tolist(), regions.ends.tolist(), strict=True):
             for at in range(max(start, HEAP_START), min(end, HEAP_END), HEAP_PIECE):
-                size = min(HEAP_PIECE + schema.maptype.sizeof(), end - at) // POINTER_SIZE * POINTER_SIZE
+                size = min(HEAP_PIECE + schema.maptype(self.release).sizeof(), end - at) // POINTER_SIZE * POINTER_SIZE
                 try:
                     words = np.frombuffer(memory.read(at, size), "<u8")
                 except UnreadableMemory:
@@ -138,7 +141,7 @@ class TypeTable:
         maptype: pointer-sized, kind map, three type pointers into the module.
         """
         data = np.frombuffer(self._bytes[module.types], dtype=np.uint8)
-        dtype = dtype_of(schema.maptype)
+        dtype = dtype_of(schema.maptype(self.release))
         if len(data) < dtype.itemsize:
             return []
         start = -module.types % POINTER_SIZE
@@ -263,6 +266,8 @@ class TypeTable:
             "regular_memory": bool(head.tflag & schema.TFLAG_REGULAR_MEMORY),
         }
         details = self._details(address, kind)
+        if self.release.type_alg:
+            common["regular_memory"] = self._is_plain_memory(kind, head.size, details)
         if not common["name"]:
             common["name"] = self._composed_name(kind, details)
         return GoType(**common, **details)
@@ -285,7 +290,7 @@ class TypeTable:
         if kind == Kind.INTERFACE:
             return {"methods": self._parse(schema.interface_type, address).methods.len}
         if kind == Kind.MAP:
-            return self._map_details(self._parse(schema.maptype, address))
+            return self._map_details(self._parse(schema.maptype(self.release), address))
         return {}
 
     def _map_details(self, maptype: Container) -> dict[str, Any]:
@@ -301,8 +306,30 @@ class TypeTable:
             "key_address": maptype.key,
             "elem_address": maptype.elem,
             "layout": layout,
-            "hasher": maptype.hasher,
+            "hasher": self._hash_of(maptype.key) if self.release.type_alg else maptype.hasher,
         }
+
+    def _hash_of(self, key: int) -> int:
+        """The func value that hashes keys, through the key type's typeAlg (until 1.13)."""
+        alg = self._parse(schema.rtype, key).equal
+        try:
+            return int(self._parse(schema.type_alg, alg).hash) if alg else 0
+        except UnreadableMemory:
+            return 0
+
+    def _is_plain_memory(self, kind: Kind, size: int, details: dict[str, Any]) -> bool:
+        """Whether values are compared and hashed as bytes: what a flag says since 1.14 (algtype1 in cmd/compile)."""
+        if kind == Kind.ARRAY:
+            return not details["length"] or self.get(details["elem_address"]).regular_memory
+        if kind == Kind.STRUCT:
+            end = 0
+            for field in details["fields"]:
+                part = self.get(field.type_address)
+                if field.name == "_" or field.offset != end or not part.regular_memory:
+                    return False
+                end += part.size
+            return end == size
+        return kind in PLAIN_KINDS
 
     def _fields(self, header: Container) -> tuple[Field, ...]:
         if not 0 <= header.len <= MAX_FIELDS:
@@ -355,7 +382,7 @@ class TypeTable:
             Kind.FUNC: schema.func_type,
             Kind.SLICE: schema.elem_type,
             Kind.ARRAY: schema.array_type,
-            Kind.MAP: schema.maptype,
+            Kind.MAP: schema.maptype(self.release),
             Kind.INTERFACE: schema.interface_type,
         }
         size = follows[kind].sizeof() if kind in follows else schema.rtype.sizeof()
