@@ -170,6 +170,8 @@ def _take(
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break
+    if locator.address is not None and ref.type_source == "option":
+        _say_contradiction(target, ref, judgement)
     if not target.stop:
         target.notes.append(
             "the process was not stopped: a copy taken while the map changes may look inconsistent"
@@ -177,6 +179,16 @@ def _take(
             else "the process was not stopped while the map was copied"
         )
     return ref, snapshot, judgement
+
+
+def _say_contradiction(target: Target, ref: MapRef, judgement: Judgement) -> None:
+    """Say that --type may be wrong, when most keys do not lie where keys of that type hash to."""
+    proof = judgement.proof
+    if proof.checked > 2 * proof.matched:
+        target.note(
+            f"--type says {ref.type.name}, but only {proof.matched} of {proof.checked} keys lie where their hash says: "
+            "leave it out to have the type found"
+        )
 
 
 def _snapshot(target: Target, ref: MapRef, entries: int | None) -> MapSnapshot:

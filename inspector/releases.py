@@ -139,6 +139,11 @@ class Release:
         return self.at_least(1, 17)
 
     @property
+    def relative_functions(self) -> bool:
+        """Whether function tables hold 32-bit offsets into the text (since 1.18; addresses before)."""
+        return self.at_least(1, 18)
+
+    @property
     def embed_in_offset(self) -> bool:
         """Whether structfield.offset is shifted left by one to hold the embedded flag (until 1.18)."""
         return not self.at_least(1, 19)

@@ -18,6 +18,8 @@ def looked_into(release: str, settings: dict[str, str], algorithm: str) -> Found
         with esbuild(release, settings) as pid, open_target(str(pid), memory="direct") as target:
             assert target.release.version == release
             assert hashes_by(target) == algorithm
+            assert "runtime.strhash" in names_of_hashers(target) or release == "go1.13.8"
+            assert names_of_hashers(target) & {"runtime.memhash64", "runtime.aeshash64"}
             return inspect_heap(target, MOST)
     except NoEsbuild as reason:
         pytest.skip(str(reason))
@@ -29,6 +31,13 @@ def hashes_by(target: Target) -> str:
     assert keys == _by_code(target.memory, target.types)
     assert keys is not None
     return keys.functions(target.release).name
+
+
+def names_of_hashers(target: Target) -> set[str | None]:
+    """Names, out of the function tables, of the functions that hash keys."""
+    hashers = {map_type.hasher for map_type in target.types.map_types if map_type.hasher}
+    entries = (int.from_bytes(target.memory.read(hasher, 8), "little") for hasher in hashers)
+    return {target.types.functions.name(entry) for entry in entries}
 
 
 @pytest.mark.slow

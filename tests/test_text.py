@@ -111,6 +111,15 @@ def test_values_are_written_as_a_go_person_writes_them():
     assert go_form(True) == "true"
 
 
+def test_functions_are_shown_by_name_and_errors_by_their_message(run):
+    functions = report_of(run, "main.elemFunc")
+    assert re.search(r'"plain" +main\.valueStates *$', functions, re.MULTILINE)
+    assert re.search(r'"closure" +main\.valueStates\.func1 *$', functions, re.MULTILINE)
+    errors = report_of(run, "main.elemError")
+    assert '*errors.errorString("it failed")' in errors
+    assert '*fmt.wrapError("while trying: it failed")' in errors
+
+
 def test_times_are_shown_as_moments(run):
     text = report_of(run, "main.elemTime", entries=None)
     assert "2024-02-29T12:34:56.000000789Z" in text

@@ -17,6 +17,7 @@ from inspector.bulk import dtype_of
 from inspector.errors import InspectError, UnknownType, UnreadableMemory
 from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind, MapLayout
 from inspector.gotypes.names import normalise, short_form
+from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
 from inspector.memory.protocol import Memory, RegionMap
 from inspector.releases import Release
@@ -52,17 +53,19 @@ class TypeTable:
     def __init__(self, memory: Memory, modules: list[Module], release: Release) -> None:
         self.modules = modules
         self.release = release
+        self.functions = FunctionTable(memory, modules, release)
         self._memory: Memory | None = memory
         self._bytes = {m.types: memory.read(m.types, m.etypes - m.types) for m in modules}
         self._known: dict[int, GoType] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"modules": self.modules, "release": self.release, "known": self._known, "bytes": {
-            base: bytes(data) for base, data in self._bytes.items()}}  # fmt: skip
+        return {"modules": self.modules, "release": self.release, "functions": self.functions, "known": self._known,
+            "bytes": {base: bytes(data) for base, data in self._bytes.items()}}  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.modules = state["modules"]
         self.release = state["release"]
+        self.functions = state["functions"]
         self._known = state["known"]
         self._bytes = {base: memoryview(data) for base, data in state["bytes"].items()}
         self._memory = None
@@ -138,7 +141,7 @@ class TypeTable:
         """Addresses in a module that look like map descriptors.
 
         typelinks lists unnamed types only, so the whole range is scanned for the fixed words of a
-        maptype: pointer-sized, kind map, three type pointers into the module.
+        maptype: pointer-sized, kind map, three pointers to types.
         """
         data = np.frombuffer(self._bytes[module.types], dtype=np.uint8)
         dtype = dtype_of(schema.maptype(self.release))
@@ -151,7 +154,8 @@ class TypeTable:
         rows = np.ascontiguousarray(windows[likely]).view(dtype)[:, 0]
         good = (rows["typ"]["size"] == POINTER_SIZE) & (rows["typ"]["ptrdata"] == POINTER_SIZE)
         for part in ("key", "elem", "bucket"):
-            good &= (rows[part] >= module.types) & (rows[part] < module.etypes)
+            # The dynamic linker may let a plugin use the executable's descriptor of a type that both have.
+            good &= np.logical_or.reduce([(rows[part] >= m.types) & (rows[part] < m.etypes) for m in self.modules])
         addresses: NDArray[np.int64] = likely[good] * POINTER_SIZE + start + module.types
         return [int(address) for address in addresses]
 
