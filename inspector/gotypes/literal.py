@@ -75,24 +75,31 @@ class _Parser:
     at: int = 0
     memory: FrozenMemory = field(default_factory=FrozenMemory)
     next_address: int = MADE_UP
+    _next: tuple[int, tuple[str, str, int]] | None = None
 
     # Tokens
 
     def peek(self) -> tuple[str, str]:
         """The next token: its kind and text; ("end", "") after the last."""
-        match = _TOKEN.match(self.text, self.at)
-        if match is None or match.lastgroup is None:
-            if self.text[self.at :].strip():
-                raise self.wrong("a literal")
-            return "end", ""
-        return match.lastgroup, match.group(match.lastgroup)
+        return self.token()[:2]
 
     def take(self) -> tuple[str, str]:
         """Consume the next token."""
-        token = self.peek()
-        match = _TOKEN.match(self.text, self.at)
-        self.at = match.end() if match else len(self.text)
-        return token
+        kind, word, self.at = self.token()
+        return kind, word
+
+    def token(self) -> tuple[str, str, int]:
+        """The next token and where it ends. It is looked at several times, and matched once."""
+        if self._next is None or self._next[0] != self.at:
+            match = _TOKEN.match(self.text, self.at)
+            if match and match.lastgroup:
+                found = match.lastgroup, match.group(match.lastgroup), match.end()
+            elif self.text[self.at :].strip():
+                raise self.wrong("a literal")
+            else:
+                found = "end", "", len(self.text)
+            self._next = self.at, found
+        return self._next[1]
 
     def expect(self, mark: str) -> None:
         """Consume a punctuation mark; raises UsageError when something else stands there."""

@@ -1,7 +1,7 @@
 """memhash with AES instructions (runtime/asm_amd64.s: aeshashbody, memhash32, memhash64), vectorised.
 
 A state is 16 bytes, kept as four columns of 32 bits: an array of shape (4, n). One AESENC is a look-up of
-each byte in one of four tables (SubBytes, ShiftRows and MixColumns in one) and an exclusive or.
+each byte in a table for its row (SubBytes, ShiftRows and MixColumns in one) and an exclusive or.
 """
 
 from __future__ import annotations
@@ -45,31 +45,36 @@ def _sbox() -> list[int]:
     return box
 
 
-def _tables() -> tuple[NDArray[np.uint32], ...]:
-    """For each row of the state: a byte's S-box value, spread over its column by MixColumns."""
+def _table() -> NDArray[np.uint32]:
+    """For each row of the state and each byte: its S-box value, spread over its column by MixColumns."""
     first = []
     for value in _sbox():
         two = _double(value)
         first.append(two | value << 8 | value << 16 | (two ^ value) << 24)
-    row0 = np.array(first, dtype=np.uint32)
-    rows = [row0]
+    rows = [np.array(first, dtype=np.uint32)]
     for _ in range(3):
         rows.append(rows[-1] << np.uint32(8) | rows[-1] >> np.uint32(24))
-    return tuple(rows)
+    return np.concatenate(rows)
 
 
-T0, T1, T2, T3 = _tables()
+TABLE = _table()
+ROWS = np.repeat(np.arange(4), 4)
+COLUMNS = (np.tile(np.arange(4), 4) + ROWS) % 4
+"""Where each look-up's byte lies: four columns for each row, and ShiftRows has turned row r by r columns."""
+
+AT = (ROWS * 256).reshape(16, 1)
 
 
 def aesenc(state: State, key: State) -> State:
-    """One AESENC: a round of AES, then an exclusive or with the key, of shape (4, n) or (4, 1)."""
-    rows = [np.ascontiguousarray(state[column]).view(np.uint8).reshape(-1, 4) for column in range(4)]
-    out = np.empty_like(state)
-    for column in range(4):
-        out[column] = T0[rows[column][:, 0]]
-        out[column] ^= T1[rows[(column + 1) % 4][:, 1]]
-        out[column] ^= T2[rows[(column + 2) % 4][:, 2]]
-        out[column] ^= T3[rows[(column + 3) % 4][:, 3]]
+    """One AESENC: a round of AES, then an exclusive or with the key, of shape (4, n) or (4, 1).
+
+    All sixteen look-ups are one, since for a single key the number of numpy calls is what counts.
+    """
+    octets = np.ascontiguousarray(state).view(np.uint8).reshape(4, -1, 4)
+    looked_up = TABLE[octets[COLUMNS, :, ROWS] + AT].reshape(4, 4, -1)
+    out: State = looked_up[0] ^ looked_up[1]
+    out ^= looked_up[2]
+    out ^= looked_up[3]
     out ^= key
     return out
 
