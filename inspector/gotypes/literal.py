@@ -153,17 +153,20 @@ class _Parser:
 
     def skip_own_name(self, go_type: GoType) -> None:
         """Leave out the type's own name, in parentheses or not, before its braces or parentheses."""
-        own = (go_type.name, self.types.qualified_name(go_type))
         converted = _CONVERSION.match(self.text, self.at)
-        if converted and normalise(converted.group(1)) in own:
+        if converted and self.is_name(converted.group(1), go_type):
             self.at = converted.end()
             return
         kind, word = self.peek()
         if kind == "word" and word not in ("true", "false", "nil", "NaN", "Inf"):
             before = self.at
             self.take()
-            if self.peek()[1] not in ("{", "(") or normalise(word) not in own:
+            if self.peek()[1] not in ("{", "(") or not self.is_name(word, go_type):
                 self.at = before
+
+    def is_name(self, word: str, go_type: GoType) -> bool:
+        """Whether a type is meant by a word, with its import path or without."""
+        return normalise(word) in (go_type.name, self.types.qualified_name(go_type))
 
     def pack(self, form: str, *values: float | int) -> bytes:
         """Pack the parts of a number, or say that they do not fit."""
