@@ -117,6 +117,7 @@ class TypeTable:
         known = {map_type.address for map_type in self.map_types}
         fresh = [map_type for map_type in found if map_type.address not in known]
         self.map_types.extend(fresh)
+        self._named_maps.clear()
         return bool(fresh)
 
     def _heap_descriptors(self, memory: Memory, regions: RegionMap) -> list[int]:
@@ -159,8 +160,23 @@ class TypeTable:
         addresses: NDArray[np.int64] = likely[good] * POINTER_SIZE + start + module.types
         return [int(address) for address in addresses]
 
+    # Types that were looked for by name: whoever asks for one key after the other names the same ones again.
+
+    @cached_property
+    def _named_types(self) -> dict[str, GoType]:
+        return {}
+
+    @cached_property
+    def _named_maps(self) -> dict[str, GoType]:
+        return {}
+
     def find_type(self, wanted: str) -> GoType:
         """Find any type by the name that reflect prints; raises UnknownType."""
+        if wanted not in self._named_types:
+            self._named_types[wanted] = self._search_type(wanted)
+        return self._named_types[wanted]
+
+    def _search_type(self, wanted: str) -> GoType:
         name = normalise(wanted)
         for module in self.modules:
             for address in self._described_as(module, name):
@@ -198,6 +214,11 @@ class TypeTable:
         Import paths may be given or left out. Raises UnknownType with the nearest names when there is
         none, or when a name without paths fits several types.
         """
+        if wanted not in self._named_maps:
+            self._named_maps[wanted] = self._search_map_type(wanted)
+        return self._named_maps[wanted]
+
+    def _search_map_type(self, wanted: str) -> GoType:
         name = normalise(wanted)
         if not name:
             raise UnknownType("no type name given", "for example --type 'map[string]int'")
