@@ -110,6 +110,15 @@ class Release:
         return self.at_least(1, 24)
 
     @property
+    def clone_keeps_size(self) -> bool:
+        """Whether maps.Clone of an overloaded map takes an array no larger than the original's.
+
+        Before (until 1.22.7 and 1.23.1) it read buckets beyond the end of the original's array.
+        """
+        fixed = {(1, 21): 1 << 30, (1, 22): 8, (1, 23): 2}
+        return self.number[2] >= fixed.get(self.number[:2], 0)
+
+    @property
     def malloc_headers(self) -> bool:
         """Whether small objects with pointers carry an 8-byte header (since 1.22, an experiment then)."""
         return self.at_least(1, 22) and not (self.number[:2] == (1, 22) and "noallocheaders" in self.experiments)
