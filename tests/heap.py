@@ -46,9 +46,9 @@ class Found:
 
 
 def inspect_heap(target: Target, most: int) -> Found:
-    """Inspect what looks like a map in the heap, by address alone."""
+    """Inspect what looks like a map in the heap, by address alone, the largest first: they are of many types."""
     found = Found()
-    for address in headers_in_the_heap(target)[:most]:
+    for address in sorted(headers_in_the_heap(target), key=lambda address: -_count(target, address))[:most]:
         try:
             inspection = inspect(target, hex(address), entries=0)
         except InspectError:
@@ -63,6 +63,10 @@ def inspect_heap(target: Target, most: int) -> Found:
             found.wrong.append(f"{address:#x} {inspection.ref.type.name} {inspection.judgement}")
     found.above_six = sum(1 for address in headers_in_the_heap(target) if _load(target, address) > 6)
     return found
+
+
+def _count(target: Target, address: int) -> int:
+    return int.from_bytes(target.memory.read(address, 8), "little")
 
 
 def _load(target: Target, address: int) -> float:
