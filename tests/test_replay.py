@@ -64,4 +64,3 @@ def test_after_10000_random_operations_memory_holds_what_the_mirror_holds(kind, 
         for growth in ("double", "same-size"):
             assert met[f"began: {growth}"] >= 3, met
             assert met[f"compared: {growth}"] >= 10, met
-        print(dict(met))
