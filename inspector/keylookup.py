@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from inspector.classic.lookup import Lookup, Walk
 from inspector.errors import UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
-from inspector.inspection import TargetInfo, find_map, target_info
+from inspector.identification import find_map
+from inspector.inspection import TargetInfo, target_info
 from inspector.locate import MapRef, locate
 from inspector.target import Target, noticing_the_end
 

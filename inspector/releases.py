@@ -18,8 +18,8 @@ BUCKET_CELLS = 8
 MAX_INLINE_SIZE = 128
 """Keys and elements larger than this many bytes are stored by reference."""
 
-OLDEST = (1, 14)
-"""Oldest release whose layouts are declared (maptype got its hasher function in 1.14)."""
+OLDEST = (1, 13)
+"""Oldest release whose layouts are declared, and the first that names itself in the build info."""
 
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -99,10 +99,10 @@ class Release:
     def load_factor_half(self) -> int:
         """loadFactorNum: entries allowed for each two buckets.
 
-        13 (that is 6.5 a bucket), except in 1.20 and 1.21, whose constant divides before it multiplies
-        and so loses the half.
+        13 (that is 6.5 a bucket), except in 1.21, whose constant divides before it multiplies and so loses
+        the half.
         """
-        return 12 if self.number[:2] in ((1, 20), (1, 21)) else 13
+        return 12 if self.number[:2] == (1, 21) else 13
 
     @property
     def has_clear_seq(self) -> bool:
@@ -125,8 +125,17 @@ class Release:
         return self.at_least(1, 22) and not (self.number[:2] == (1, 22) and "noallocheaders" in self.experiments)
 
     @property
+    def type_alg(self) -> bool:
+        """Whether a type descriptor leads to a typeAlg with its hash function (until 1.13).
+
+        Since then maptype has a hasher, what lies in interfaces is hashed by runtime.typehash, and a flag
+        marks types that are plain memory.
+        """
+        return not self.at_least(1, 14)
+
+    @property
     def wyhash(self) -> bool:
-        """Whether memhash without AES is the one of runtime/hash64.go that follows wyhash (since 1.17)."""
+        """Whether memhash without AES follows wyhash (runtime/hash64.go since 1.17; after xxhash before)."""
         return self.at_least(1, 17)
 
     @property
@@ -138,6 +147,11 @@ class Release:
     def varint_names(self) -> bool:
         """Whether abi.Name lengths are varints (since 1.17; two big-endian bytes before)."""
         return self.at_least(1, 17)
+
+    @property
+    def relative_functions(self) -> bool:
+        """Whether function tables hold 32-bit offsets into the text (since 1.18; addresses before)."""
+        return self.at_least(1, 18)
 
     @property
     def embed_in_offset(self) -> bool:

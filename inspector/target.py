@@ -65,6 +65,7 @@ class Target:
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
     _held: bool = False
+    _regions: RegionMap | None = None
 
     def __enter__(self) -> Target:
         return self
@@ -107,8 +108,12 @@ class Target:
             return self.types.search_heap(self.memory, self.regions())
 
     def regions(self) -> RegionMap:
-        """What can be read right now."""
-        return RegionMap(self.memory.regions())
+        """What can be read right now; while the target stands still that is found out only once."""
+        if self.kind != "core" and not (self._held and self.stop):
+            return RegionMap(self.memory.regions())
+        if self._regions is None:
+            self._regions = RegionMap(self.memory.regions())
+        return self._regions
 
     def bridge(self) -> GdbBridge:
         """The gdb that knows this target's symbols, started when first needed; raises GdbMissing."""
@@ -145,7 +150,7 @@ class Target:
                 if procfs.has_ended(self.pid):
                     raise gone(self.pid)
             finally:
-                self._held = False
+                self._held, self._regions = False, None
                 self.stopped_ms += (time.perf_counter() - started) * 1000 if self.stop else 0.0
 
     def _holder(self, pid: int) -> AbstractContextManager[None]:

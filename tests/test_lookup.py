@@ -158,6 +158,45 @@ def test_a_literal_of_another_type_is_refused_with_a_sentence(run, name, literal
             parse_literal(target.types, target.types.key(target.types.find_map_type(state["type"])), literal)
 
 
+@pytest.mark.parametrize(
+    ("name", "literal", "plain"),
+    [
+        ("key_int64", "0b101", "5"), ("key_int64", "-0o17", "-15"), ("key_int64", "-017", "-15"),
+        ("key_int64", "0X_ff", "255"), ("key_int64", "1_000", "1000"), ("key_int64", r"'\xff'", "255"),
+        ("key_int64", r"'\''", "39"), ("key_int64", "int64(7)", "7"), ("key_int64", "(int64)(7)", "7"),
+        ("key_float64", "017", "15"), ("key_float64", "0x1.8p+1", "3"), ("key_float64", ".5", "0.5"),
+        ("key_complex128", "0x1p+02+0x1p+01i", "complex(4, 2)"), ("key_complex128", "(1 - 2i)", "complex(1, -2)"),
+        ("key_complex128", "2i", "complex(0, 2)"), ("key_complex128", "-Inf+Infi", "complex(-Inf, +Inf)"),
+        ("key_array", "[3]int32{}", "{0, 0, 0}"), ("key_struct", "main.mixed{}", "{}"),
+        ("key_pointer", "(*int)(0xc000)", "0xc000"), ("key_chan", "(chan int)(0xc000)", "0xc000"),
+        ("key_interface", "(*int)(0xc000)", "*int(0xc000)"), ("key_interface", "1+2i", "complex128(complex(1, 2))"),
+        ("key_interface", "0x1p4", "float64(16)"), ("key_interface", "0xe", "int(14)"), ("key_interface", "(5)", "5"),
+    ],
+)  # fmt: skip
+def test_every_spelling_of_a_value_is_the_same_key(run, name, literal, plain):
+    with open_target(str(run().pid), memory="direct", stop=False) as target:
+        key = target.types.key(target.types.find_map_type(run().map(name)["type"]))
+        one, other = (parse_literal(target.types, key, text) for text in (literal, plain))
+        assert one.data == other.data
+        assert [b.data.tobytes() for b in one.memory.blocks] == [b.data.tobytes() for b in other.memory.blocks]
+
+
+@pytest.mark.parametrize(
+    ("name", "literal"),
+    [
+        ("key_float64", "0x1p5000"), ("key_complex128", "1 2i"), ("key_complex128", "1+2"), ("key_complex128", "x"),
+        ("key_float32", "1e39"), ("key_int64", "09"), ("key_int64", "'ab'"), ("key_int64", "0b12"),
+        ("key_complex128", "complex(0x1p5000, 1)"), ("key_int64", "0x"), ("key_interface", "(main.nothing)(1)"),
+        ("key_interface", "("), ("key_complex128", "+"), ("key_float64", "-"),
+    ],
+)  # fmt: skip
+def test_what_is_no_number_or_too_large_is_refused_with_a_sentence(run, name, literal):
+    with open_target(str(run().pid), memory="direct", stop=False) as target:
+        key = target.types.key(target.types.find_map_type(run().map(name)["type"]))
+        with pytest.raises(UsageError, match="key"):
+            parse_literal(target.types, key, literal)
+
+
 def test_the_command_shows_the_way_and_the_element(run):
     entry = run().map("double_middle")["entries"][0]
     command = [sys.executable, "-m", "inspector", str(run().pid), "main.doubleMiddle", "--key", entry["key"]]

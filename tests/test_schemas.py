@@ -16,16 +16,22 @@ from inspector.schemas import elf, types
 from inspector.schemas.bmap import bmap
 from inspector.schemas.hmap import hmap
 from inspector.schemas.mapextra import mapextra
-from inspector.schemas.moduledata import moduledata
+from inspector.schemas.moduledata import func_head, functab, moduledata
 
 FLAT = [
     hmap(Release("go1.23.9")),
     hmap(Release("go1.25.5")),
     mapextra,
     types.rtype,
-    types.maptype,
+    types.maptype(Release("go1.13.8")),
+    types.maptype(Release("go1.14")),
+    types.type_alg,
     types.struct_field,
     elf.symbol,
+    functab(Release("go1.17.1")),
+    func_head(Release("go1.17.1")),
+    functab(Release("go1.18.2")),
+    func_head(Release("go1.18.2")),
     moduledata(Release("go1.19.8")),
     moduledata(Release("go1.21.13")),
 ]

@@ -43,7 +43,7 @@ def test_a_growing_map_is_reported_with_its_frontier_and_what_is_left_to_do(run)
 
 def test_a_resting_map_is_reported_with_its_next_growth(run):
     text = report_of(run, "main.small9")
-    # B = 1 takes 13 entries (12 in Go 1.20 and 1.21): nine are in, so the fifth new key doubles it.
+    # B = 1 takes 13 entries (12 in Go 1.21): nine are in, so the fifth new key doubles it.
     assert "the next is double, at new key number 5 from now" in text
 
 
@@ -109,6 +109,15 @@ def test_values_are_written_as_a_go_person_writes_them():
     assert go_form(complex(1, -2)) == "(1-2i)"
     assert go_form(None) == "nil"
     assert go_form(True) == "true"
+
+
+def test_functions_are_shown_by_name_and_errors_by_their_message(run):
+    functions = report_of(run, "main.elemFunc")
+    assert re.search(r'"plain" +main\.valueStates *$', functions, re.MULTILINE)
+    assert re.search(r'"closure" +main\.valueStates\.func1 *$', functions, re.MULTILINE)
+    errors = report_of(run, "main.elemError")
+    assert '*errors.errorString("it failed")' in errors
+    assert '*fmt.wrapError("while trying: it failed")' in errors
 
 
 def test_times_are_shown_as_moments(run):

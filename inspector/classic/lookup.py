@@ -75,7 +75,7 @@ class Walk:
         if not address:
             return self._ended(None, (), "the map is nil")
         declaration = hmap(self.release)
-        header = Hmap.of(declaration.parse(self.memory.read(address, declaration.sizeof())))
+        header = Hmap.of(declaration.parse(self.memory.read(address, dtype_of(declaration).itemsize)))
         if not header.count:
             return self._ended(None, (), "the map is empty")
         if header.B > LARGEST_B:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from inspector.errors import InspectError, UnreadableMemory
 from inspector.gotypes.gotype import GoType, Kind
-from inspector.gotypes.reach import MAX_ELEMENTS, MAX_STRING, VALUE_LIMITS, Limits
+from inspector.gotypes.reach import MAX_ELEMENTS, MAX_STRING, VALUE_LIMITS, WORD, Limits
 from inspector.gotypes.table import TypeTable
 from inspector.gotypes.values import (
     GoBytes,
+    GoFunc,
     GoInterface,
     GoMap,
     GoPointer,
@@ -58,7 +59,7 @@ class Decoder:
             return data[0] != 0
         if kind in (Kind.COMPLEX64, Kind.COMPLEX128):
             return complex(*struct.unpack("<ff" if kind == Kind.COMPLEX64 else "<dd", data))
-        if kind in (Kind.CHAN, Kind.FUNC, Kind.UNSAFE_POINTER):
+        if kind in (Kind.CHAN, Kind.UNSAFE_POINTER):
             address = _word(data)
             return GoPointer(go_type.name, address) if address else None
         composite: dict[Kind, Callable[[GoType, bytes | memoryview, Limits], GoValue]] = {
@@ -67,6 +68,7 @@ class Decoder:
             Kind.ARRAY: self._array,
             Kind.SLICE: self._slice,
             Kind.POINTER: self._pointer,
+            Kind.FUNC: self._func,
             Kind.INTERFACE: self._interface,
             Kind.MAP: self._map,
         }
@@ -123,6 +125,16 @@ class Decoder:
         except UnreadableMemory as error:
             return GoPointer(go_type.name, address, True, Unreadable(error.reason))
         return GoPointer(go_type.name, address, True, self.value(elem, content, limits.behind_pointer()))
+
+    def _func(self, go_type: GoType, data: bytes | memoryview, _: Limits) -> GoValue:
+        address = _word(data)
+        if not address:
+            return None
+        try:
+            name = self.types.functions.name(_word(self.memory.read(address, WORD)))
+        except UnreadableMemory:
+            name = None
+        return GoFunc(go_type.name, address, name)
 
     def _interface(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
         tab, word = struct.unpack("<QQ", data)

@@ -6,13 +6,14 @@ FrozenMemory, so that hashing and comparing work as on values of the target.
 
 from __future__ import annotations
 
-import math
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from inspector.errors import InspectError, UsageError
 from inspector.gotypes.gotype import Field, GoType, Kind
+from inspector.gotypes.names import normalise
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
 from inspector.schemas.types import itab
@@ -21,11 +22,18 @@ MADE_UP = 1 << 62
 """Where made-up addresses begin: no process has memory there."""
 
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<raw>`[^`]*`)|(?P<char>'(?:[^'\\\n]|\\.)+')
-    |(?P<number>[+-]?(?:0[xX][0-9a-fA-F_.pP+-]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?|Inf\b)i?)
-    |(?P<word>struct\ ?\{\}|[*\[\]\w./%-]+(?:\{\}\w*)?)|(?P<mark>[{}(),:+-]))""",
+    r"""\s*(?:(?P<string>"(?:[^"\\\n]|\\.)*")|(?P<raw>`[^`]*`)|(?P<char>'(?:[^'\\\n]|\\.)[^'\\\n]*')
+    |(?P<number>[+-]?(?:
+        0[xX](?:[0-9a-fA-F_]+\.?[0-9a-fA-F_]*|\.[0-9a-fA-F_]+)(?:[pP][+-]?\d+)?|0[bB][01_]+|0[oO][0-7_]+
+        |(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?|Inf(?=i?\b))i?)
+    |(?P<word>(?:<-)?(?:chan(?:<-)?\ )?(?:[*\[\]\w./%-]*(?:struct|interface)\ ?\{\ ?\}|[*\[\]\w./%-]+))
+    |(?P<mark>[{}(),:+-]))""",
     re.VERBOSE,
 )
+_CONVERSION = re.compile(r"\s*\(([^()]*)\)\s*(?=[({])")
+"""A type in parentheses, with the value it is given after it: (*int)(0xc000012345)."""
+
+_WHOLE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+|[0-9]+)")
 _SIMPLE = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))|([^\\]+)", re.DOTALL)
 
@@ -67,24 +75,31 @@ class _Parser:
     at: int = 0
     memory: FrozenMemory = field(default_factory=FrozenMemory)
     next_address: int = MADE_UP
+    _next: tuple[int, tuple[str, str, int]] | None = None
 
     # Tokens
 
     def peek(self) -> tuple[str, str]:
         """The next token: its kind and text; ("end", "") after the last."""
-        match = _TOKEN.match(self.text, self.at)
-        if match is None or match.lastgroup is None:
-            if self.text[self.at :].strip():
-                raise self.wrong("a literal")
-            return "end", ""
-        return match.lastgroup, match.group(match.lastgroup)
+        return self.token()[:2]
 
     def take(self) -> tuple[str, str]:
         """Consume the next token."""
-        token = self.peek()
-        match = _TOKEN.match(self.text, self.at)
-        self.at = match.end() if match else len(self.text)
-        return token
+        kind, word, self.at = self.token()
+        return kind, word
+
+    def token(self) -> tuple[str, str, int]:
+        """The next token and where it ends. It is looked at several times, and matched once."""
+        if self._next is None or self._next[0] != self.at:
+            match = _TOKEN.match(self.text, self.at)
+            if match and match.lastgroup:
+                found = match.lastgroup, match.group(match.lastgroup), match.end()
+            elif self.text[self.at :].strip():
+                raise self.wrong("a literal")
+            else:
+                found = "end", "", len(self.text)
+            self._next = self.at, found
+        return self._next[1]
 
     def expect(self, mark: str) -> None:
         """Consume a punctuation mark; raises UsageError when something else stands there."""
@@ -137,20 +152,29 @@ class _Parser:
         raise UsageError(f"{go_type.name} cannot be a map's key", "")
 
     def skip_own_name(self, go_type: GoType) -> None:
-        """Leave out the type's own name before its braces or parentheses."""
+        """Leave out the type's own name, in parentheses or not, before its braces or parentheses."""
+        converted = _CONVERSION.match(self.text, self.at)
+        if converted and self.is_name(converted.group(1), go_type):
+            self.at = converted.end()
+            return
         kind, word = self.peek()
         if kind == "word" and word not in ("true", "false", "nil", "NaN", "Inf"):
             before = self.at
             self.take()
-            if self.peek()[1] not in ("{", "(") or word not in (go_type.name, self.types.qualified_name(go_type)):
+            if self.peek()[1] not in ("{", "(") or not self.is_name(word, go_type):
                 self.at = before
 
-    def pack(self, form: str, value: float | int) -> bytes:
-        """Pack a number, or say that it does not fit."""
+    def is_name(self, word: str, go_type: GoType) -> bool:
+        """Whether a type is meant by a word, with its import path or without."""
+        return normalise(word) in (go_type.name, self.types.qualified_name(go_type))
+
+    def pack(self, form: str, *values: float | int) -> bytes:
+        """Pack the parts of a number, or say that they do not fit."""
         try:
-            return struct.pack(form, value)
+            return struct.pack(form, *values)
         except (struct.error, OverflowError):
-            raise UsageError(f"the key {self.text!r} does not fit: {value} is out of range", "") from None
+            shown = ", ".join(map(str, values))
+            raise UsageError(f"the key {self.text!r} does not fit: {shown} is out of range", "") from None
 
     def integer(self, go_type: GoType) -> bytes:
         """A whole number, a character, or nil for a pointer."""
@@ -158,32 +182,51 @@ class _Parser:
         if word == "nil" and go_type.kind in (Kind.POINTER, Kind.CHAN, Kind.UNSAFE_POINTER):
             return bytes(8)
         if kind == "char":
-            return self.pack(INTEGERS[go_type.kind], ord(self.unescape(word[1:-1]).decode(errors="replace")[:1]))
+            return self.pack(INTEGERS[go_type.kind], self.character(word[1:-1]))
         if kind != "number":
             raise self.wrong(f"a number of type {go_type.name}")
         try:
-            plain = word.replace("_", "")
-            number = int(plain, 0) if not re.fullmatch(r"[+-]?0[0-7]+", plain) else int(plain, 8)
+            number = _whole(word.replace("_", ""))
         except ValueError:
             raise self.wrong(f"a whole number of type {go_type.name}") from None
         return self.pack(INTEGERS[go_type.kind], number)
+
+    def character(self, text: str) -> int:
+        """The code point of what stands in single quotes; an escape with two or three digits is one too."""
+        found = _ESCAPE.fullmatch(text)
+        digits = found and (found.group(1) or found.group(3) or found.group(4))
+        if digits:
+            return int(digits, 16)
+        if found and found.group(2):
+            return int(found.group(2), 8)
+        characters = self.unescape(text).decode(errors="replace")
+        if len(characters) != 1:
+            raise self.wrong("one character in single quotes")
+        return ord(characters)
 
     def floating(self) -> float:
         """A number with or without a fraction; NaN, Inf, +Inf and -Inf as strconv writes them."""
         _, word = self.take()
         if word in ("-", "+") and self.peek()[1] in ("Inf", "NaN"):
             word += self.take()[1]
-        if word.lstrip("+-") in ("NaN", "Inf"):
-            return math.copysign(math.inf, -1) if word == "-Inf" else float(word.lower())
+        return self.number(word)
+
+    def number(self, word: str) -> float:
+        """The value of a number as a float; an imaginary one without its i."""
+        plain = word.replace("_", "")
+        if plain.lstrip("+-") in ("NaN", "Inf"):
+            return float(plain.lower())
         try:
-            plain = word.replace("_", "")
+            if _WHOLE.fullmatch(plain):
+                return float(_whole(plain))
             return float.fromhex(plain) if "x" in plain.lower() else float(plain)
         except ValueError:
             raise self.wrong("a number") from None
+        except OverflowError:
+            raise UsageError(f"the key {self.text!r} does not fit: {word} is out of range", "") from None
 
     def complex(self, form: str) -> bytes:
         """Read a number, an imaginary one, the sum of both, or what the builtin complex is given."""
-        real = imaginary = 0.0
         if self.peek()[1] == "complex":
             self.take()
             self.expect("(")
@@ -191,16 +234,28 @@ class _Parser:
             self.expect(",")
             imaginary = self.floating()
             self.expect(")")
-            return struct.pack(form, real, imaginary)
-        while self.peek()[0] == "number":
-            _, word = self.take()
-            if word.endswith("i"):
-                imaginary = float(word[:-1].replace("_", ""))
-            else:
-                real = float(word.replace("_", ""))
-            if self.peek()[1] == "+":
-                self.take()
-        return struct.pack(form, real, imaginary)
+            return self.pack(form, real, imaginary)
+        terms = list(self.terms())
+        if not 0 < len(terms) <= 2 or len({term.endswith("i") for term in terms}) != len(terms):
+            raise self.wrong("a number, or a real and an imaginary one")
+        values = {term.endswith("i"): self.number(term.removesuffix("i")) for term in terms}
+        return self.pack(form, values.get(False, 0.0), values.get(True, 0.0))
+
+    def terms(self) -> Iterator[str]:
+        """The numbers of a sum, each with its sign."""
+        first = True
+        while True:
+            before = self.at
+            kind, word = self.take()
+            if word in ("+", "-"):
+                following, number = self.take()
+                kind, word = following, word + number
+            signed = word[:1] in ("+", "-")
+            if (kind != "number" and word.lstrip("+-") != "NaN") or not (first or signed):
+                self.at = before
+                return
+            yield word
+            first = False
 
     def quoted(self) -> bytes:
         """A string in quotes or back quotes."""
@@ -286,10 +341,19 @@ class _Parser:
     def interface(self, go_type: GoType) -> bytes:
         """nil, T(value), T{...}, or an untyped literal with its default type."""
         kind, word = self.peek()
+        converted = _CONVERSION.match(self.text, self.at)
         if word == "nil":
             self.take()
             return bytes(16)
-        if kind == "word" and word not in ("true", "false"):
+        if converted:
+            name = converted.group(1)
+            self.at = converted.end()
+        elif word == "(":
+            self.take()
+            inside = self.interface(go_type)
+            self.expect(")")
+            return inside
+        elif kind == "word" and word not in ("true", "false"):
             name = word
             before = self.at
             self.take()
@@ -297,10 +361,6 @@ class _Parser:
                 raise self.wrong("( or { after a type")
             if self.peek()[1] == "{":
                 self.at = before
-        elif word == "(":
-            self.take()
-            name = self.take()[1]
-            self.expect(")")
         else:
             name = UNTYPED.get(kind) or self.default_type(kind, word)
         dynamic = self.dynamic_type(name)
@@ -317,9 +377,12 @@ class _Parser:
             return "bool"
         if kind != "number":
             raise self.wrong("a value")
-        if word.endswith("i"):
+        before = self.at
+        terms = list(self.terms())
+        self.at = before
+        if any(term.endswith("i") for term in terms):
             return "complex128"
-        return "float64" if re.search(r"[.eEpIN]", word) and "x" not in word.lower() else "int"
+        return "int" if _WHOLE.fullmatch(word.replace("_", "")) else "float64"
 
     def dynamic_type(self, name: str) -> GoType:
         """A type of the executable by name; raises UsageError."""
@@ -327,3 +390,8 @@ class _Parser:
             return self.types.find_type(name)
         except InspectError as error:
             raise UsageError(f"the key {self.text!r} cannot be read: {error.message}", error.hint) from None
+
+
+def _whole(plain: str) -> int:
+    """A whole number as Go spells it, where a zero in front stands for octal; raises ValueError."""
+    return int(plain, 8) if re.fullmatch(r"[+-]?0[0-7]+", plain) else int(plain, 0)

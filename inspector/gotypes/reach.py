@@ -26,6 +26,9 @@ MAX_STRING = 1 << 20
 MAX_ELEMENTS = 1 << 10
 """Elements of one slice that are copied."""
 
+MAX_FUNCTIONS = 1 << 10
+"""Functions whose names are looked up for the values of one type."""
+
 MAX_NESTING = 12
 """How deep values inside values are followed: a slice of interfaces may hold itself."""
 
@@ -91,6 +94,9 @@ class Reach:
                 self.copy(part, rows[:, field.offset : field.offset + part.size], limits.inside())
         elif kind == Kind.INTERFACE:
             self._interfaces(go_type, rows, limits)
+        elif kind == Kind.FUNC:
+            # A func value leads to a closure, which begins with the address of its code.
+            self.types.functions.learn(np.unique(_words(self._copy(_words(rows, 0), WORD), 0))[:MAX_FUNCTIONS].tolist())
         elif kind == Kind.MAP:
             self._copy(_words(rows, 0), WORD)  # the count, hmap's first word
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from inspector.gotypes.values import (
     GoBytes,
+    GoFunc,
     GoInterface,
     GoMap,
     GoPointer,
@@ -21,6 +22,9 @@ from inspector.gotypes.values import (
 
 MAX_TEXT = 120
 """Characters of one string that are shown to people."""
+
+ERROR_MESSAGES = {"*errors.errorString": "s", "*fmt.wrapError": "msg"}
+"""Types of errors whose message says it all, and the field that it is in."""
 
 MAX_SHOWN = 16
 """Elements of one sequence that are shown to people."""
@@ -56,6 +60,8 @@ def json_form(value: GoValue) -> Any:
     if isinstance(value, GoPointer):
         pointer: dict[str, Any] = {"ptr": f"{value.address:#x}", "type": value.type_name}
         return pointer | ({"target": json_form(value.target)} if value.followed else {})
+    if isinstance(value, GoFunc):
+        return {"ptr": f"{value.address:#x}", "type": value.type_name, "func": value.name}
     if isinstance(value, GoInterface):
         return {"type": value.type_name, "value": json_form(value.value)}
     if isinstance(value, GoMap):
@@ -130,16 +136,30 @@ def time_text(value: GoStruct) -> str | None:
     return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
-def _go_reference(value: GoPointer | GoInterface | GoMap | Unreadable) -> str:
+def _go_reference(value: GoPointer | GoFunc | GoInterface | GoMap | Unreadable) -> str:
+    if isinstance(value, GoFunc):
+        return plain(value.name) if value.name else f"({plain(value.type_name)}){value.address:#x}"
     if isinstance(value, GoPointer):
         target = f" -> {go_form(value.target)}" if value.followed else ""
         return f"({plain(value.type_name)}){value.address:#x}{target}"
     if isinstance(value, GoInterface):
-        return f"{plain(value.type_name)}({go_form(value.value)})"
+        return _go_interface(value)
     if isinstance(value, GoMap):
         count = "?" if value.count is None else value.count
         return f"{plain(value.type_name)}({count} entries at {value.address:#x})"
     return f"<unreadable: {plain(value.reason)}>"
+
+
+def _go_interface(value: GoInterface) -> str:
+    """The dynamic type and value; the message of an error of the standard library; a pointer names its type itself."""
+    inside = value.value
+    if isinstance(inside, GoMap):
+        return go_form(inside)
+    if isinstance(inside, GoPointer) and inside.type_name == value.type_name:
+        message = ERROR_MESSAGES.get(value.type_name)
+        fields = dict(inside.target.fields) if isinstance(inside.target, GoStruct) else {}
+        return f"{value.type_name}({go_form(fields[message])})" if message in fields else go_form(inside)
+    return f"{plain(value.type_name)}({go_form(inside)})"
 
 
 def _go_float(value: float) -> str:

@@ -17,6 +17,7 @@ from inspector.bulk import dtype_of
 from inspector.errors import InspectError, UnknownType, UnreadableMemory
 from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind, MapLayout
 from inspector.gotypes.names import normalise, short_form
+from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
 from inspector.memory.protocol import Memory, RegionMap
 from inspector.releases import Release
@@ -34,6 +35,9 @@ HEAP_END = HEAP_START + (1 << 32)
 
 HEAP_PIECE = 1 << 24
 
+PLAIN_KINDS = frozenset(range(Kind.BOOL, Kind.FLOAT32)) | {Kind.POINTER, Kind.CHAN, Kind.UNSAFE_POINTER}
+"""Kinds whose values are equal when their bytes are."""
+
 
 class BadType(InspectError):
     """The bytes at an address are no type descriptor."""
@@ -49,17 +53,19 @@ class TypeTable:
     def __init__(self, memory: Memory, modules: list[Module], release: Release) -> None:
         self.modules = modules
         self.release = release
+        self.functions = FunctionTable(memory, modules, release)
         self._memory: Memory | None = memory
         self._bytes = {m.types: memory.read(m.types, m.etypes - m.types) for m in modules}
         self._known: dict[int, GoType] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"modules": self.modules, "release": self.release, "known": self._known, "bytes": {
-            base: bytes(data) for base, data in self._bytes.items()}}  # fmt: skip
+        return {"modules": self.modules, "release": self.release, "functions": self.functions, "known": self._known,
+            "bytes": {base: bytes(data) for base, data in self._bytes.items()}}  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.modules = state["modules"]
         self.release = state["release"]
+        self.functions = state["functions"]
         self._known = state["known"]
         self._bytes = {base: memoryview(data) for base, data in state["bytes"].items()}
         self._memory = None
@@ -111,6 +117,7 @@ class TypeTable:
         known = {map_type.address for map_type in self.map_types}
         fresh = [map_type for map_type in found if map_type.address not in known]
         self.map_types.extend(fresh)
+        self._named_maps.clear()
         return bool(fresh)
 
     def _heap_descriptors(self, memory: Memory, regions: RegionMap) -> list[int]:
@@ -119,7 +126,7 @@ class TypeTable:
         head = np.frombuffer(bytes([POINTER_SIZE, POINTER_SIZE]), "<u2")[0]
         for start, end in zip(regions.starts.tolist(), regions.ends.tolist(), strict=True):
             for at in range(max(start, HEAP_START), min(end, HEAP_END), HEAP_PIECE):
-                size = min(HEAP_PIECE + schema.maptype.sizeof(), end - at) // POINTER_SIZE * POINTER_SIZE
+                size = min(HEAP_PIECE + schema.maptype(self.release).sizeof(), end - at) // POINTER_SIZE * POINTER_SIZE
                 try:
                     words = np.frombuffer(memory.read(at, size), "<u8")
                 except UnreadableMemory:
@@ -135,10 +142,10 @@ class TypeTable:
         """Addresses in a module that look like map descriptors.
 
         typelinks lists unnamed types only, so the whole range is scanned for the fixed words of a
-        maptype: pointer-sized, kind map, three type pointers into the module.
+        maptype: pointer-sized, kind map, three pointers to types.
         """
         data = np.frombuffer(self._bytes[module.types], dtype=np.uint8)
-        dtype = dtype_of(schema.maptype)
+        dtype = dtype_of(schema.maptype(self.release))
         if len(data) < dtype.itemsize:
             return []
         start = -module.types % POINTER_SIZE
@@ -148,12 +155,28 @@ class TypeTable:
         rows = np.ascontiguousarray(windows[likely]).view(dtype)[:, 0]
         good = (rows["typ"]["size"] == POINTER_SIZE) & (rows["typ"]["ptrdata"] == POINTER_SIZE)
         for part in ("key", "elem", "bucket"):
-            good &= (rows[part] >= module.types) & (rows[part] < module.etypes)
+            # The dynamic linker may let a plugin use the executable's descriptor of a type that both have.
+            good &= np.logical_or.reduce([(rows[part] >= m.types) & (rows[part] < m.etypes) for m in self.modules])
         addresses: NDArray[np.int64] = likely[good] * POINTER_SIZE + start + module.types
         return [int(address) for address in addresses]
 
+    # Types that were looked for by name: whoever asks for one key after the other names the same ones again.
+
+    @cached_property
+    def _named_types(self) -> dict[str, GoType]:
+        return {}
+
+    @cached_property
+    def _named_maps(self) -> dict[str, GoType]:
+        return {}
+
     def find_type(self, wanted: str) -> GoType:
         """Find any type by the name that reflect prints; raises UnknownType."""
+        if wanted not in self._named_types:
+            self._named_types[wanted] = self._search_type(wanted)
+        return self._named_types[wanted]
+
+    def _search_type(self, wanted: str) -> GoType:
         name = normalise(wanted)
         for module in self.modules:
             for address in self._described_as(module, name):
@@ -191,6 +214,11 @@ class TypeTable:
         Import paths may be given or left out. Raises UnknownType with the nearest names when there is
         none, or when a name without paths fits several types.
         """
+        if wanted not in self._named_maps:
+            self._named_maps[wanted] = self._search_map_type(wanted)
+        return self._named_maps[wanted]
+
+    def _search_map_type(self, wanted: str) -> GoType:
         name = normalise(wanted)
         if not name:
             raise UnknownType("no type name given", "for example --type 'map[string]int'")
@@ -263,6 +291,8 @@ class TypeTable:
             "regular_memory": bool(head.tflag & schema.TFLAG_REGULAR_MEMORY),
         }
         details = self._details(address, kind)
+        if self.release.type_alg:
+            common["regular_memory"] = self._is_plain_memory(kind, head.size, details)
         if not common["name"]:
             common["name"] = self._composed_name(kind, details)
         return GoType(**common, **details)
@@ -285,7 +315,7 @@ class TypeTable:
         if kind == Kind.INTERFACE:
             return {"methods": self._parse(schema.interface_type, address).methods.len}
         if kind == Kind.MAP:
-            return self._map_details(self._parse(schema.maptype, address))
+            return self._map_details(self._parse(schema.maptype(self.release), address))
         return {}
 
     def _map_details(self, maptype: Container) -> dict[str, Any]:
@@ -301,8 +331,30 @@ class TypeTable:
             "key_address": maptype.key,
             "elem_address": maptype.elem,
             "layout": layout,
-            "hasher": maptype.hasher,
+            "hasher": self._hash_of(maptype.key) if self.release.type_alg else maptype.hasher,
         }
+
+    def _hash_of(self, key: int) -> int:
+        """The func value that hashes keys, through the key type's typeAlg (until 1.13)."""
+        alg = self._parse(schema.rtype, key).equal
+        try:
+            return int(self._parse(schema.type_alg, alg).hash) if alg else 0
+        except UnreadableMemory:
+            return 0
+
+    def _is_plain_memory(self, kind: Kind, size: int, details: dict[str, Any]) -> bool:
+        """Whether values are compared and hashed as bytes: what a flag says since 1.14 (algtype1 in cmd/compile)."""
+        if kind == Kind.ARRAY:
+            return not details["length"] or self.get(details["elem_address"]).regular_memory
+        if kind == Kind.STRUCT:
+            end = 0
+            for field in details["fields"]:
+                part = self.get(field.type_address)
+                if field.name == "_" or field.offset != end or not part.regular_memory:
+                    return False
+                end += part.size
+            return end == size
+        return kind in PLAIN_KINDS
 
     def _fields(self, header: Container) -> tuple[Field, ...]:
         if not 0 <= header.len <= MAX_FIELDS:
@@ -355,7 +407,7 @@ class TypeTable:
             Kind.FUNC: schema.func_type,
             Kind.SLICE: schema.elem_type,
             Kind.ARRAY: schema.array_type,
-            Kind.MAP: schema.maptype,
+            Kind.MAP: schema.maptype(self.release),
             Kind.INTERFACE: schema.interface_type,
         }
         size = follows[kind].sizeof() if kind in follows else schema.rtype.sizeof()

@@ -45,12 +45,21 @@ class GoBytes:
 
 @dataclass(frozen=True)
 class GoPointer:
-    """A pointer, channel, func or unsafe.Pointer; `target` is what it leads to, where that was followed."""
+    """A pointer, channel or unsafe.Pointer; `target` is what it leads to, where that was followed."""
 
     type_name: str
     address: int
     followed: bool = False
     target: GoValue = None
+
+
+@dataclass(frozen=True)
+class GoFunc:
+    """A func value that is not nil: the address of its closure, and the function's name where it is known."""
+
+    type_name: str
+    address: int
+    name: str | None
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,7 @@ GoValue: TypeAlias = (
     | GoSequence
     | GoBytes
     | GoPointer
+    | GoFunc
     | GoInterface
     | GoMap
     | Unreadable

@@ -1,11 +1,12 @@
 """memhash with AES instructions (runtime/asm_amd64.s: aeshashbody, memhash32, memhash64), vectorised.
 
 A state is 16 bytes, kept as four columns of 32 bits: an array of shape (4, n). One AESENC is a look-up of
-each byte in one of four tables (SubBytes, ShiftRows and MixColumns in one) and an exclusive or.
+each byte in a table for its row (SubBytes, ShiftRows and MixColumns in one) and an exclusive or.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import numpy as np
@@ -44,31 +45,36 @@ def _sbox() -> list[int]:
     return box
 
 
-def _tables() -> tuple[NDArray[np.uint32], ...]:
-    """For each row of the state: a byte's S-box value, spread over its column by MixColumns."""
+def _table() -> NDArray[np.uint32]:
+    """For each row of the state and each byte: its S-box value, spread over its column by MixColumns."""
     first = []
     for value in _sbox():
         two = _double(value)
         first.append(two | value << 8 | value << 16 | (two ^ value) << 24)
-    row0 = np.array(first, dtype=np.uint32)
-    rows = [row0]
+    rows = [np.array(first, dtype=np.uint32)]
     for _ in range(3):
         rows.append(rows[-1] << np.uint32(8) | rows[-1] >> np.uint32(24))
-    return tuple(rows)
+    return np.concatenate(rows)
 
 
-T0, T1, T2, T3 = _tables()
+TABLE = _table()
+ROWS = np.repeat(np.arange(4), 4)
+COLUMNS = (np.tile(np.arange(4), 4) + ROWS) % 4
+"""Where each look-up's byte lies: four columns for each row, and ShiftRows has turned row r by r columns."""
+
+AT = (ROWS * 256).reshape(16, 1)
 
 
 def aesenc(state: State, key: State) -> State:
-    """One AESENC: a round of AES, then an exclusive or with the key, of shape (4, n) or (4, 1)."""
-    rows = [np.ascontiguousarray(state[column]).view(np.uint8).reshape(-1, 4) for column in range(4)]
-    out = np.empty_like(state)
-    for column in range(4):
-        out[column] = T0[rows[column][:, 0]]
-        out[column] ^= T1[rows[(column + 1) % 4][:, 1]]
-        out[column] ^= T2[rows[(column + 2) % 4][:, 2]]
-        out[column] ^= T3[rows[(column + 3) % 4][:, 3]]
+    """One AESENC: a round of AES, then an exclusive or with the key, of shape (4, n) or (4, 1).
+
+    All sixteen look-ups are one, since for a single key the number of numpy calls is what counts.
+    """
+    octets = np.ascontiguousarray(state).view(np.uint8).reshape(4, -1, 4)
+    looked_up = TABLE[octets[COLUMNS, :, ROWS] + AT].reshape(4, 4, -1)
+    out: State = looked_up[0] ^ looked_up[1]
+    out ^= looked_up[2]
+    out ^= looked_up[3]
     out ^= key
     return out
 
@@ -121,49 +127,61 @@ class AesHash:
     def memhash(self, rows: NDArray[np.uint8], seeds: Hashes) -> Hashes:
         """runtime.memhash (and strhash) of rows of equal length, any length."""
         out = np.empty(len(rows), dtype=np.uint64)
-        for at in range(0, len(rows), BATCH):
-            part = slice(at, at + BATCH)
-            out[part] = _low64(self._body(rows[part], seeds[part]))
+        lanes = self._lanes(rows.shape[1])
+        batch = BATCH // lanes
+        for at in range(0, len(rows), batch):
+            part = slice(at, at + batch)
+            out[part] = _low64(self._body(rows[part], seeds[part], lanes))
         return out
 
-    def _body(self, rows: NDArray[np.uint8], seeds: Hashes) -> State:
-        """aeshashbody: seeds scrambled with the length, then one, two, four or eight lanes of 16 bytes."""
+    def _lanes(self, length: int) -> int:
+        """How many lanes of 16 bytes aeshashbody works on for a length."""
+        return 1 if length <= BLOCK else 2 if length <= 32 else 4 if length <= 64 else 8
+
+    def _body(self, rows: NDArray[np.uint8], seeds: Hashes, lanes: int) -> State:
+        """aeshashbody: seeds scrambled with the length, then one, two, four or eight lanes of 16 bytes.
+
+        The lanes lie side by side in one state, all keys' first lanes before all keys' second ones: for a
+        single key the number of numpy calls is what counts.
+        """
         count, length = rows.shape
         unscrambled = np.empty((4, count), dtype=np.uint32)
         unscrambled[0] = seeds & np.uint64(0xFFFFFFFF)
         unscrambled[1] = seeds >> np.uint64(32)
         unscrambled[2:] = (length & 0xFFFF) * 0x10001  # 16 bits of length, four times
-        first = _self(unscrambled ^ self.keys[0])
+        # The first key scrambles the seed once; each further lane has a key of its own.
+        state = _self(_side_by_side([unscrambled ^ key for key in self.keys[:lanes]]))
         if length == 0:
-            return _self(first)
+            return _self(state)
         if length <= BLOCK:
             padded = np.zeros((count, BLOCK), dtype=np.uint8)
             padded[:, :length] = rows
-            return self._scrambled([_of_bytes(padded) ^ first])
-        lanes = 2 if length <= 32 else 4 if length <= 64 else 8
-        lane_seeds = [first] + [_self(unscrambled ^ key) for key in self.keys[1:lanes]]
+            return self._scrambled(_of_bytes(padded) ^ state, 1)
         if length > 128:
-            return self._long(rows, lane_seeds)
+            return self._long(rows, state)
         half = lanes // 2
         starts = [BLOCK * i for i in range(half)] + [length - BLOCK * (half - i) for i in range(half)]
-        blocks = [_of_bytes(rows[:, at : at + BLOCK]) for at in starts]
-        return self._scrambled([block ^ seed for block, seed in zip(blocks, lane_seeds, strict=True)])
+        return self._scrambled(_blocks(rows, starts) ^ state, lanes)
 
-    def _long(self, rows: NDArray[np.uint8], lane_seeds: list[State]) -> State:
+    def _long(self, rows: NDArray[np.uint8], seeds: State) -> State:
         """More than 128 bytes: begin with the last 128, then take in the others from the start."""
         length = rows.shape[1]
-        last = [_of_bytes(rows[:, length - 128 + BLOCK * i :][:, :BLOCK]) for i in range(8)]
-        lanes = [block ^ seed for block, seed in zip(last, lane_seeds, strict=True)]
+        state = _blocks(rows, range(length - 128, length, BLOCK)) ^ seeds
         for at in range(0, (length - 1) // 128 * 128, 128):
-            blocks = [_of_bytes(rows[:, at + BLOCK * i : at + BLOCK * (i + 1)]) for i in range(8)]
-            lanes = [aesenc(_self(lane), block) for lane, block in zip(lanes, blocks, strict=True)]
-        return self._scrambled(lanes)
+            state = aesenc(_self(state), _blocks(rows, range(at, at + 128, BLOCK)))
+        return self._scrambled(state, 8)
 
-    def _scrambled(self, lanes: list[State]) -> State:
+    def _scrambled(self, state: State, lanes: int) -> State:
         """Three more rounds for each lane, then all lanes in one."""
-        total = None
-        for lane in lanes:
-            done = _self(_self(_self(lane)))
-            total = done if total is None else total ^ done
-        assert total is not None
+        done = _self(_self(_self(state)))
+        total: State = np.bitwise_xor.reduce(done.reshape(4, lanes, -1), axis=1)
         return total
+
+
+def _side_by_side(states: list[State]) -> State:
+    return states[0] if len(states) == 1 else np.concatenate(states, axis=1)
+
+
+def _blocks(rows: NDArray[np.uint8], starts: Iterable[int]) -> State:
+    """The 16 bytes of each row at each of the starts, as one state of lanes side by side."""
+    return _side_by_side([_of_bytes(rows[:, at : at + BLOCK]) for at in starts])

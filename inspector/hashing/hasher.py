@@ -67,6 +67,8 @@ class Hasher:
 
     def __init__(self, types: TypeTable, memory: FrozenMemory, functions: MemoryHash) -> None:
         self.types, self.memory, self.functions = types, memory, functions
+        # Until 1.13 there was no typehash: the hash function of a value's own type was called instead.
+        self.dynamic: Hash = self.compiled if types.release.type_alg else self.typehash
 
     def map_keys(self, map_type: GoType, slots: Rows, hash0: int) -> Hashed:
         """Hash key slots of shape (n, slot size) as maps of this type do; nothing raises."""
@@ -74,7 +76,7 @@ class Hasher:
         key = self.types.key(map_type)
         seeds = np.full(len(slots), hash0, dtype=np.uint64)
         start = Hashed(seeds, np.ones(len(slots), dtype=bool))
-        family = self.compiled if self.types.is_static(map_type.address) else self.typehash
+        family = self.compiled if self.types.is_static(map_type.address) else self.dynamic
         if map_type.layout.indirect_key:
             return self._behind(family, key, _word(slots), start, 0)
         return family(key, slots, start, 0)
@@ -195,8 +197,8 @@ class Hasher:
         dynamic = self.types.get(address)
         words = np.ascontiguousarray(data)
         if dynamic.direct_iface:
-            return self.typehash(dynamic, words.view(np.uint8).reshape(-1, 8), at, depth + 1)
-        return self._behind(self.typehash, dynamic, words, at, depth + 1)
+            return self.dynamic(dynamic, words.view(np.uint8).reshape(-1, 8), at, depth + 1)
+        return self._behind(self.dynamic, dynamic, words, at, depth + 1)
 
     def _behind(self, family: Hash, go_type: GoType, pointers: Hashes, at: Hashed, depth: int) -> Hashed:
         rows, held = self.memory.held(pointers, go_type.size)

@@ -15,7 +15,7 @@ from inspector.errors import UnreadableMemory
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.aes import SCHEDULE_SIZE, AesHash
-from inspector.hashing.fallback import FallbackHash
+from inspector.hashing.fallback import FallbackHash, OldFallbackHash
 from inspector.hashing.hasher import MemoryHash
 from inspector.image.elf import ElfImage
 from inspector.memory.protocol import Memory
@@ -40,12 +40,14 @@ class HashKeys:
     hashkey: tuple[int, int, int, int] | None
 
     def functions(self, release: Release) -> MemoryHash | None:
-        """The primitives that go with the keys; None for a release whose fallback is not known."""
+        """The primitives that go with the keys."""
         if self.schedule is not None:
             return AesHash(self.schedule)
-        if self.hashkey is not None and release.wyhash:
+        if self.hashkey is None:
+            return None
+        if release.wyhash:
             return FallbackHash(self.hashkey, release.fallback_own_keys)
-        return None
+        return OldFallbackHash(self.hashkey)
 
 
 def find_hash_keys(image: ElfImage, memory: Memory, types: TypeTable) -> HashKeys | None:
@@ -74,20 +76,44 @@ def _by_code(memory: Memory, types: TypeTable) -> HashKeys | None:
     for entry in _hash_functions(memory, types):
         try:
             code = bytes(memory.read(entry, CODE_SIZE))
-            use = _operand(code, entry, CMPB_ZERO, immediate=1)
-            if use is None:
-                continue
-            if memory.read(use, 1)[0]:
-                schedule = _operand(code, entry, AESENC_X0)
-                if schedule is not None:
-                    return HashKeys(bytes(memory.read(schedule, SCHEDULE_SIZE)), None)
-            else:
-                hashkey = _hashkey_of_fallback(memory, code, entry)
-                if hashkey is not None:
-                    return HashKeys(None, _words(memory, hashkey))
+            keys = _of_chosen(memory, code, entry) if types.release.type_alg else _of_function(memory, code, entry)
+            if keys is not None:
+                return keys
         except UnreadableMemory:
             continue
     return None
+
+
+def _of_function(memory: Memory, code: bytes, entry: int) -> HashKeys | None:
+    """Keys that memhash64 or memhash32 uses, which asks useAeshash each time it is called (since 1.14)."""
+    use = _operand(code, entry, CMPB_ZERO, immediate=1)
+    if use is None:
+        return None
+    if memory.read(use, 1)[0]:
+        schedule = _operand(code, entry, AESENC_X0)
+        return HashKeys(bytes(memory.read(schedule, SCHEDULE_SIZE)), None) if schedule is not None else None
+    at = code.find(JMP, code.find(CMPB_ZERO))
+    if at < 0 or at + 5 > len(code):
+        return None
+    fallback = entry + at + 5 + struct.unpack_from("<i", code, at + 1)[0]
+    return _of_fallback(memory, bytes(memory.read(fallback, CODE_SIZE)), fallback)
+
+
+def _of_chosen(memory: Memory, code: bytes, entry: int) -> HashKeys | None:
+    """Keys that aeshash64 or memhash64 uses: until 1.13 the choice was made once (runtime.algarray)."""
+    schedule = _operand(code, entry, AESENC_X0)
+    if schedule is not None:
+        return HashKeys(bytes(memory.read(schedule, SCHEDULE_SIZE)), None)
+    return _of_fallback(memory, code, entry)
+
+
+def _of_fallback(memory: Memory, code: bytes, entry: int) -> HashKeys | None:
+    """The lowest operand in memory of memhash64's fallback is hashkey[0]."""
+    operands = []
+    for start in range(len(code) - 7):
+        if code[start : start + 2] in MOVES and code[start + 2] & RIP_MASK == RIP_RELATIVE:
+            operands.append(entry + start + 7 + struct.unpack_from("<i", code, start + 3)[0])
+    return HashKeys(None, _words(memory, min(operands))) if operands else None
 
 
 def _hash_functions(memory: Memory, types: TypeTable) -> Iterator[int]:
@@ -108,17 +134,3 @@ def _operand(code: bytes, entry: int, opcode: bytes, immediate: int = 0) -> int 
     if at < 0 or end + immediate > len(code):
         return None
     return int(entry + end + immediate + struct.unpack_from("<i", code, end - 4)[0])
-
-
-def _hashkey_of_fallback(memory: Memory, code: bytes, entry: int) -> int | None:
-    """memhash64 ends in a jump to its fallback, whose lowest operand in memory is hashkey[0]."""
-    at = code.find(JMP, code.find(CMPB_ZERO))
-    if at < 0 or at + 5 > len(code):
-        return None
-    fallback = entry + at + 5 + struct.unpack_from("<i", code, at + 1)[0]
-    body = bytes(memory.read(fallback, CODE_SIZE))
-    operands = []
-    for start in range(len(body) - 7):
-        if body[start : start + 2] in MOVES and body[start + 2] & RIP_MASK == RIP_RELATIVE:
-            operands.append(fallback + start + 7 + struct.unpack_from("<i", body, start + 3)[0])
-    return min(operands) if operands else None

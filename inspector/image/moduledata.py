@@ -26,10 +26,27 @@ WORD = 8
 
 @dataclass(frozen=True)
 class Module:
-    """The run-time address ranges of one module that decoding types needs: [types, etypes)."""
+    """Run-time addresses of one module: its types, its code, and the tables that name its functions.
+
+    `functions` is how many entries `ftab` has; names of functions are counted from `names`.
+    """
 
     types: int
     etypes: int
+    text: int
+    etext: int
+    pclntable: int
+    ftab: int
+    functions: int
+    names: int
+
+    @staticmethod
+    def of(fields: Container) -> Module:
+        """The module that a runtime.moduledata describes."""
+        # Until 1.15 one table held the names, too.
+        names = fields.get("funcnametab", fields.pclntable)
+        addresses = fields.types, fields.etypes, fields.text, fields.etext
+        return Module(*addresses, fields.pclntable.data, fields.ftab.data, fields.ftab.len, names.data)
 
 
 def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Module]:
@@ -41,7 +58,7 @@ def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Modu
         modules = []
         try:
             for fields in _chain(memory, declaration, place):
-                modules.append(Module(fields.types, fields.etypes))
+                modules.append(Module.of(fields))
         except UnreadableMemory:
             if symbol:
                 raise

@@ -103,6 +103,9 @@ class FrozenMemory:
             if len(block.data) < size or not missing.any():
                 continue
             offsets = block.find(addresses, size)
+            if len(offsets) == 1 and offsets[0] >= 0:
+                # One value is what looking up a key asks for, and a window over the data costs more than it.
+                return block.data[offsets[0] : offsets[0] + size].reshape(1, size), np.ones(1, dtype=bool)
             found = missing & (offsets >= 0)
             if found.any():
                 rows[found] = sliding_window_view(block.data, size)[offsets[found]]

@@ -50,6 +50,8 @@ def gather_pages(memory: Memory, regions: RegionMap, addresses: Addresses, sizes
 
     Ranges longer than a page, or outside the known regions, are left out of account.
     """
+    if len(addresses) < RANGES_PER_PAGE:
+        return None
     fits = (sizes > 0) & (sizes <= PAGE) & regions.contains(addresses, sizes)
     first = addresses[fits] // np.uint64(PAGE)
     last = (addresses[fits] + sizes[fits] - np.uint64(1)) // np.uint64(PAGE)

@@ -25,6 +25,20 @@ bitvector = Struct("n" / go.int32, "pad" / go.int32, "bytedata" / go.pointer)
 """runtime.bitvector: 16 bytes."""
 
 
+_ABSOLUTE = Struct("entry" / go.uintptr, "funcoff" / go.uintptr), Struct("entry" / go.uintptr, "nameoff" / go.int32)
+_RELATIVE = Struct("entry" / go.uint32, "funcoff" / go.uint32), Struct("entry" / go.uint32, "nameoff" / go.int32)
+
+
+def functab(release: Release) -> Construct:
+    """runtime.functab: where a function begins, and where its _func is in the pclntable."""
+    return (_RELATIVE if release.relative_functions else _ABSOLUTE)[0]
+
+
+def func_head(release: Release) -> Construct:
+    """The first two fields of runtime._func: entry and name, the latter an offset into the names."""
+    return (_RELATIVE if release.relative_functions else _ABSOLUTE)[1]
+
+
 @cache
 def _moduledata(minor: int) -> Construct:
     return Struct(

@@ -5,8 +5,11 @@ Source: internal/abi/type.go (runtime/type.go until 1.20), internal/abi/map_nosw
 
 from __future__ import annotations
 
-from construct import Struct
+from functools import cache
 
+from construct import Construct, Struct
+
+from inspector.releases import Release
 from inspector.schemas import scalars as go
 
 KIND_MASK = 0x1F
@@ -30,25 +33,36 @@ rtype = Struct(
     "align" / go.uint8,
     "fieldAlign" / go.uint8,
     "kind" / go.uint8,
-    "equal" / go.pointer,
+    "equal" / go.pointer,  # until 1.13 the address of a typeAlg
     "gcdata" / go.pointer,
     "str" / go.int32,
     "ptrToThis" / go.int32,
 )
-"""abi.Type: 48 bytes since 1.14."""
+"""abi.Type: 48 bytes."""
 
-maptype = Struct(
-    "typ" / rtype,
-    "key" / go.pointer,
-    "elem" / go.pointer,
-    "bucket" / go.pointer,
-    "hasher" / go.pointer,
-    "keysize" / go.uint8,
-    "elemsize" / go.uint8,
-    "bucketsize" / go.uint16,
-    "flags" / go.uint32,
-)
-"""abi.MapType, abi.OldMapType since 1.24: 88 bytes since 1.14."""
+type_alg = Struct("hash" / go.pointer, "equal" / go.pointer)
+"""runtime.typeAlg of 1.13: func values that hash and compare values of a type."""
+
+
+@cache
+def _maptype(has_hasher: bool) -> Construct:
+    return Struct(
+        "typ" / rtype,
+        "key" / go.pointer,
+        "elem" / go.pointer,
+        "bucket" / go.pointer,
+        *(["hasher" / go.pointer] if has_hasher else []),
+        "keysize" / go.uint8,
+        "elemsize" / go.uint8,
+        "bucketsize" / go.uint16,
+        "flags" / go.uint32,
+    )
+
+
+def maptype(release: Release) -> Construct:
+    """abi.MapType, abi.OldMapType since 1.24: 88 bytes; 80 in 1.13, which has no hasher."""
+    return _maptype(not release.type_alg)
+
 
 elem_type = Struct("typ" / rtype, "elem" / go.pointer)
 """Pointers, slices and channels (a channel's direction follows)."""

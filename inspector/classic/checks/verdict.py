@@ -8,6 +8,7 @@ from itertools import islice
 
 from inspector.classic.checks import cells, evacuation, header, overflow, proof
 from inspector.classic.checks.finding import Finding, Verdict
+from inspector.classic.checks.interrupted import explained
 from inspector.classic.checks.proof import HashProof, Proof
 from inspector.classic.checks.view import MapView
 from inspector.classic.snapshot import MapSnapshot
@@ -90,7 +91,7 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
 
 def _verdict(view: MapView, findings: list[Finding], incomplete: bool) -> Verdict:
     errors = [finding for finding in findings if finding.severity == "error"]
-    if view.header.writing and all(finding.in_flight for finding in errors):
+    if view.header.writing and all(finding.in_flight or explained(view, finding.rule) for finding in errors):
         return "write-in-progress"
     if errors:
         return "inconsistent"
