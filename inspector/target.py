@@ -14,6 +14,8 @@ import numpy as np
 
 from inspector.errors import (
     BadExecutable,
+    GdbDied,
+    GdbError,
     GdbMissing,
     InspectError,
     NoSuchTarget,
@@ -121,7 +123,13 @@ class Target:
         if isinstance(self.memory, CoreFile):
             return self.memory.threads
         if self._bridge is not None:
-            return self._bridge.threads()
+            try:
+                return self._bridge.threads()
+            except GdbDied:
+                raise
+            except GdbError as error:
+                self.note(f"the threads cannot be looked at: {error.message}")
+                return []
         return ptrace.threads(self.pid) if self.pid is not None and self.stop else []
 
     def bridge(self) -> GdbBridge:

@@ -27,6 +27,8 @@ class SteppingBridge(GdbBridge):
         super().__init__()
         for what in ("memory", "registers"):
             self.console(f"set may-write-{what} on")
+        # Else the other threads run while one is stepped, and gdb may wait for them in vain.
+        self.console("set scheduler-locking step")
 
     def instructions(self, function: str) -> list[int]:
         """Addresses of a function's instructions, none if the program does not have it."""
