@@ -27,8 +27,6 @@ class SteppingBridge(GdbBridge):
         super().__init__()
         for what in ("memory", "registers"):
             self.console(f"set may-write-{what} on")
-        # Else the other threads run while one is stepped, and gdb may wait for them in vain.
-        self.console("set scheduler-locking step")
 
     def instructions(self, function: str) -> list[int]:
         """Addresses of a function's instructions, none if the program does not have it."""
@@ -77,6 +75,8 @@ def writing(pid: int, exe: str, fast: str | None) -> Iterator[tuple[SteppingBrid
         bridge.open_executable(exe)
         found = {name: bridge.instructions(f"runtime.{name}") for name in names}
         with bridge.holding(pid):
+            # Else the other threads run while one is stepped, and gdb may wait for them in vain.
+            bridge.console("set scheduler-locking step")
             yield bridge, {name: addresses for name, addresses in found.items() if addresses}
 
 
