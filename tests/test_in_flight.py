@@ -13,6 +13,7 @@ import pytest
 from conftest import EVERY_TOOLCHAIN
 from replay import KINDS
 from stepping import some_of, writing
+from truth import PROMISED, document_of
 
 from fixtures import USUAL, Toolchain, build, find, kernel_core, start
 from inspector.inspection import inspect
@@ -149,6 +150,7 @@ def test_in_the_core_of_concurrent_map_writes_the_goroutine_that_saw_it_is_named
     saw_it = re.findall(r"^goroutine (\d+) .*\[running\]:$\n^runtime\.fatal", core.stderr, re.MULTILINE)
     with open_target(str(core.path), exe=str(core.exe)) as target:
         inspection = inspect(target, find(core.truth, "shared")["address"], entries=0)
+    PROMISED.validate(document_of(inspection))
     told = [finding for finding in inspection.judgement.findings if finding.rule == "W2"]
     named = {finding.message.split()[1] for finding in told if "ended the process" in finding.message}
     assert saw_it
