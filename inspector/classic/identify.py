@@ -6,6 +6,7 @@ numbers. Types whose keys hash alike are told apart by what their bytes can be, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,11 +62,19 @@ class _Cells:
 
 
 def identify(
-    memory: Memory, regions: RegionMap, header: Hmap, types: TypeTable, hash_keys: HashKeys | None
+    memory: Memory,
+    regions: RegionMap,
+    header: Hmap,
+    types: TypeTable,
+    hash_keys: HashKeys | None,
+    among: Sequence[GoType] | None = None,
 ) -> Identity:
-    """Find the map types that fit an hmap; call it while the target is held. Nothing raises for bad memory."""
+    """Find the map types that fit an hmap, of all or `among` some; nothing raises for bad memory.
+
+    Call it while the target is held.
+    """
     finder = _Finder(memory, regions, header, types, hash_keys)
-    return finder.identify()
+    return finder.identify(types.map_types if among is None else among)
 
 
 class _Finder:
@@ -78,9 +87,9 @@ class _Finder:
         self.samples: dict[MapLayout, _Cells | None] = {}
         self.hashed: dict[tuple[MapLayout, int], int | None] = {}
 
-    def identify(self) -> Identity:
+    def identify(self, among: Sequence[GoType]) -> Identity:
         ranked = []
-        for map_type in self.types.map_types:
+        for map_type in among:
             assert map_type.layout is not None
             if SHAPE in map_type.name:
                 continue

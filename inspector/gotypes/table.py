@@ -77,6 +77,10 @@ class TypeTable:
             known = self._known[address] = self._decode(address)
         return known
 
+    def adopt(self, go_type: GoType) -> None:
+        """Add a type that has no descriptor, under an address that no descriptor can have."""
+        self._known[go_type.address] = go_type
+
     def is_static(self, address: int) -> bool:
         """Whether a descriptor lies in the executable; others were made at run time, by reflect."""
         return self._module_of(address) is not None

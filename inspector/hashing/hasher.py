@@ -70,11 +70,15 @@ class Hasher:
         # Until 1.13 there was no typehash: the hash function of a value's own type was called instead.
         self.dynamic: Hash = self.compiled if types.release.type_alg else self.typehash
 
-    def map_keys(self, map_type: GoType, slots: Rows, hash0: int) -> Hashed:
-        """Hash key slots of shape (n, slot size) as maps of this type do; nothing raises."""
+    def map_keys(self, map_type: GoType, slots: Rows, hash0: int | Hashes) -> Hashed:
+        """Hash key slots of shape (n, slot size) as maps of this type do; nothing raises.
+
+        `hash0` is the map's, or an array with one for each slot, of keys in several maps.
+        """
         assert map_type.layout is not None
         key = self.types.key(map_type)
-        seeds = np.full(len(slots), hash0, dtype=np.uint64)
+        seeds = np.empty(len(slots), dtype=np.uint64)
+        seeds[:] = hash0
         start = Hashed(seeds, np.ones(len(slots), dtype=bool))
         family = self.compiled if self.types.is_static(map_type.address) else self.dynamic
         if map_type.layout.indirect_key:

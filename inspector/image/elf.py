@@ -163,10 +163,16 @@ class ElfImage:
 
     def variables(self) -> list[str]:
         """Names of the data objects of the symbol table, runtime and compiler internals left out."""
+        return [symbol.name for symbol in self.data_symbols()]
+
+    def data_symbols(self) -> Iterator[Symbol]:
+        """The data objects of the symbol table, compiler internals left out."""
         table, strings = self._symbols
-        objects = table[(table["st_info"] & 0xF == STT_OBJECT) & (table["st_shndx"] != 0)]
-        names = (strings[at : strings.index(b"\0", at)].decode(errors="replace") for at in objects["st_name"])
-        return [name for name in names if ":" not in name and ".." not in name]
+        for row in table[(table["st_info"] & 0xF == STT_OBJECT) & (table["st_shndx"] != 0)]:
+            at = int(row["st_name"])
+            name = strings[at : strings.index(b"\0", at)].decode(errors="surrogateescape")
+            if ":" not in name and ".." not in name:
+                yield Symbol(name, int(row["st_value"]) + self.bias, int(row["st_size"]))
 
 
 def _sections(elf: Any) -> Iterator[Section]:

@@ -1,0 +1,97 @@
+"""What a map is called: the path from a package variable to it, or else the type of the object that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from inspector.census.walk import ELEM, KEY, WHOLE, Step, Visited
+from inspector.errors import InspectError
+from inspector.gotypes.decode import Decoder
+from inspector.gotypes.gotype import GoType, Kind, MapLayout
+from inspector.gotypes.render import go_form
+from inspector.gotypes.table import TypeTable
+from inspector.memory.protocol import Memory
+
+MOST_STEPS = 8
+"""Steps of a path that a person still wants to read: what is deeper in a list or a tree is known by its type."""
+
+LONGEST_KEY = 64
+WORD = 8
+
+
+@dataclass(frozen=True)
+class Name:
+    """`path` is what leads to a map from a package variable, `holder` the type of the object that holds it."""
+
+    path: str | None
+    holder: str | None
+
+
+class Namer:
+    """Names what a walk has found; keys of maps on the way are read from memory."""
+
+    def __init__(
+        self, types: TypeTable, memory: Memory, visited: Visited, root_name: Callable[[int], str | None]
+    ) -> None:
+        self.types, self.memory, self.visited, self.root_name = types, memory, visited, root_name
+
+    def name(self, number: int) -> Name:
+        """The name of the object with a number."""
+        step = self.visited.step(number)
+        holder = self._holder(step)
+        labels: list[str] = []
+        while step.origin >= 0 and len(labels) < MOST_STEPS:
+            parent = self.visited.step(step.origin)
+            labels.append(self._label(parent.type, parent.address, step))
+            step = parent
+        root = self.root_name(step.origin) if step.origin < 0 else None
+        return Name(root + "".join(reversed(labels)) if root else None, holder)
+
+    def _holder(self, step: Step) -> str | None:
+        """(main.server).cache: the type of the object that holds the map, and the field in it."""
+        if step.origin < 0:
+            return None
+        parent = self.visited.step(step.origin)
+        label = self._label(parent.type, parent.address, step) if step.index not in (ELEM, KEY) else ""
+        if parent.type.kind in (Kind.STRUCT, Kind.ARRAY):
+            return f"({parent.type.name}){label}"
+        return parent.type.name
+
+    def _label(self, holder: GoType, address: int, step: Step) -> str:
+        if step.index == ELEM:
+            return f"[{self._key(holder, step.word)}]"
+        if step.index == KEY:
+            return f"[key {self._key(holder, step.word)}]"
+        path = field_path(self.types, holder, step.word - address)
+        return path if step.index == WHOLE else f"{path}[{step.index}]"
+
+    def _key(self, map_type: GoType, slot: int) -> str:
+        key, layout = self.types.key(map_type), map_type.layout
+        try:
+            if isinstance(layout, MapLayout) and layout.indirect_key:
+                slot = int.from_bytes(self.memory.read(slot, WORD), "little")
+            text = go_form(Decoder(self.types, self.memory).value(key, self.memory.read(slot, key.size)))
+        except InspectError:
+            return "?"
+        return text if len(text) <= LONGEST_KEY else text[:LONGEST_KEY] + "..."
+
+
+def field_path(types: TypeTable, go_type: GoType, offset: int) -> str:
+    """The fields and indexes that lead to a place in a value, as in Go: .inside.codes, .limits[1]."""
+    path = ""
+    while True:
+        if go_type.kind == Kind.STRUCT:
+            inside = [(part, types.get(part.type_address)) for part in go_type.fields]
+            held = [(part, inner) for part, inner in inside if 0 <= offset - part.offset < inner.size]
+            if not held:
+                return path
+            part, go_type = held[0]
+            path, offset = f"{path}.{part.name}", offset - part.offset
+        elif go_type.kind == Kind.ARRAY:
+            go_type, whole = types.elem(go_type), go_type
+            if not go_type.size or not 0 <= offset < whole.size:
+                return path
+            path, offset = f"{path}[{offset // go_type.size}]", offset % go_type.size
+        else:
+            return path

@@ -1,0 +1,318 @@
+"""From what is known by its type to the maps that it leads to: through fields, pointers, slices, interfaces and maps.
+
+Objects are visited level by level, all those of one type at once, and each only once for each type that leads to it.
+What is remembered of an object is the word that led to it, and which object that word is in: enough to call it by its
+path later, whatever the path is.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.bulk import dtype_of
+from inspector.errors import InspectError
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.table import TypeTable
+from inspector.memory.gather import gather
+from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
+from inspector.schemas import scalars
+from inspector.schemas.types import itab
+
+WORD = 8
+MOST_OBJECTS = 1 << 21
+"""Objects that are visited at most: what is remembered of them fills 64 MiB."""
+
+MOST_BYTES = 1 << 22
+"""Bytes of objects that are looked at in one go."""
+
+LARGEST_OBJECT = 1 << 26
+MOST_LEVELS = 1 << 12
+"""Levels of a walk: a list of a million elements must not take a million steps."""
+
+MOST_NESTING = 32
+
+WHOLE, ELEM, KEY = -1, -2, -3
+"""Instead of an index: the word leads to the object itself; it is the key's slot of an element, or of a key, of a map."""
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Some live cells of a map: the addresses of keys and elements, of what is stored apart where that is so.
+
+    `keys` are always the slots in the buckets.
+    """
+
+    keys: Addresses
+    key_values: Addresses
+    elem_values: Addresses
+
+
+CellsOf = Callable[[int, GoType], Iterator[Slots]]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Objects of one type, one a row: address, number of the object that leads to it, the word in it that does.
+
+    `index` counts elements of a slice, or is WHOLE, ELEM or KEY. Origins below zero are roots.
+    """
+
+    addresses: Addresses
+    origins: Numbers
+    words: Addresses
+    index: Numbers
+
+    def where(self, chosen: NDArray[np.bool_] | Numbers) -> Objects:
+        """Some of them."""
+        return Objects(self.addresses[chosen], self.origins[chosen], self.words[chosen], self.index[chosen])
+
+
+@dataclass(frozen=True)
+class Step:
+    """One object on a path: its type, its address, and how it was reached (see Objects)."""
+
+    type: GoType
+    address: int
+    origin: int
+    word: int
+    index: int
+
+
+@dataclass
+class Visited:
+    """All objects of a walk in the order of their numbers."""
+
+    firsts: list[int] = field(default_factory=list)
+    types: list[GoType] = field(default_factory=list)
+    groups: list[Objects] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, go_type: GoType, objects: Objects) -> Numbers:
+        """Keep objects and give them their numbers."""
+        self.firsts.append(self.count)
+        self.types.append(go_type)
+        self.groups.append(objects)
+        numbers = self.count + np.arange(len(objects.addresses))
+        self.count += len(numbers)
+        return numbers
+
+    def step(self, number: int) -> Step:
+        """What is known of one object."""
+        at = bisect_right(self.firsts, number) - 1
+        group, row = self.groups[at], number - self.firsts[at]
+        facts = (group.addresses, group.origins, group.words, group.index)
+        return Step(self.types[at], *(int(fact[row]) for fact in facts))
+
+
+class Walk:
+    """A walk through a target's memory; `maps` are the numbers of the maps found, by address."""
+
+    def __init__(self, types: TypeTable, memory: Memory, regions: RegionMap, cells_of: CellsOf) -> None:
+        self.types, self.memory, self.regions, self.cells_of = types, memory, regions, cells_of
+        self.visited = Visited()
+        self.maps: dict[int, list[int]] = defaultdict(list)
+        self.cut = False
+        self._seen: dict[int, Addresses] = {}
+        self._pending: dict[int, list[Objects]] = defaultdict(list)
+        self._dynamic: dict[tuple[int, bool], GoType | None] = {}
+        self._leads: dict[int, bool] = {}
+
+    def begin(self, go_type: GoType, address: int, root: int) -> None:
+        """Begin at a value in memory; `root` is a negative number that stands for it."""
+        word = np.array([address], np.uint64)
+        self._push(go_type, Objects(word, np.array([root]), word, np.array([WHOLE])))
+
+    def run(self) -> None:
+        """Visit all that can be reached."""
+        for _ in range(MOST_LEVELS):
+            if not self._pending:
+                return
+            pending, self._pending = self._pending, defaultdict(list)
+            for type_address, groups in pending.items():
+                with suppress(InspectError):
+                    self._visit(self.types.get(type_address), _joined(groups))
+        self.cut = True
+
+    # Objects
+
+    def _push(self, go_type: GoType, objects: Objects) -> None:
+        if len(objects.addresses) and self.leads_to_maps(go_type):
+            self._pending[go_type.address].append(objects)
+
+    def _visit(self, go_type: GoType, objects: Objects) -> None:
+        if not 0 < go_type.size <= LARGEST_OBJECT:
+            return
+        _, first = np.unique(objects.addresses, return_index=True)
+        objects = objects.where(first)
+        seen = self._seen.get(go_type.address, np.empty(0, np.uint64))
+        fresh = ~np.isin(objects.addresses, seen) & self.regions.contains(objects.addresses, go_type.size)
+        objects = objects.where(fresh)
+        if self.visited.count + len(objects.addresses) > MOST_OBJECTS:
+            self.cut = True
+            return
+        self._seen[go_type.address] = np.union1d(seen, objects.addresses)
+        numbers = self.visited.add(go_type, objects)
+        step = max(1, MOST_BYTES // go_type.size)
+        for at in range(0, len(numbers), step):
+            here = objects.addresses[at : at + step]
+            rows, ok = gather(self.memory, self.regions, here, go_type.size)
+            self._expand(go_type, rows[ok], here[ok], numbers[at : at + step][ok], 0)
+
+    # Values: bytes of shape (n, size), the addresses they lie at, the numbers of the objects they are parts of
+
+    def _expand(self, go_type: GoType, rows: Rows, places: Addresses, numbers: Numbers, depth: int) -> None:
+        if not len(rows) or depth > MOST_NESTING or not self.leads_to_maps(go_type):
+            return
+        kind = go_type.kind
+        if kind == Kind.MAP:
+            self._maps_found(go_type, _words(rows, 0), places, numbers)
+        elif kind == Kind.POINTER:
+            self._pointers(self.types.elem(go_type), _words(rows, 0), places, numbers)
+        elif kind == Kind.STRUCT:
+            self._fields(go_type, rows, places, numbers, depth)
+        elif kind == Kind.ARRAY:
+            elem = self.types.elem(go_type)
+            for at in range(0, go_type.length * elem.size, elem.size):
+                self._expand(elem, rows[:, at : at + elem.size], places + np.uint64(at), numbers, depth + 1)
+        elif kind == Kind.SLICE:
+            self._slices(self.types.elem(go_type), rows, places, numbers)
+        elif kind == Kind.INTERFACE:
+            self._interfaces(go_type, rows, places, numbers, depth)
+
+    def _pointers(self, elem: GoType, targets: Addresses, places: Addresses, numbers: Numbers) -> None:
+        some = targets != 0
+        index = np.full(int(some.sum()), WHOLE)
+        self._push(elem, Objects(targets[some], numbers[some], places[some], index))
+
+    def _fields(self, go_type: GoType, rows: Rows, places: Addresses, numbers: Numbers, depth: int) -> None:
+        hidden = self._behind_unsafe_pointers(go_type)
+        for part in go_type.fields:
+            inner, at = self.types.get(part.type_address), part.offset
+            if inner.kind == Kind.UNSAFE_POINTER and hidden is not None:
+                self._pointers(hidden, _words(rows, at), places + np.uint64(at), numbers)
+            else:
+                self._expand(inner, rows[:, at : at + inner.size], places + np.uint64(at), numbers, depth + 1)
+
+    def _slices(self, elem: GoType, rows: Rows, places: Addresses, numbers: Numbers) -> None:
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.slice_header))[:, 0]
+        if not elem.size or not self.leads_to_maps(elem):
+            return
+        lengths = headers["len"]
+        fits = (lengths > 0) & (lengths <= MOST_OBJECTS)
+        fits &= self.regions.contains(
+            headers["data"], np.where(fits, lengths, 0).astype(np.uint64) * np.uint64(elem.size)
+        )
+        # Of very many elements as many are followed as a walk may visit.
+        fits &= np.cumsum(np.where(fits, lengths, 0)) <= MOST_OBJECTS
+        self.cut |= bool((lengths[~fits] > 0).any())
+        chosen = np.flatnonzero(fits)
+        lengths = lengths[chosen]
+        which = np.repeat(chosen, lengths)
+        index = np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        targets = headers["data"][which] + index.astype(np.uint64) * np.uint64(elem.size)
+        self._push(elem, Objects(targets, numbers[which], places[which], index))
+
+    def _interfaces(self, go_type: GoType, rows: Rows, places: Addresses, numbers: Numbers, depth: int) -> None:
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
+        for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
+            dynamic = self._dynamic_type(tab, bool(go_type.methods))
+            if dynamic is None:
+                continue
+            group = np.flatnonzero(headers["tab"] == tab)
+            words, at = np.ascontiguousarray(headers["data"][group]), places[group] + np.uint64(WORD)
+            if dynamic.direct_iface:
+                self._expand(dynamic, words.view(np.uint8).reshape(-1, WORD), at, numbers[group], depth + 1)
+            else:
+                self._pointers(dynamic, words, at, numbers[group])
+
+    def _dynamic_type(self, tab: int, has_methods: bool) -> GoType | None:
+        key = (tab, has_methods)
+        if key not in self._dynamic:
+            self._dynamic[key] = None
+            with suppress(InspectError):
+                address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if has_methods else tab
+                self._dynamic[key] = self.types.get(address)
+        return self._dynamic[key]
+
+    def _maps_found(self, go_type: GoType, targets: Addresses, places: Addresses, numbers: Numbers) -> None:
+        """Maps are objects too: what is behind them are their cells."""
+        key, elem = self.types.key(go_type), self.types.elem(go_type)
+        inward = self.leads_to_maps(key), self.leads_to_maps(elem)
+        seen = self._seen.get(go_type.address, np.empty(0, np.uint64))
+        fresh = np.flatnonzero((targets != 0) & ~np.isin(targets, seen))
+        fresh = fresh[np.unique(targets[fresh], return_index=True)[1]]
+        self._seen[go_type.address] = np.union1d(seen, targets[fresh])
+        found = Objects(targets[fresh], numbers[fresh], places[fresh], np.full(len(fresh), WHOLE))
+        for number, address in zip(self.visited.add(go_type, found).tolist(), found.addresses.tolist(), strict=True):
+            self.maps[address].append(number)
+            if any(inward):
+                self.into_map(go_type, address, number)
+
+    def into_map(self, go_type: GoType, address: int, number: int) -> None:
+        """Note the keys and elements of a map as objects to visit; a negative `number` stands for a root."""
+        key, elem = self.types.key(go_type), self.types.elem(go_type)
+        for slots in self.cells_of(address, go_type):
+            numbers = np.full(len(slots.keys), number)
+            for part, values, what in ((elem, slots.elem_values, ELEM), (key, slots.key_values, KEY)):
+                self._push(part, Objects(values, numbers, slots.keys, np.full(len(numbers), what)))
+
+    # Types
+
+    def leads_to_maps(self, go_type: GoType) -> bool:
+        """Whether values of a type can lead to a map at all: most types of a program cannot."""
+        if go_type.address not in self._leads:
+            seen: set[int] = set()
+            found = self._search(go_type, seen)
+            # What led nowhere leads nowhere from each type on the way.
+            self._leads.update({go_type.address: True} if found else dict.fromkeys(seen, False))
+        return self._leads[go_type.address]
+
+    def _search(self, start: GoType, seen: set[int]) -> bool:
+        left = [start]
+        while left:
+            go_type = left.pop()
+            if go_type.kind in (Kind.MAP, Kind.INTERFACE) or self._leads.get(go_type.address):
+                return True
+            if go_type.address in seen or not go_type.has_pointers:
+                continue
+            seen.add(go_type.address)
+            with suppress(InspectError):
+                if go_type.kind in (Kind.POINTER, Kind.SLICE, Kind.ARRAY):
+                    left.append(self.types.elem(go_type))
+                elif go_type.kind == Kind.STRUCT:
+                    left += [self.types.get(part.type_address) for part in go_type.fields]
+                    hidden = self._behind_unsafe_pointers(go_type)
+                    left += [hidden] if hidden else []
+        seen.add(start.address)
+        return False
+
+    def _behind_unsafe_pointers(self, go_type: GoType) -> GoType | None:
+        """What the unsafe.Pointer of a struct leads to, where that is known: atomic.Pointer, and entries of sync.Map."""
+        for part in go_type.fields:
+            inner = self.types.get(part.type_address)
+            # sync/atomic.Pointer[T] has a field of type [0]*T.
+            if part.name == "_" and inner.kind == Kind.ARRAY and not inner.length:
+                pointer = self.types.elem(inner)
+                return self.types.elem(pointer) if pointer.kind == Kind.POINTER else None
+        # Until 1.19 the entries of a sync.Map led to their interface by an unsafe.Pointer.
+        return self.types.find_type("interface {}") if go_type.name == "sync.entry" else None
+
+
+def _joined(groups: list[Objects]) -> Objects:
+    if len(groups) == 1:
+        return groups[0]
+    parts = ("addresses", "origins", "words", "index")
+    return Objects(*(np.concatenate([getattr(group, part) for group in groups]) for part in parts))
+
+
+def _words(rows: Rows, offset: int) -> Addresses:
+    return np.ascontiguousarray(rows[:, offset : offset + WORD]).view(np.uint64)[:, 0]
