@@ -78,7 +78,7 @@ def _identified(target: Target, address: int) -> MapRef:
     regions = target.regions()
     header = believe(target, regions, address, None)
     identity = identify(target.memory, regions, header, target.types, target.hash_keys)
-    sound = _sound(target, regions, address, header, identity.candidates)
+    sound = sound_types(target, regions, address, header, identity.candidates)
     if not identity.candidates or not (sound or target.heap_searched):
         known = len(target.types.map_types)
         raise UnknownMap(
@@ -93,7 +93,7 @@ def _identified(target: Target, address: int) -> MapRef:
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
 
 
-def _sound(
+def sound_types(
     target: Target, regions: RegionMap, address: int, header: Hmap, candidates: tuple[GoType, ...]
 ) -> tuple[GoType, ...]:
     """Those candidates whose bucket layout breaks no rule; all of them where the map is too large to try.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inspector.bulk import dtype_of
 from inspector.errors import UnreadableMemory
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses, Rows
+from inspector.memory.protocol import Addresses
 from inspector.releases import PAGE_SIZE, SIZE_CLASSES
 from inspector.schemas import heap as schema
 from inspector.target import PAGE, Target

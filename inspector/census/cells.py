@@ -42,7 +42,7 @@ class CellReader:
             header = Hmap.of(declared.parse(self.memory.read(address, declared.sizeof())))
         except UnreadableMemory:
             return
-        if not 0 < header.count:
+        if not header.count > 0:
             return
         for start, b in ((header.buckets, header.B), (header.oldbuckets, header.old_b)):
             if start and start % 8 == 0 and 0 <= b <= LARGEST_B and self.regions.covers(start, layout.bucket_size << b):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from inspector.census.walk import ELEM, KEY, WHOLE, Step, Visited
@@ -28,35 +27,39 @@ class Name:
     holder: str | None
 
 
-class Namer:
-    """Names what a walk has found; keys of maps on the way are read from memory."""
+@dataclass(frozen=True)
+class Root:
+    """Where a walk began: a package variable, or (without a name) a map whose type its keys prove."""
 
-    def __init__(
-        self, types: TypeTable, memory: Memory, visited: Visited, root_name: Callable[[int], str | None]
-    ) -> None:
-        self.types, self.memory, self.visited, self.root_name = types, memory, visited, root_name
+    name: str | None
+    type: GoType
+
+
+class Namer:
+    """Names what a walk has found; root number n is -1 - n there. Keys of maps on the way are read from memory."""
+
+    def __init__(self, types: TypeTable, memory: Memory, visited: Visited, roots: list[Root]) -> None:
+        self.types, self.memory, self.visited, self.roots = types, memory, visited, roots
 
     def name(self, number: int) -> Name:
         """The name of the object with a number."""
         step = self.visited.step(number)
-        holder = self._holder(step)
-        labels: list[str] = []
-        while step.origin >= 0 and len(labels) < MOST_STEPS:
+        holder, labels = None, ""
+        for _ in range(MOST_STEPS):
+            if step.origin < 0:
+                root = self.roots[-1 - step.origin]
+                if root.name is None:
+                    # Roots without a name are maps, and what lies directly below is one of their elements.
+                    return Name(None, holder or root.type.name)
+                return Name(root.name + labels, holder)
             parent = self.visited.step(step.origin)
-            labels.append(self._label(parent.type, parent.address, step))
+            labels = self._label(parent.type, parent.address, step) + labels
+            if holder is None and step.index in (ELEM, KEY):
+                holder = parent.type.name
+            elif holder is None and parent.type.kind == Kind.STRUCT:
+                holder = f"({parent.type.name}){labels}"
             step = parent
-        root = self.root_name(step.origin) if step.origin < 0 else None
-        return Name(root + "".join(reversed(labels)) if root else None, holder)
-
-    def _holder(self, step: Step) -> str | None:
-        """(main.server).cache: the type of the object that holds the map, and the field in it."""
-        if step.origin < 0:
-            return None
-        parent = self.visited.step(step.origin)
-        label = self._label(parent.type, parent.address, step) if step.index not in (ELEM, KEY) else ""
-        if parent.type.kind in (Kind.STRUCT, Kind.ARRAY):
-            return f"({parent.type.name}){label}"
-        return parent.type.name
+        return Name(None, holder)
 
     def _label(self, holder: GoType, address: int, step: Step) -> str:
         if step.index == ELEM:

@@ -74,7 +74,15 @@ class Arena:
         return inside & (pointers % np.uint64(WORD) == 0)
 
 
-def scan(memory: Memory, ranges: list[Region], arena: Arena, release: Release, hold: Hold) -> Iterator[Headers]:
+@dataclass(frozen=True)
+class Piece:
+    """A part of the memory that was looked through: its size in bytes, and what was found in it."""
+
+    size: int
+    headers: Headers
+
+
+def scan(memory: Memory, ranges: list[Region], arena: Arena, release: Release, hold: Hold) -> Iterator[Piece]:
     """Candidates in each piece of `ranges`, one yield for each piece whatever was found there.
 
     A piece is copied within one `hold()` and looked at afterwards. What cannot be read is left out.
@@ -90,7 +98,7 @@ def scan(memory: Memory, ranges: list[Region], arena: Arena, release: Release, h
             except UnreadableMemory:
                 data = memoryview(b"")
             words = np.frombuffer(data, "<u8", len(data) // WORD)
-            yield _candidates(start, words, arena, release, dtype)
+            yield Piece(min(PIECE, region.end - start), _candidates(start, words, arena, release, dtype))
 
 
 def _candidates(start: int, words: NDArray[np.uint64], arena: Arena, release: Release, dtype: np.dtype) -> Headers:

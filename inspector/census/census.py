@@ -1,0 +1,241 @@
+"""The census: every map of a target, from the search for headers to the judgement on each."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import numpy as np
+
+from inspector.census.cells import CellReader
+from inspector.census.claim import Claim
+from inspector.census.examine import Examined, Examiner, Pace
+from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
+from inspector.census.names import Namer, Root
+from inspector.census.scan import Headers, scan
+from inspector.census.shortlist import Shortlist
+from inspector.census.territory import Territory, survey
+from inspector.census.walk import Walk
+from inspector.classic.header import Hmap
+from inspector.classic.identify import identify
+from inspector.classic.mirror.growth import roundup_size
+from inspector.errors import UnreadableMemory, UsageError
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.variables import package_variables
+from inspector.identification import sound_types
+from inspector.inspection import target_info
+from inspector.schemas.hmap import hmap
+from inspector.target import Target, noticing_the_end
+
+MAX_STOP = 0.2
+"""Seconds that a process may be held in a row."""
+
+RUNTIME = ("runtime.", "runtime/", "internal/")
+"""Packages whose variables are not followed: the runtime's own structures are not always what their types say."""
+
+
+class Watcher(Protocol):
+    """Is told how far a census is."""
+
+    def phase(self, what: str, total: int) -> None:
+        """A part of the work begins: `total` bytes, or maps."""
+        ...
+
+    def step(self, done: int, found: int) -> None:
+        """`done` of them are done, `found` candidates or maps were found."""
+        ...
+
+
+class Unwatched:
+    """Nobody looks."""
+
+    def phase(self, what: str, total: int) -> None:
+        """See Watcher."""
+
+    def step(self, done: int, found: int) -> None:
+        """See Watcher."""
+
+
+def take_census(target: Target, max_stop: float = MAX_STOP, watcher: Watcher | None = None) -> Census:
+    """Find, prove, name and judge every map of a target.
+
+    A process is held for no more than `max_stop` seconds in a row, for each copy of a few megabytes and for each few
+    maps. Raises the InspectError family.
+    """
+    if target.choice == "gdb-mi":
+        raise UsageError(
+            "the census reads far more than gdb can hand over", "leave --memory gdb-mi out, or name one map"
+        )
+    with noticing_the_end(target.pid if target.kind == "process" else None):
+        return _Taker(target, max_stop, watcher or Unwatched()).take()
+
+
+class _Taker:
+    def __init__(self, target: Target, max_stop: float, watcher: Watcher) -> None:
+        self.target, self.watcher = target, watcher
+        self.pace = Pace(target, max_stop)
+        self.examiner = Examiner(target, self.pace)
+        self.timing = CensusTiming()
+        self.scanned = 0
+        # Found before any stop, as they never change.
+        self.types, self.hash_keys = target.types, target.hash_keys
+        self.roots: list[Root] = []
+
+    def take(self) -> Census:
+        started = time.perf_counter()
+        territory = survey(self.target)
+        headers = self._scan(territory)
+        self.timing.scan = _ms(started)
+        walking = time.perf_counter()
+        walk = self._walk_from_variables()
+        self.timing.walk = _ms(walking)
+        proving = time.perf_counter()
+        proven = self._prove(headers, territory, walk)
+        claims = self._referred(walk, proven)
+        self.examiner.links = walk.visited.links
+        found = [*self._examine(claims), *proven.values()]
+        self.timing.prove = _ms(proving)
+        self._say(territory, walk)
+        self.timing.stopped, self.timing.longest_stop = self.target.stopped_ms, self.pace.longest * 1000
+        self.timing.total = _ms(started)
+        maps = sorted(_without_doubles(found), key=lambda one: (-one.bytes.total, one.address))
+        partial = self.target.missing > 0 or walk.cut or self.examiner.too_large > 0
+        return Census(
+            target_info(self.target), tuple(maps), self.scanned, self.timing, tuple(self.target.notes), partial
+        )
+
+    def _say(self, territory: Territory, walk: Walk) -> None:
+        """Tell the person what could not be done."""
+        target = self.target
+        if walk.cut:
+            target.note("there are more objects than typed references were followed through: some maps have no name")
+        if self.examiner.too_large:
+            target.note(
+                f"{self.examiner.too_large} maps are too large to be copied within --max-stop: they were not judged"
+            )
+        if not target.stop:
+            target.note("the process was not stopped while the maps were copied")
+
+    def _walk_from_variables(self) -> Walk:
+        """Follow all package variables that the symbols and the DWARF tell of."""
+        target, regions = self.target, self.target.regions()
+        walk = Walk(self.types, target.memory, regions, CellReader(target.memory, regions, target.release).cells)
+        for variable in package_variables(target.image, self.types):
+            if not variable.name.startswith(RUNTIME):
+                self.roots.append(Root(variable.name, variable.type))
+                walk.begin(variable.type, variable.address, -len(self.roots))
+        walk.run()
+        return walk
+
+    # Found by shape
+
+    def _scan(self, territory: Territory) -> Headers:
+        """Candidates anywhere in the territory that are no more than candidates."""
+        release = self.target.release
+        self.watcher.phase("scanned", territory.size)
+        parts, found = [], 0
+        ranges = [*territory.slots, *territory.stacks]
+        for piece in scan(self.target.memory, ranges, territory.arena, release, self.pace.hold):
+            size = roundup_size(release, hmap(release).sizeof(), False)
+            headers = piece.headers.where(territory.alive(piece.headers, size) & (piece.headers.rows["count"] > 0))
+            parts.append(headers)
+            found += len(headers)
+            self.scanned += piece.size
+            self.watcher.step(self.scanned, found)
+        return Headers.joined(parts, release)
+
+    def _prove(self, headers: Headers, territory: Territory, walk: Walk) -> dict[int, Examined]:
+        """The candidates that nothing typed leads to and that their keys prove, by address."""
+        functions = self.hash_keys.functions(self.target.release) if self.hash_keys else None
+        if functions is None:
+            self.target.note(
+                "the process's hash keys were not found: only maps that something typed leads to are listed"
+            )
+            return {}
+        left = headers.where(~np.isin(headers.addresses, np.array(list(walk.maps), np.uint64)))
+        regions = self.target.regions()
+        lists = Shortlist(self.types, self.target.memory, regions, functions).of(left)
+        claims = []
+        for address, row, types in zip(left.addresses.tolist(), left.rows, lists, strict=True):
+            header = Hmap(**{name: int(row[name]) for name in Hmap.__dataclass_fields__})
+            fit = territory.of_size(header.buckets, header.B, types, self.target.release)
+            known = identify(self.target.memory, regions, header, self.types, self.hash_keys, fit)
+            if known.proven:
+                stack = bool(territory.on_stack(np.array([address], np.uint64))[0])
+                claims.append(
+                    Claim(
+                        address,
+                        self._sound(address, header, known.candidates),
+                        "hash-proof",
+                        "stack" if stack else "heap",
+                    )
+                )
+        return {one.claim.address: one for one in self._examine(claims)}
+
+    def _sound(self, address: int, header: Hmap, candidates: tuple[GoType, ...]) -> tuple[GoType, ...]:
+        """Types that break no rule: in a small map nothing else may tell how large the elements are."""
+        if len({go_type.layout for go_type in candidates}) == 1:
+            return candidates
+        with self.pace.hold():
+            regions = self.target.regions()
+            try:
+                return sound_types(self.target, regions, address, header, candidates) or candidates
+            except UnreadableMemory:
+                return candidates
+
+    # Found by reference
+
+    def _referred(self, walk: Walk, proven: dict[int, Examined]) -> list[Claim]:
+        """The maps that typed references lead to: from package variables, and from maps that their keys prove.
+
+        Those that were proven are taken out of `proven`: a reference tells more.
+        """
+        for one in proven.values():
+            if len(one.claim.types) == 1:
+                self.roots.append(Root(None, one.claim.types[0]))
+                walk.into_map(one.claim.types[0], one.claim.address, -len(self.roots))
+        walk.run()
+        namer = Namer(self.types, self.target.memory, walk.visited, self.roots)
+        return [
+            self._claim(walk, namer, address, numbers, proven.pop(address, None))
+            for address, numbers in walk.maps.items()
+        ]
+
+    def _claim(self, walk: Walk, namer: Namer, address: int, numbers: list[int], known: Examined | None) -> Claim:
+        """What is claimed of a map that one or more objects lead to; the first reference that has a name counts."""
+        names = [(namer.name(number), number) for number in numbers]
+        name, number = next((pair for pair in names if pair[0].path), names[0])
+        named = any(self._named(walk, each) for each in numbers)
+        ordered = [number, *(each for each in numbers if each != number)]
+        types = tuple(walk.visited.step(each).type for each in ordered)
+        found_by: FoundBy = known.claim.found_by if known else "global" if named else "heap"
+        return Claim(address, types, "dwarf" if named else "heap", found_by, number, named, name)
+
+    def _named(self, walk: Walk, number: int) -> bool:
+        """Whether a path to an object begins at a package variable, however long it is."""
+        while number >= 0:
+            number = walk.visited.step(number).origin
+        return self.roots[-1 - number].name is not None
+
+    # Copied and judged
+
+    def _examine(self, claims: list[Claim]) -> list[Examined]:
+        """Those of the claims that hold."""
+        self.watcher.phase("maps judged", len(claims))
+        found = []
+        for done, one in enumerate(self.examiner.examine(claims), 1):
+            if one.row is not None:
+                found.append(one)
+            self.watcher.step(done, len(found))
+        return found
+
+
+def _without_doubles(found: list[Examined]) -> list[CensusMap]:
+    """Of maps with the same buckets those that something leads to: the other is what a map left behind."""
+    referred = {one.buckets for one in found if one.claim.number is not None and one.buckets}
+    kept = (one for one in found if one.claim.number is not None or one.buckets not in referred)
+    return [one.row for one in kept if one.row is not None]
+
+
+def _ms(since: float) -> float:
+    return (time.perf_counter() - since) * 1000

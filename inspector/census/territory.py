@@ -1,0 +1,140 @@
+"""Where the headers of maps can lie: slots of their size in the heap, the stacks of goroutines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from construct import ConstructError
+from numpy.typing import NDArray
+
+from inspector.bulk import dtype_of
+from inspector.census.scan import Arena, Headers
+from inspector.classic.mirror.growth import allocated_buckets, roundup_size
+from inspector.errors import UnreadableMemory
+from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.heap import Heap, read_heap
+from inspector.memory.gather import gather
+from inspector.memory.protocol import Region
+from inspector.releases import MALLOC_HEADER_SIZE, Release
+from inspector.schemas.goroutine import g
+from inspector.schemas.hmap import hmap
+from inspector.schemas.scalars import slice_header
+from inspector.target import Target
+
+HEAP_START = 0xC000000000
+HEAP_END = 0xE000000000
+"""Go's arenas on linux/amd64 grow from the first on (runtime.mallocinit); 128 GiB of them are looked through."""
+
+MOST_GOROUTINES = 1 << 22
+LARGEST_STACK = 1 << 30
+WORD = 8
+
+
+@dataclass(frozen=True)
+class Territory:
+    """The memory to look through: `slots` in the heap and `stacks`, both without what is known to be out of use.
+
+    `arena` spans the whole heap; `heap` are its books, None where they were not found and `slots` is everything.
+    """
+
+    arena: Arena
+    slots: list[Region]
+    stacks: list[Region]
+    heap: Heap | None
+
+    @property
+    def size(self) -> int:
+        """Bytes to look through."""
+        return sum(region.end - region.start for region in (*self.slots, *self.stacks))
+
+    def alive(self, headers: Headers, header_size: int) -> NDArray[np.bool_]:
+        """Which candidates are objects in use, of a size for an hmap, with buckets that begin an object in use."""
+        if self.heap is None:
+            return np.ones(len(headers), dtype=bool)
+        own = self.heap.objects(headers.addresses)
+        fits = own.alive & (own.base == headers.addresses) & (own.size == header_size)
+        on_stack = self.on_stack(headers.addresses)
+        buckets = self.heap.objects(headers.rows["buckets"])
+        # Objects with pointers may have a malloc header before them.
+        there = buckets.alive & (headers.rows["buckets"] - buckets.base <= MALLOC_HEADER_SIZE)
+        # The buckets of a map on a stack may be there, too.
+        return np.asarray((fits & there) | (on_stack & (there | (buckets.size == 0))))
+
+    def of_size(self, buckets: int, b: int, types: Iterable[GoType], release: Release) -> list[GoType]:
+        """Those of several map types whose bucket array the allocator puts into objects of the size that is there."""
+        if self.heap is None:
+            return list(types)
+        there = self.heap.objects(np.array([buckets], np.uint64))
+        size, base = int(there.size[0]), int(there.base[0])
+        if not size:
+            return list(types)
+        return [
+            each for each in types if each.layout and size - (buckets - base) == array_size(release, each.layout, b)
+        ]
+
+    def on_stack(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which addresses lie on the stacks of goroutines."""
+        found = np.zeros(len(addresses), dtype=bool)
+        for stack in self.stacks:
+            found |= (addresses >= np.uint64(stack.start)) & (addresses < np.uint64(stack.end))
+        return found
+
+
+def array_size(release: Release, layout: MapLayout, b: int) -> int:
+    """Bytes usable in the object that the allocator gives for a bucket array."""
+    rows = allocated_buckets(release, layout.bucket_size, layout.bucket_has_pointers, b)
+    return roundup_size(release, rows * layout.bucket_size, not layout.bucket_has_pointers)
+
+
+def survey(target: Target) -> Territory:
+    """Find out where to look; where the heap's books are not found, everywhere in the heap."""
+    regions = [region for region in target.memory.regions() if HEAP_START <= region.start < HEAP_END]
+    arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(HEAP_START, HEAP_START)
+    heap = read_heap(target)
+    if heap is None:
+        return Territory(arena, regions, [], None)
+    size = roundup_size(target.release, hmap(target.release).sizeof(), False)
+    spans = heap.spans[(heap.spans["elemsize"] == size) & ~heap.spans["noscan"]]
+    slots = [Region(int(start), int(end)) for start, end in zip(spans["start"], spans["end"], strict=True)]
+    return Territory(arena, _joined(slots), _stacks(target), heap)
+
+
+def _joined(regions: list[Region]) -> list[Region]:
+    """Neighbours as one: fewer copies."""
+    joined: list[Region] = []
+    for region in regions:
+        if joined and joined[-1].end == region.start:
+            joined[-1] = Region(joined[-1].start, region.end)
+        else:
+            joined.append(region)
+    return joined
+
+
+def _stacks(target: Target) -> list[Region]:
+    """What is in use of the stacks of all goroutines (runtime.allgs); none where the symbol is missing."""
+    symbol = target.image.symbol("runtime.allgs")
+    if symbol is None:
+        return []
+    declared = dtype_of(g(target.release))
+    try:
+        with target.held():
+            everyone = slice_header.parse(target.memory.read(symbol.address, slice_header.sizeof()))
+            if not 0 < everyone.len <= MOST_GOROUTINES:
+                return []
+            pointers = np.frombuffer(target.memory.read(everyone.data, everyone.len * WORD), np.uint64)
+            rows, ok = gather(target.memory, target.regions(), pointers, declared.itemsize)
+            running = {thread.sp for thread in target.threads()}
+    except (UnreadableMemory, ConstructError):
+        return []
+    stacks = []
+    for one in rows[ok].view(declared)[:, 0]:
+        low, high = int(one["stack"]["lo"]), int(one["stack"]["hi"])
+        if not 0 < high - low <= LARGEST_STACK:
+            continue
+        # A goroutine that is on a thread has its stack pointer there.
+        now = [sp for sp in running if low <= sp < high]
+        top = now[0] if now else int(one["sched"]["sp"])
+        stacks.append(Region((top if low <= top < high else low) & -WORD, high))
+    return sorted(stacks, key=lambda stack: stack.start)
