@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import rich_click as click
+from click.core import ParameterSource
 from rich.console import Console
 
+from inspector.census import Census, take_census
+from inspector.census.diff import Earlier, compare, read_saved
+from inspector.census.select import ORDERS, Order, Selection
 from inspector.demo import open_demo
 from inspector.errors import EXIT_ERROR, InspectError, UsageError
 from inspector.inspection import DEFAULT_ENTRIES, inspect
 from inspector.keylookup import look_up
-from inspector.locate import shown
 from inspector.memory.ptrace import INTERRUPTIONS
+from inspector.options import duration, number_or_all, pattern, size
+from inspector.report.census import write_census
 from inspector.report.document import write_json, write_ndjson
 from inspector.report.lookup import print_lookup, write_lookup
+from inspector.report.progress import ProgressBar
+from inspector.report.table import print_census
 from inspector.report.text import print_report
 from inspector.target import MemoryChoice, Target, open_target
 
 PROGRAM = "go-map-inspect"
 PIPE_WIDTH = 160
 INTERRUPTED = 130
+CENSUS_IS_NOT_FOR = ("type_name", "entries", "as_ndjson", "key")
+CENSUS_ONLY = ("sort", "top", "min_bytes", "type_matches", "only_findings", "max_stop", "diff")
 DEBUG_VARIABLE = "GO_MAP_INSPECT_DEBUG"
-MOST_DIGITS = 15
+TOP = 30
+"""Maps that a person is shown at first; the machine output lists all."""
+
 MESSAGE_LIMIT = 1000
 
 
@@ -43,20 +55,11 @@ class Interrupted(BaseException):
     """A signal asked us to end. No KeyboardInterrupt: click would print a line of its own for that one."""
 
 
-def _entry_count(_: Any, __: Any, value: str) -> int | None:
-    """Read a number of entries, or "all" (None)."""
-    if value == "all":
-        return None
-    if not value.isdecimal() or len(value) > MOST_DIGITS:
-        raise click.BadParameter(f"{shown(value)!r} is neither a number of entries nor 'all'", param_hint="--entries")
-    return int(value)
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("target", required=False)
 @click.argument("map", required=False)
 @click.option("--type", "type_name", metavar="TYPE", help="The map's Go type, e.g. 'map[string]int'.")
-@click.option("--entries", callback=_entry_count, default=str(DEFAULT_ENTRIES), show_default=True, metavar="N|all",
+@click.option("--entries", callback=number_or_all, default=str(DEFAULT_ENTRIES), show_default=True, metavar="N|all",
               help="How many entries to show; 0 for none.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document to standard output.")
 @click.option("--ndjson", "as_ndjson", is_flag=True, help="Write JSON lines: the document, then each entry.")
@@ -68,6 +71,20 @@ def _entry_count(_: Any, __: Any, value: str) -> int | None:
 @click.option("--gdb", default="gdb", show_default=True, metavar="PROGRAM", help="The gdb to use.")
 @click.option(
     "--key", metavar="LITERAL", help="Look one key up as the runtime does, e.g. '\"text\"', 42, '{1, \"x\"}'."
+)
+@click.option("--sort", type=click.Choice(list(ORDERS)), default="bytes", show_default=True,
+              help="Census: most bytes, most to give back, or most entries first; or growing maps.")  # fmt: skip
+@click.option("--top", callback=number_or_all, metavar="N|all",
+              help=f"Census: how many maps to list (a person is shown {TOP}; --json lists all).")  # fmt: skip
+@click.option(
+    "--min-bytes", callback=size, default="0", metavar="BYTES", help="Census: only maps that hold as much (64k, 10M)."
+)
+@click.option("--type-matches", callback=pattern, metavar="REGEX", help="Census: only maps whose type matches.")
+@click.option("--only-findings", is_flag=True, help="Census: only maps that a rule found something at.")
+@click.option("--max-stop", callback=duration, default="200ms", show_default=True, metavar="TIME",
+              help="Census: how long a process may be held in a row.")  # fmt: skip
+@click.option(
+    "--diff", metavar="OTHER", help="Census: what changed since OTHER: a pid, a core, or a file that --json wrote."
 )
 @click.option("--demo", is_flag=True, help="Inspect a small core dump that comes with the program.")
 @click.version_option(version("go-map-inspect"), prog_name=PROGRAM)
@@ -84,11 +101,18 @@ def command(
     gdb: str,
     demo: bool,
     key: str | None,
+    sort: Order,
+    top: int | None,
+    min_bytes: int,
+    type_matches: re.Pattern[str] | None,
+    only_findings: bool,
+    max_stop: float,
+    diff: str | None,
 ) -> int:
-    """Decode and judge a Go map in a live process or a core dump.
+    """Decode and judge Go maps in a live process or a core dump.
 
     TARGET is a pid or the path of a core dump. MAP is the address of an hmap (0xc00007c420) or a Go variable,
-    with a field path if you like (main.sessions, main.server.sessions).
+    with a field path if you like (main.sessions, main.server.sessions). Without MAP all maps are listed: the census.
 
     Exit codes: 0 consistent, 1 inconsistent, 2 usage or target error, 3 answered only in part.
     """
@@ -104,13 +128,68 @@ def command(
                 return _look_up(opened, name, demo_type, key, as_json)
             return _run(opened, name, demo_type, entries, as_json, as_ndjson)
     if target is None:
-        raise UsageError("no target given", f"try {PROGRAM} PID main.variable, {PROGRAM} --demo, or --help")
+        raise UsageError(
+            "no target given", f"try {PROGRAM} PID, {PROGRAM} PID main.variable, {PROGRAM} --demo, or --help"
+        )
     if map is None:
-        raise UsageError("no map given", "name a variable (main.sessions), or an address")
+        _refuse(CENSUS_IS_NOT_FOR, "the census is of all maps", "name a map, or leave it out")
+        if top is None and not as_json and not _given("top"):
+            top = TOP
+        selection = Selection(sort, min_bytes, type_matches, only_findings, top)
+        # The census needs no gdb: it reads types of variables itself, and stops the process often and for short times.
+        choice: MemoryChoice = "direct" if memory == "auto" else memory
+        with open_target(target, exe=exe, memory=choice, stop=not no_stop, gdb=gdb) as opened:
+            return _census(opened, selection, max_stop, diff, as_json)
+    _refuse(CENSUS_ONLY, "this option is for the census, and a map is named", "leave MAP out, or the option")
     with open_target(target, exe=exe, memory=memory, stop=not no_stop, gdb=gdb) as opened:
         if key is not None:
             return _look_up(opened, map, type_name, key, as_json)
         return _run(opened, map, type_name, entries, as_json, as_ndjson)
+
+
+def _given(option: str) -> bool:
+    """Whether an option is on the command line."""
+    context = click.get_current_context(silent=True)
+    return context is not None and context.get_parameter_source(option) is ParameterSource.COMMANDLINE
+
+
+def _refuse(options: tuple[str, ...], why: str, hint: str) -> None:
+    for option in options:
+        if _given(option):
+            spelled = {"type_name": "--type", "as_ndjson": "--ndjson"}.get(option, f"--{option.replace('_', '-')}")
+            raise UsageError(f"{spelled}: {why}", hint)
+
+
+def _census(target: Target, selection: Selection, max_stop: float, other: str | None, as_json: bool) -> int:
+    earlier = _earlier(other, max_stop) if other is not None else None
+    census = _take(target, max_stop)
+    diff = compare(earlier, Earlier.of(census)) if earlier else None
+
+    def show() -> None:
+        if as_json:
+            write_census(census, selection, diff, sys.stdout)
+        else:
+            print_census(census, selection, diff, _console())
+
+    _deliver(target, census.notes, show)
+    return census.exit_code
+
+
+def _earlier(other: str, max_stop: float) -> Earlier:
+    """The census to compare with: one that was saved, or one that is taken now."""
+    document = read_saved(other)
+    if document is not None:
+        return Earlier.parsed(document)
+    with open_target(other, memory="direct") as opened:
+        return Earlier.of(_take(opened, max_stop))
+
+
+def _take(target: Target, max_stop: float) -> Census:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return take_census(target, max_stop)
+    with ProgressBar(console) as bar:
+        return take_census(target, max_stop, bar)
 
 
 def _run(target: Target, name: str, type_name: str | None, entries: int | None, as_json: bool, as_ndjson: bool) -> int:

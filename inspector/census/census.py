@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from inspector.census.scan import Headers, scan
 from inspector.census.shortlist import Shortlist
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
+from inspector.classic.checks.writers import find_writers, goroutines_at_maps
 from inspector.classic.header import Hmap
 from inspector.classic.identify import identify
 from inspector.classic.mirror.growth import roundup_size
@@ -80,6 +82,8 @@ class _Taker:
         # Found before any stop, as they never change.
         self.types, self.hash_keys = target.types, target.hash_keys
         self.roots: list[Root] = []
+        # In a process they are elsewhere by the time that a map is looked at.
+        self.at_maps = goroutines_at_maps(target) if target.kind == "core" else []
 
     def take(self) -> Census:
         started = time.perf_counter()
@@ -225,9 +229,18 @@ class _Taker:
         found = []
         for done, one in enumerate(self.examiner.examine(claims), 1):
             if one.row is not None:
-                found.append(one)
+                found.append(self._with_writers(one))
             self.watcher.step(done, len(found))
         return found
+
+    def _with_writers(self, one: Examined) -> Examined:
+        """Add who was at work on a map: a core may be one of two goroutines that wrote the same."""
+        if not self.at_maps or one.row is None:
+            return one
+        told = (
+            writer.finding(one.claim.address) for writer in find_writers(self.target, one.claim.address, self.at_maps)
+        )
+        return replace(one, row=replace(one.row, findings=(*one.row.findings, *told)))
 
 
 def _without_doubles(found: list[Examined]) -> list[CensusMap]:

@@ -70,8 +70,8 @@ class Arena:
 
     def holds(self, pointers: Addresses) -> NDArray[np.bool_]:
         """Which words are aligned addresses in it."""
-        inside: NDArray[np.bool_] = (pointers - np.uint64(self.start)) < np.uint64(self.size)
-        return inside & (pointers % np.uint64(WORD) == 0)
+        inside = (pointers - np.uint64(self.start)) < np.uint64(self.size)
+        return np.asarray(inside & (pointers % np.uint64(WORD) == 0))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from inspector.schemas import scalars
 from inspector.schemas.bmap import bmap
 from inspector.schemas.hmap import SAME_SIZE_GROW
 
+WORD = 8
 TOGETHER = 1 << 12
 """Candidates that are looked at together: their buckets fill some megabytes."""
 
@@ -119,10 +120,10 @@ class Shortlist:
         if go_type.kind == Kind.STRING:
             headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
             sizes = np.clip(headers["len"], 0, LONGEST_STRING).astype(np.uint64)
-            return (headers["len"] >= 0) & ((sizes == 0) | self.regions.contains(headers["data"], sizes))
+            return np.asarray((headers["len"] >= 0) & ((sizes == 0) | self.regions.contains(headers["data"], sizes)))
         if go_type.kind == Kind.INTERFACE:
             headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
-            return (headers["tab"] == 0) | self.regions.contains(headers["tab"], 8)
+            return np.asarray((headers["tab"] == 0) | self.regions.contains(headers["tab"], WORD))
         if go_type.kind == Kind.STRUCT:
             for part in go_type.fields:
                 inner = self.types.get(part.type_address)

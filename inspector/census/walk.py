@@ -39,7 +39,7 @@ MOST_LEVELS = 1 << 12
 MOST_NESTING = 32
 
 WHOLE, ELEM, KEY = -1, -2, -3
-"""Instead of an index: the word leads to the object itself; it is the key's slot of an element, or of a key, of a map."""
+"""Instead of an index: the word leads to the object itself; it is the slot of an element's key, or of a key, of a map."""
 
 Numbers = NDArray[np.int64]
 
@@ -305,7 +305,7 @@ class Walk:
         return False
 
     def _behind_unsafe_pointers(self, go_type: GoType) -> GoType | None:
-        """What the unsafe.Pointer of a struct leads to, where that is known: atomic.Pointer, and entries of sync.Map."""
+        """What the unsafe.Pointer of a struct leads to, if that is known: atomic.Pointer, and entries of sync.Map."""
         for part in go_type.fields:
             inner = self.types.get(part.type_address)
             # sync/atomic.Pointer[T] has a field of type [0]*T.

@@ -75,7 +75,7 @@ class _Reader:
                 yield Variable(symbol.name.replace("%2e", "."), symbol.address, go_type)
 
     def _places(self, symbols: dict[int, Symbol]) -> Iterator[tuple[int, Symbol]]:
-        """Offsets in .debug_info where the entry of a symbol may begin: before its name, which is before its location."""
+        """Offsets in .debug_info where the entry of a symbol may begin: its name stands before its location."""
         data = self.dwarf.debug_info_sec.stream.getvalue()
         raw = np.frombuffer(data, np.uint8)
         size = schema.location.sizeof()

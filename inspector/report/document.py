@@ -28,7 +28,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "growth": _growth(inspection.growth or NIL_GROWTH),
         "occupancy": _occupancy(inspection.occupancy or NIL_OCCUPANCY),
         "verdict": inspection.judgement.verdict,
-        "findings": [_finding(finding) for finding in inspection.judgement.findings],
+        "findings": [finding_form(finding) for finding in inspection.judgement.findings],
         "findings_cut": list(inspection.judgement.cut),
         "hash_proof": vars(inspection.judgement.proof),
         "entries_shown": inspection.entries_shown,
@@ -165,7 +165,7 @@ def _occupancy(occupancy: Occupancy) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_form(finding: Finding) -> dict[str, Any]:
     where = finding.where
     return {
         "rule": finding.rule,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from inspector.classic.checks.finding import Finding, Where
@@ -48,14 +48,29 @@ class Writer:
         )
 
 
-def find_writers(target: Target, address: int) -> list[Writer]:
-    """The running goroutines that are inside map functions for the map at an address; call it while it is held."""
-    return [writer for goroutine in running(target) for writer in _at_work(target, goroutine, address)]
+def find_writers(target: Target, address: int, among: Iterable[Goroutine] | None = None) -> list[Writer]:
+    """The running goroutines that are inside map functions for the map at an address; call it while it is held.
+
+    `among` are those that may be, if they are known (goroutines_at_maps).
+    """
+    goroutines = running(target) if among is None else among
+    return [writer for goroutine in goroutines for writer in _at_work(target, goroutine, address)]
+
+
+def goroutines_at_maps(target: Target) -> list[Goroutine]:
+    """The running goroutines that are inside map functions for any map; call it while the target is held."""
+    return [goroutine for goroutine in running(target) if _inside(goroutine)]
+
+
+def _inside(goroutine: Goroutine) -> list[int]:
+    """The frames of a goroutine that are map functions."""
+    frames = goroutine.frames
+    return [at for at, frame in enumerate(frames) if _plain(frame.function.name) in MAP_FUNCTIONS]
 
 
 def _at_work(target: Target, goroutine: Goroutine, address: int) -> Iterator[Writer]:
     frames = goroutine.frames
-    inside = [at for at, frame in enumerate(frames) if _plain(frame.function.name) in MAP_FUNCTIONS]
+    inside = _inside(goroutine)
     if not inside:
         return
     first, last = inside[0], inside[-1]
