@@ -12,7 +12,8 @@ import pytest
 from conftest import EVERY_TOOLCHAIN
 
 from fixtures import Running, build, kernel_core, start
-from fixtures.prometheus import NoPrometheus, prometheus
+from fixtures.debian import NoPackage
+from fixtures.prometheus import prometheus
 from inspector.heap import NOT_FOUND, Heap, read_heap
 from inspector.releases import MALLOC_HEADER_SIZE
 from inspector.schemas import heap as schema
@@ -130,7 +131,7 @@ def test_the_heap_of_a_stripped_service_is_read():
     try:
         with prometheus(seconds=5) as pid:
             heap = heap_of(pid)
-    except NoPrometheus as reason:
+    except NoPackage as reason:
         pytest.skip(str(reason))
     assert len(heap.spans) > 500
     assert sum(len(part.sizes) for part in heap.alive()) > 20_000

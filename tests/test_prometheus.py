@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from heap import inspect_heap
 
-from fixtures.prometheus import NoPrometheus, prometheus
+from fixtures.debian import NoPackage
+from fixtures.prometheus import prometheus
 from inspector.target import open_target
 
 MOST = 600
@@ -18,7 +19,7 @@ def test_maps_of_a_stripped_service_are_identified_proven_and_consistent():
             assert target.image.stripped
             assert len(target.types.map_types) > 500
             found = inspect_heap(target, MOST)
-    except NoPrometheus as reason:
+    except NoPackage as reason:
         pytest.skip(str(reason))
     assert found.wrong == []
     assert found.proven > 200

@@ -6,11 +6,10 @@ import time
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-
 from inspector.census.cells import CellReader
 from inspector.census.claim import Claim
 from inspector.census.examine import Examined, Examiner, Pace
+from inspector.census.interfaces import interface_values
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
 from inspector.census.scan import Headers, scan
@@ -91,18 +90,19 @@ class _Taker:
         headers = self._scan(territory)
         self.timing.scan = _ms(started)
         walking = time.perf_counter()
-        walk = self._walk_from_variables()
+        walk = self._walk()
+        self.examiner.links = walk.visited.links
         self.timing.walk = _ms(walking)
         proving = time.perf_counter()
-        proven = self._prove(headers, territory, walk)
-        claims = self._referred(walk, proven)
-        self.examiner.links = walk.visited.links
-        found = [*self._examine(claims), *proven.values()]
+        found = self._examine(self._claims(walk, []))
+        proven = self._examine(self._proven(headers.without([one.claim.address for one in found]), territory))
+        self._into(walk, proven)
+        found += self._examine(self._claims(walk, found))
         self.timing.prove = _ms(proving)
         self._say(territory, walk)
         self.timing.stopped, self.timing.longest_stop = self.target.stopped_ms, self.pace.longest * 1000
         self.timing.total = _ms(started)
-        maps = sorted(_without_doubles(found), key=lambda one: (-one.bytes.total, one.address))
+        maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
         partial = self.target.missing > 0 or walk.cut or self.examiner.too_large > 0
         return Census(
             target_info(self.target), tuple(maps), self.scanned, self.timing, tuple(self.target.notes), partial
@@ -120,8 +120,8 @@ class _Taker:
         if not target.stop:
             target.note("the process was not stopped while the maps were copied")
 
-    def _walk_from_variables(self) -> Walk:
-        """Follow all package variables that the symbols and the DWARF tell of."""
+    def _walk(self) -> Walk:
+        """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
         target, regions = self.target, self.target.regions()
         walk = Walk(self.types, target.memory, regions, CellReader(target.memory, regions, target.release).cells)
         for variable in package_variables(target.image, self.types):
@@ -129,7 +129,19 @@ class _Taker:
                 self.roots.append(Root(variable.name, variable.type))
                 walk.begin(variable.type, variable.address, -len(self.roots))
         walk.run()
+        for go_type, address in interface_values(self.types, target.memory, regions):
+            self.roots.append(Root(None, go_type))
+            walk.begin(go_type, address, -len(self.roots))
+        walk.run()
         return walk
+
+    def _into(self, walk: Walk, proven: list[Examined]) -> None:
+        """Follow what maps hold that their keys prove, where that leaves one type only."""
+        for one in proven:
+            if len(one.claim.types) == 1:
+                self.roots.append(Root(None, one.claim.types[0]))
+                walk.into_map(one.claim.types[0], one.claim.address, -len(self.roots))
+        walk.run()
 
     # Found by shape
 
@@ -148,33 +160,24 @@ class _Taker:
             self.watcher.step(self.scanned, found)
         return Headers.joined(parts, release)
 
-    def _prove(self, headers: Headers, territory: Territory, walk: Walk) -> dict[int, Examined]:
-        """The candidates that nothing typed leads to and that their keys prove, by address."""
+    def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
+        """What candidates may be by the hashes of a few of their keys."""
         functions = self.hash_keys.functions(self.target.release) if self.hash_keys else None
         if functions is None:
-            self.target.note(
-                "the process's hash keys were not found: only maps that something typed leads to are listed"
-            )
-            return {}
-        left = headers.where(~np.isin(headers.addresses, np.array(list(walk.maps), np.uint64)))
-        regions = self.target.regions()
-        lists = Shortlist(self.types, self.target.memory, regions, functions).of(left)
+            self.target.note("the process's hash keys were not found: only maps that something leads to are listed")
+            return []
+        memory, regions = self.target.memory, self.target.regions()
+        lists = Shortlist(self.types, memory, regions, functions).of(left, territory.room(left.rows["buckets"]))
+        on_stack = territory.on_stack(left.addresses)
         claims = []
-        for address, row, types in zip(left.addresses.tolist(), left.rows, lists, strict=True):
-            header = Hmap(**{name: int(row[name]) for name in Hmap.__dataclass_fields__})
-            fit = territory.of_size(header.buckets, header.B, types, self.target.release)
-            known = identify(self.target.memory, regions, header, self.types, self.hash_keys, fit)
-            if known.proven:
-                stack = bool(territory.on_stack(np.array([address], np.uint64))[0])
-                claims.append(
-                    Claim(
-                        address,
-                        self._sound(address, header, known.candidates),
-                        "hash-proof",
-                        "stack" if stack else "heap",
-                    )
-                )
-        return {one.claim.address: one for one in self._examine(claims)}
+        for at, (address, types) in enumerate(zip(left.addresses.tolist(), lists, strict=True)):
+            header = Hmap(**{name: int(left.rows[at][name]) for name in Hmap.__dataclass_fields__})
+            # The hashes have been looked at; what is left is told apart by what elements can be.
+            known = identify(memory, regions, header, self.types, None, types)
+            if known.candidates:
+                candidates = self._sound(address, header, known.candidates)
+                claims.append(Claim(address, candidates, "hash-proof", "stack" if on_stack[at] else "heap"))
+        return claims
 
     def _sound(self, address: int, header: Hmap, candidates: tuple[GoType, ...]) -> tuple[GoType, ...]:
         """Types that break no rule: in a small map nothing else may tell how large the elements are."""
@@ -189,30 +192,22 @@ class _Taker:
 
     # Found by reference
 
-    def _referred(self, walk: Walk, proven: dict[int, Examined]) -> list[Claim]:
-        """The maps that typed references lead to: from package variables, and from maps that their keys prove.
-
-        Those that were proven are taken out of `proven`: a reference tells more.
-        """
-        for one in proven.values():
-            if len(one.claim.types) == 1:
-                self.roots.append(Root(None, one.claim.types[0]))
-                walk.into_map(one.claim.types[0], one.claim.address, -len(self.roots))
-        walk.run()
+    def _claims(self, walk: Walk, done: list[Examined]) -> list[Claim]:
+        """The maps that typed references lead to, without those that are done."""
+        known = {one.claim.address for one in done}
         namer = Namer(self.types, self.target.memory, walk.visited, self.roots)
         return [
-            self._claim(walk, namer, address, numbers, proven.pop(address, None))
-            for address, numbers in walk.maps.items()
+            self._claim(walk, namer, address, numbers) for address, numbers in walk.maps.items() if address not in known
         ]
 
-    def _claim(self, walk: Walk, namer: Namer, address: int, numbers: list[int], known: Examined | None) -> Claim:
+    def _claim(self, walk: Walk, namer: Namer, address: int, numbers: list[int]) -> Claim:
         """What is claimed of a map that one or more objects lead to; the first reference that has a name counts."""
         names = [(namer.name(number), number) for number in numbers]
         name, number = next((pair for pair in names if pair[0].path), names[0])
         named = any(self._named(walk, each) for each in numbers)
         ordered = [number, *(each for each in numbers if each != number)]
         types = tuple(walk.visited.step(each).type for each in ordered)
-        found_by: FoundBy = known.claim.found_by if known else "global" if named else "heap"
+        found_by: FoundBy = "global" if named else "heap"
         return Claim(address, types, "dwarf" if named else "heap", found_by, number, named, name)
 
     def _named(self, walk: Walk, number: int) -> bool:
@@ -244,7 +239,10 @@ class _Taker:
 
 
 def _without_doubles(found: list[Examined]) -> list[CensusMap]:
-    """Of maps with the same buckets those that something leads to: the other is what a map left behind."""
+    """Each map once, rather as something typed leads to it.
+
+    Of maps with the same buckets the one that nothing leads to is what a map left behind.
+    """
     referred = {one.buckets for one in found if one.claim.number is not None and one.buckets}
     kept = (one for one in found if one.claim.number is not None or one.buckets not in referred)
     return [one.row for one in kept if one.row is not None]

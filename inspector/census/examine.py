@@ -139,8 +139,10 @@ class Examiner:
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and claim.believed(judgement):
                     return Examined(claim, listed(claim, copy, judgement), header.buckets)
+        if not claim.named:
+            return Examined(claim, None)
         self.too_large += 1
-        return Examined(claim, unjudged(claim, header, self.target.types) if claim.named else None, header.buckets)
+        return Examined(claim, unjudged(claim, header, self.target.types), header.buckets)
 
     def _judge(self, snapshot: MapSnapshot) -> Judgement:
         return judge(snapshot, incomplete=self.target.missing > 0)

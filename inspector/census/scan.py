@@ -47,6 +47,10 @@ class Headers:
         """Some of them."""
         return Headers(self.addresses[chosen], self.rows[chosen])
 
+    def without(self, addresses: list[int]) -> Headers:
+        """Those at other addresses."""
+        return self.where(~np.isin(self.addresses, np.array(addresses, np.uint64)))
+
     @staticmethod
     def joined(parts: list[Headers], release: Release) -> Headers:
         """Several of them as one, each address once."""

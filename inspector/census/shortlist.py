@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from inspector.bulk import dtype_of
 from inspector.census.scan import Headers
 from inspector.classic.identify import SHAPE
+from inspector.classic.mirror.growth import allocated_buckets, roundup_size
+from inspector.classic.snapshot import LARGEST_B
 from inspector.gotypes.gotype import GoType, Kind, MapLayout
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
@@ -64,19 +66,26 @@ class Shortlist:
     def __init__(self, types: TypeTable, memory: Memory, regions: RegionMap, functions: MemoryHash) -> None:
         self.types, self.memory, self.regions, self.functions = types, memory, regions, functions
         self.marks: TophashMarks = types.release.marks
+        self.sizes: dict[MapLayout, NDArray[np.uint64]] = {}
         self.groups: dict[MapLayout, dict[int, list[GoType]]] = defaultdict(lambda: defaultdict(list))
         for map_type in types.map_types:
             if map_type.layout is not None and SHAPE not in map_type.name:
                 self.groups[map_type.layout][map_type.key_address].append(map_type)
 
-    def of(self, headers: Headers) -> list[list[GoType]]:
-        """The types that each candidate may have: those whose keys hash to the places where they lie."""
+    def of(self, headers: Headers, room: NDArray[np.uint64]) -> list[list[GoType]]:
+        """The types that each candidate may have: those whose keys hash to the places where they lie.
+
+        `room` is how many bytes the object that holds its buckets has for them, 0 where that is not known.
+        """
         found: list[list[GoType]] = [[] for _ in range(len(headers))]
         for first in range(0, len(headers), TOGETHER):
             some = np.arange(first, min(first + TOGETHER, len(headers)))
             rows = headers.rows[some]
             for layout, keys in self.groups.items():
-                sample = self._sample(rows, layout)
+                right_size = (room[some] == 0) | (room[some] == self._sizes(layout)[np.minimum(rows["B"], LARGEST_B)])
+                if not right_size.any():
+                    continue
+                sample = self._sample(rows, layout, right_size)
                 for alike in keys.values():
                     for at in np.flatnonzero(self._fit(alike[0], sample, rows)).tolist():
                         found[first + at] += alike
@@ -135,10 +144,23 @@ class Shortlist:
 
     # The sample
 
-    def _sample(self, rows: NDArray[np.void], layout: MapLayout) -> _Sample:
+    def _sizes(self, layout: MapLayout) -> NDArray[np.uint64]:
+        """Bytes usable in the object that the allocator gives for an array of 2^B buckets, by B."""
+        if layout not in self.sizes:
+            release = self.types.release
+            rows = (
+                allocated_buckets(release, layout.bucket_size, layout.bucket_has_pointers, b)
+                for b in range(LARGEST_B + 1)
+            )
+            noscan = not layout.bucket_has_pointers
+            sizes = [roundup_size(release, count * layout.bucket_size, noscan) for count in rows]
+            self.sizes[layout] = np.array(sizes, np.uint64)
+        return self.sizes[layout]
+
+    def _sample(self, rows: NDArray[np.void], layout: MapLayout, right_size: Mask) -> _Sample:
         b = rows["B"].astype(np.int64)
         old_b = np.where(rows["flags"] & SAME_SIZE_GROW != 0, b, np.maximum(b - 1, 0))
-        possible = self._covered(rows["buckets"], b, layout)
+        possible = right_size & self._covered(rows["buckets"], b, layout)
         possible &= (rows["oldbuckets"] == 0) | self._covered(rows["oldbuckets"], old_b, layout)
         parts = [
             self._cells(rows["buckets"], b, layout, possible),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +10,12 @@ from numpy.typing import NDArray
 
 from inspector.bulk import dtype_of
 from inspector.census.scan import Arena, Headers
-from inspector.classic.mirror.growth import allocated_buckets, roundup_size
+from inspector.classic.mirror.growth import roundup_size
 from inspector.errors import UnreadableMemory
-from inspector.gotypes.gotype import GoType, MapLayout
 from inspector.heap import Heap, read_heap
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Region
-from inspector.releases import MALLOC_HEADER_SIZE, Release
+from inspector.memory.protocol import Addresses, Region
+from inspector.releases import MALLOC_HEADER_SIZE
 from inspector.schemas.goroutine import g
 from inspector.schemas.hmap import hmap
 from inspector.schemas.scalars import slice_header
@@ -62,17 +60,12 @@ class Territory:
         # The buckets of a map on a stack may be there, too.
         return np.asarray((fits & there) | (on_stack & (there | (buckets.size == 0))))
 
-    def of_size(self, buckets: int, b: int, types: Iterable[GoType], release: Release) -> list[GoType]:
-        """Those of several map types whose bucket array the allocator puts into objects of the size that is there."""
+    def room(self, buckets: Addresses) -> NDArray[np.uint64]:
+        """Bytes from each address to the end of the heap object it is in; 0 where the heap's books do not tell."""
         if self.heap is None:
-            return list(types)
-        there = self.heap.objects(np.array([buckets], np.uint64))
-        size, base = int(there.size[0]), int(there.base[0])
-        if not size:
-            return list(types)
-        return [
-            each for each in types if each.layout and size - (buckets - base) == array_size(release, each.layout, b)
-        ]
+            return np.zeros(len(buckets), np.uint64)
+        there = self.heap.objects(buckets)
+        return np.where(there.size > 0, there.size - (buckets - there.base), np.uint64(0))
 
     def on_stack(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which addresses lie on the stacks of goroutines."""
@@ -80,12 +73,6 @@ class Territory:
         for stack in self.stacks:
             found |= (addresses >= np.uint64(stack.start)) & (addresses < np.uint64(stack.end))
         return found
-
-
-def array_size(release: Release, layout: MapLayout, b: int) -> int:
-    """Bytes usable in the object that the allocator gives for a bucket array."""
-    rows = allocated_buckets(release, layout.bucket_size, layout.bucket_has_pointers, b)
-    return roundup_size(release, rows * layout.bucket_size, not layout.bucket_has_pointers)
 
 
 def survey(target: Target) -> Territory:

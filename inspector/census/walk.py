@@ -39,7 +39,7 @@ MOST_LEVELS = 1 << 12
 MOST_NESTING = 32
 
 WHOLE, ELEM, KEY = -1, -2, -3
-"""Instead of an index: the word leads to the object itself; it is the slot of an element's key, or of a key, of a map."""
+"""Instead of an index: the word leads to the object; it is the slot of a key, and the object its element, or the key."""
 
 Numbers = NDArray[np.int64]
 
@@ -216,14 +216,13 @@ class Walk:
         if not elem.size or not self.leads_to_maps(elem):
             return
         lengths = headers["len"]
-        fits = (lengths > 0) & (lengths <= MOST_OBJECTS)
+        fits = (lengths > 0) & (lengths <= headers["cap"]) & (lengths <= LARGEST_OBJECT)
         fits &= self.regions.contains(
             headers["data"], np.where(fits, lengths, 0).astype(np.uint64) * np.uint64(elem.size)
         )
-        # Of very many elements as many are followed as a walk may visit.
-        fits &= np.cumsum(np.where(fits, lengths, 0)) <= MOST_OBJECTS
-        self.cut |= bool((lengths[~fits] > 0).any())
-        chosen = np.flatnonzero(fits)
+        few = np.cumsum(np.where(fits, lengths, 0)) <= MOST_OBJECTS
+        self.cut |= bool((fits & ~few).any())
+        chosen = np.flatnonzero(fits & few)
         lengths = lengths[chosen]
         which = np.repeat(chosen, lengths)
         index = np.arange(len(which)) - np.repeat(np.cumsum(lengths) - lengths, lengths)

@@ -29,7 +29,7 @@ class Module:
     """Run-time addresses of one module: its types, its code, and the tables that name its functions.
 
     `functions` is how many entries `ftab` has; names of functions are counted from `names`, tables by program
-    counter from `pctab`.
+    counter from `pctab`. `variables` are the ranges [start, end) of variables that hold pointers.
     """
 
     types: int
@@ -41,6 +41,7 @@ class Module:
     functions: int
     names: int
     pctab: int
+    variables: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def of(fields: Container) -> Module:
@@ -48,7 +49,8 @@ class Module:
         # Until 1.15 one table held the names and the rest, too.
         names, pctab = (fields.get(part, fields.pclntable) for part in ("funcnametab", "pctab"))
         addresses = fields.types, fields.etypes, fields.text, fields.etext
-        return Module(*addresses, fields.pclntable.data, fields.ftab.data, fields.ftab.len, names.data, pctab.data)
+        tables = fields.pclntable.data, fields.ftab.data, fields.ftab.len, names.data, pctab.data
+        return Module(*addresses, *tables, ((fields.data, fields.edata), (fields.bss, fields.ebss)))
 
 
 def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Module]:
