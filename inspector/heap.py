@@ -4,8 +4,8 @@ Each span holds objects of one size. A slot is allocated when its index is below
 is set (mspan.isFree). Sweeping, which follows each collection, replaces allocBits by the marks; in a span that was
 not swept yet the marks in gcmarkBits tell already which objects will stay, and nothing was allocated in it since.
 
-Alive means here: allocated, and not known to be dead. In a swept span that is what the last collection marked, and
-all that was allocated since or while it ran; what became unreachable since then is still counted until the next one ends.
+Alive means here: allocated, and not known to be dead. In a swept span that is what the last collection marked, and all
+that was allocated since or while it ran; what became unreachable since then is still counted until the next one ends.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class Release:
 
     @property
     def marks_in_spans(self) -> bool:
-        """Whether the collector keeps marks inside the spans until they are swept (Green Tea, an experiment of 1.25)."""
+        """Whether the collector keeps marks inside spans that wait to be swept (Green Tea, an experiment of 1.25)."""
         return "greenteagc" in self.experiments
 
     @property
