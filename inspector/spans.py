@@ -137,7 +137,8 @@ def _read_all(target: Target, head: np.void) -> SpanList | None:
         spans, wrong = _read_some(target, pointers[at : at + CHUNK], sweepgen)
         found.append(spans)
         unsound += wrong
-    spans = np.sort(np.concatenate(found), order="start")
+    spans = np.concatenate(found)
+    spans = spans[np.argsort(spans["start"])]
     apart = np.ones(len(spans), dtype=bool)
     apart[1:] = spans["start"][1:] >= spans["end"][:-1]
     unsound += int((~apart).sum())
