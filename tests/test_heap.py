@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,10 +16,12 @@ from conftest import EVERY_TOOLCHAIN
 from fixtures import Running, build, kernel_core, start
 from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from fixtures.prometheus import NoPrometheus, prometheus
+from inspector.bulk import dtype_of
 from inspector.heap import NOT_FOUND, Heap, read_heap
 from inspector.releases import MALLOC_HEADER_SIZE
 from inspector.schemas import heap as schema
-from inspector.target import open_target
+from inspector.spans import _candidates, _read_all
+from inspector.target import Target, open_target
 
 STRIPPED = "-s -w"
 ROUNDS = 20
@@ -123,6 +127,43 @@ def test_where_the_books_lie_in_no_readable_memory_there_is_a_note_and_no_heap(t
     with open_target(str(core.path), exe=str(core.exe)) as target:
         assert read_heap(target) is None
         assert target.notes[-1] == NOT_FOUND
+
+
+def spans_of(target: Target) -> list[int]:
+    """Addresses of the mspans that are in use, by the symbol of mheap_."""
+    symbol = target.image.symbol("runtime.mheap_")
+    data = np.frombuffer(target.memory.read(symbol.address, symbol.size), np.uint8)
+    declared, head = schema.mspan(target.release), schema.mheap_spans(target.release)
+    heads = (data[at : at + head.sizeof()] for at in _candidates(data, dtype_of(head)))
+    # The page allocator has slices that look the same, but do not lead to spans.
+    found = next(each for each in heads if _read_all(target, each.view(dtype_of(head))[0]) is not None)
+    allspans = head.parse(found.tobytes()).allspans
+    pointers = np.frombuffer(target.memory.read(allspans.data, allspans.len * 8), "<u8").tolist()
+    parsed = {each: declared.parse(target.memory.read(each, declared.sizeof())) for each in pointers}
+    return [each for each, span in parsed.items() if span.state == schema.SPAN_IN_USE]
+
+
+@pytest.mark.parametrize(("damaged", "kept"), [(1, True), (3, True), (1000, False)])
+def test_spans_that_make_no_sense_are_left_out_and_many_of_them_disprove_the_heap(crash, tmp_path, damaged, kept):
+    core = crash("heap")
+    copy = shutil.copy(core.path, tmp_path)
+    with open_target(str(core.path)) as target:
+        whole, spans = read_heap(target), spans_of(target)
+        elemsize = dtype_of(schema.mspan(target.release)).fields["elemsize"][1]
+        assert len(spans) == len(whole.spans)
+        with open(copy, "r+b") as file:
+            for address in random.Random(damaged).sample(spans, min(damaged, len(spans) // 2)):
+                chunk = target.memory._chunk_at(address + elemsize)
+                file.seek(chunk.offset + address + elemsize - chunk.start)
+                file.write(b"\xff" * 8)
+    with open_target(copy, exe=str(core.exe)) as target:
+        heap = read_heap(target)
+        assert (heap is not None) == kept
+        if heap is not None:
+            assert len(heap.spans) == len(whole.spans) - damaged
+            assert f"{damaged} spans of the heap make no sense" in target.notes[-1]
+        else:
+            assert target.notes[-1] == NOT_FOUND
 
 
 def counts_differ(heap: Heap) -> list[int]:
