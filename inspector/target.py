@@ -147,8 +147,8 @@ class Target:
                 raise
             bridge = self._resources.enter_context(started)
             bridge.open_executable(self.image.opened)
-            if self.kind == "core":
-                bridge.open_core(self.path)
+            if isinstance(self.memory, CoreFile):
+                bridge.open_core(self.memory.opened)
             self._bridge = bridge
         return self._bridge
 
@@ -272,25 +272,31 @@ def _add_bridge(target: Target) -> None:
 
 
 def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
-    core = CoreFile(path)
-    notes = []
-    if core.missing:
-        notes.append(f"{path} is cut short: {core.missing} bytes that its headers promise are not there")
-    image = _core_image(core, exe)
-    build = read_build_info(image)
-    refuse_swiss(image, build)
-    image.bias = _bias(image, core.entry, f"the core {core.path}") if core.entry else 0
-    if not _build_matches(core, image):
-        notes.append("the core does not hold its executable's build id, so it could not be compared")
-    file_bytes = np.frombuffer(image.data, dtype=np.uint8)
-    for segment in image.segments:
-        # Writable segments change at run time: what the core lacks of them is lost, not as in the file.
-        if not segment.writable:
-            core.overlay(segment.address + image.bias, file_bytes, segment.offset, segment.file_size)
-    target = Target("core", path, core.pid, image, build, core, choice, True, gdb, notes, core.missing)
-    if choice == "gdb-mi":
-        target.memory = GdbMemory(target.bridge(), None)
-    return target
+    with ExitStack() as resources:
+        core = CoreFile(path)
+        resources.callback(core.close)
+        notes = [core.note] if core.note else []
+        if core.missing:
+            notes.append(f"{path} is cut short: {core.missing} bytes that its headers promise are not there")
+        image = _core_image(core, exe)
+        build = read_build_info(image)
+        refuse_swiss(image, build)
+        image.bias = _bias(image, core.entry, f"the core {core.path}") if core.entry else 0
+        if not _build_matches(core, image):
+            notes.append("the core does not hold its executable's build id, so it could not be compared")
+        file_bytes = np.frombuffer(image.data, dtype=np.uint8)
+        for segment in image.segments:
+            # Writable segments change at run time: what the core lacks of them is lost, not as in the file.
+            if not segment.writable:
+                core.overlay(segment.address + image.bias, file_bytes, segment.offset, segment.file_size)
+        target = Target("core", path, core.pid, image, build, core, choice, True, gdb, notes, core.missing)
+        if choice == "gdb-mi":
+            target.memory = GdbMemory(target.bridge(), None)
+        # gdb is entered last, so that it is left first: before the files it may still look at.
+        files = resources.pop_all()
+        files.push(target._resources)
+        target._resources = files
+        return target
 
 
 def _bias(image: ElfImage, entry: int, whose: str) -> int:
