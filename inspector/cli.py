@@ -16,6 +16,7 @@ from rich.console import Console
 
 from inspector.demo import open_demo
 from inspector.errors import EXIT_ERROR, InspectError, UsageError
+from inspector.gdbsetup import fetch_packages, script_path
 from inspector.inspection import DEFAULT_ENTRIES, inspect
 from inspector.keylookup import look_up
 from inspector.locate import shown
@@ -69,6 +70,10 @@ def _entry_count(_: Any, __: Any, value: str) -> int | None:
 @click.option(
     "--key", metavar="LITERAL", help="Look one key up as the runtime does, e.g. '\"text\"', 42, '{1, \"x\"}'."
 )
+@click.option(
+    "--gdb-script", is_flag=True, help="Print the path of the file for gdb's command `source`, and nothing else."
+)
+@click.option("--gdb-setup", is_flag=True, help="Fetch the packages that the file needs in the Python inside of --gdb.")
 @click.option("--demo", is_flag=True, help="Inspect a small core dump that comes with the program.")
 @click.version_option(version("go-map-inspect"), prog_name=PROGRAM)
 def command(
@@ -84,6 +89,8 @@ def command(
     gdb: str,
     demo: bool,
     key: str | None,
+    gdb_script: bool,
+    gdb_setup: bool,
 ) -> int:
     """Decode and judge a Go map in a live process or a core dump.
 
@@ -92,6 +99,9 @@ def command(
 
     Exit codes: 0 consistent, 1 inconsistent, 2 usage or target error, 3 answered only in part.
     """
+    if gdb_script or gdb_setup:
+        print(script_path() if gdb_script else fetch_packages(gdb))
+        return 0
     if as_json and as_ndjson:
         raise UsageError("--json and --ndjson are two forms of one output", "choose one")
     if key is not None and as_ndjson:

@@ -19,7 +19,7 @@ from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.values import GoValue, Unreadable
 from inspector.identification import believe, find_map, guess
-from inspector.locate import MapRef, locate
+from inspector.locate import Locator, MapRef, locate
 from inspector.target import Target, noticing_the_end
 
 DEFAULT_ENTRIES = 20
@@ -103,7 +103,7 @@ class Inspection:
 
 
 def inspect(
-    target: Target, text: str, type_name: str | None = None, entries: int | None = DEFAULT_ENTRIES
+    target: Target, text: str | Locator, type_name: str | None = None, entries: int | None = DEFAULT_ENTRIES
 ) -> Inspection:
     """Inspect one map: `text` is an address or a variable, `entries` how many to show (None for all).
 
@@ -134,7 +134,7 @@ def inspect(
 
 
 def _take(
-    target: Target, text: str, type_name: str | None, entries: int | None, timing: Timing
+    target: Target, text: str | Locator, type_name: str | None, entries: int | None, timing: Timing
 ) -> tuple[MapRef, MapSnapshot | None, Judgement]:
     """Copy and judge; without a stop a torn copy is taken again before anything is called inconsistent."""
     locator = locate(target, text, type_name)
@@ -157,7 +157,7 @@ def _take(
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break
         early = None
-    if locator.address is not None and ref.type_source == "option":
+    if ref.name is None and ref.type_source == "option":
         _say_contradiction(target, ref, judgement)
     if not target.stop:
         target.notes.append(

@@ -9,7 +9,7 @@ from inspector.errors import UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
 from inspector.identification import find_map
 from inspector.inspection import TargetInfo, target_info
-from inspector.locate import MapRef, locate
+from inspector.locate import Locator, MapRef, locate
 from inspector.target import Target, noticing_the_end
 
 
@@ -24,7 +24,7 @@ class KeyAnswer:
     notes: tuple[str, ...]
 
 
-def look_up(target: Target, text: str, type_name: str | None, key: str) -> KeyAnswer:
+def look_up(target: Target, text: str | Locator, type_name: str | None, key: str) -> KeyAnswer:
     """Look up a key, given as a Go literal, in the map that `text` names.
 
     Reads only what the runtime would read, while the target is held. Raises the InspectError family;

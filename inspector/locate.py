@@ -69,7 +69,8 @@ def shown(text: str) -> str:
 class Locator:
     """A map that is named, and whose address is still to be read while the target is held.
 
-    `type` is None for a bare address: what lies there has to tell it.
+    `type` is None for a bare address: what lies there has to tell it. A variable whose value was given (`evaluated`)
+    has its address too.
     """
 
     type: GoType | None
@@ -84,13 +85,14 @@ class Locator:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
         assert self.type is not None
         if self.address is not None:
-            return MapRef(self.address, self.type, self.type_source)
+            declared = self.declared and self.name is not None
+            return MapRef(self.address, self.type, self.type_source, self.name, declared)
         assert self.symbol is not None
         if not self.path:
             word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
             return MapRef(word, self.type, self.type_source, self.name, self.declared)
         try:
-            word = target.bridge().value_of(expression(self.symbol, self.path))
+            word = target.symbols().value_of(expression(self.symbol, self.path))
         except GdbDied:
             raise
         except GdbError as error:
@@ -101,12 +103,26 @@ class Locator:
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
 
-def locate(target: Target, text: str, type_name: str | None) -> Locator:
+def evaluated(target: Target, name: str, declared: str, address: int, type_name: str | None) -> Locator:
+    """A variable that gdb has evaluated: its name, its declared type, the address of its hmap (0 for nil).
+
+    Raises UnknownVariable when it is not declared as a map, UnknownType.
+    """
+    if type_name is None:
+        return Locator(_map_type(target, name, declared), "variable", address, name=name)
+    wanted = _find_type(target, type_name)
+    is_map = _check_contradiction(target, name, wanted, declared)
+    return Locator(wanted, "option", address, name=name, declared=is_map)
+
+
+def locate(target: Target, text: str | Locator, type_name: str | None) -> Locator:
     """Understand what `text` names: an address, or a Go variable with an optional field path.
 
     Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType,
     GdbError.
     """
+    if isinstance(text, Locator):
+        return text
     wanted = _find_type(target, type_name) if type_name is not None else None
     address = parse_address(text)
     if address is not None:
@@ -122,7 +138,7 @@ def locate(target: Target, text: str, type_name: str | None) -> Locator:
             "leave --no-stop out, or give the map's address with --type",
         )
     try:
-        declared = target.bridge().type_of(expression(symbol, path))
+        declared = target.symbols().type_of(expression(symbol, path))
     except GdbMissing as error:
         if wanted is None or path:
             raise GdbMissing(

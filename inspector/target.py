@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -40,15 +40,28 @@ PAGE = 4096
 MemoryChoice = Literal["auto", "gdb-mi", "direct"]
 
 
+class Symbols(Protocol):
+    """What DWARF knows of expressions such as 'main.server'.sessions; both raise GdbError."""
+
+    def type_of(self, text: str) -> str:
+        """Name the type of an expression."""
+        ...
+
+    def value_of(self, text: str) -> int:
+        """Evaluate an expression that is a map: the address of its hmap."""
+        ...
+
+
 @dataclass
 class Target:
     """An opened process or core. Use as a context manager; closing it always leaves a process running.
 
-    `notes` are sentences for the person: fallbacks taken, checks that could not be made. `stopped_ms` is how
-    long the process has been held still so far.
+    A target of kind "gdb" is opened by the plugin inside of gdb, which brings its own memory and symbols and holds
+    the process still. `notes` are sentences for the person: fallbacks taken, checks that could not be made.
+    `stopped_ms` is how long the process has been held still so far.
     """
 
-    kind: Literal["process", "core"]
+    kind: Literal["process", "core", "gdb"]
     path: str
     pid: int | None
     image: ElfImage
@@ -61,6 +74,7 @@ class Target:
     missing: int = 0
     stopped_ms: float = 0.0
     heap_searched: bool = False
+    own_symbols: Symbols | None = None
     _resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
@@ -107,13 +121,22 @@ class Target:
         with self.held() if self.choice == "gdb-mi" else nullcontext():
             return self.types.search_heap(self.memory, self.regions())
 
+    @property
+    def still(self) -> bool:
+        """Whether it stands still without being held: a core, or a process that gdb has stopped already."""
+        return self.kind != "process"
+
     def regions(self) -> RegionMap:
         """What can be read right now; while the target stands still that is found out only once."""
-        if self.kind != "core" and not (self._held and self.stop):
+        if not self.still and not (self._held and self.stop):
             return RegionMap(self.memory.regions())
         if self._regions is None:
             self._regions = RegionMap(self.memory.regions())
         return self._regions
+
+    def symbols(self) -> Symbols:
+        """Who knows this target's symbols: the gdb that we run in, or one started now; raises GdbMissing."""
+        return self.own_symbols or self.bridge()
 
     def bridge(self) -> GdbBridge:
         """The gdb that knows this target's symbols, started when first needed; raises GdbMissing."""
@@ -137,8 +160,8 @@ class Target:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold a process still for the length of the block (a core always is). May be nested."""
-        if self._held or self.pid is None or self.kind == "core":
+        """Hold a process still for the length of the block, where it is not already. May be nested."""
+        if self._held or self.pid is None or self.still:
             yield
             return
         with self._holder(self.pid):
@@ -230,7 +253,7 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
             _require_same_build(image, running.build_ids, f"process {pid}")
         build = read_build_info(image)
         refuse_swiss(image, build)
-        image.bias = _bias(image, procfs.entry_point(pid), f"process {pid}")
+        image.bias = bias_of(image, procfs.entry_point(pid), f"process {pid}")
         process = ProcessMemory(pid)
         resources.callback(process.close)
         target = Target("process", str(pid), pid, image, build, process, choice, stop, gdb)
@@ -262,8 +285,8 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
     image = _core_image(core, exe)
     build = read_build_info(image)
     refuse_swiss(image, build)
-    image.bias = _bias(image, core.entry, f"the core {core.path}") if core.entry else 0
-    if not _build_matches(core, image):
+    image.bias = bias_of(image, core.entry, f"the core {core.path}") if core.entry else 0
+    if not build_matches(core, image, f"the core {core.path}"):
         notes.append("the core does not hold its executable's build id, so it could not be compared")
     file_bytes = np.frombuffer(image.data, dtype=np.uint8)
     for segment in image.segments:
@@ -276,7 +299,7 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
     return target
 
 
-def _bias(image: ElfImage, entry: int, whose: str) -> int:
+def bias_of(image: ElfImage, entry: int, whose: str) -> int:
     """What the loader added to the linked addresses; raises BadExecutable when it cannot have done so."""
     bias = entry - image.entry
     if bias < 0 or bias % PAGE or (bias and not image.movable):
@@ -306,17 +329,20 @@ def _require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str)
             )
 
 
-def _build_matches(core: CoreFile, image: ElfImage) -> bool:
-    """Compare the build id notes in the core's own pages with the file's; True when one was compared."""
+def build_matches(memory: Memory, image: ElfImage, whose: str) -> bool:
+    """Compare the build id notes in the target's own pages with the file's; True when one was compared.
+
+    Raises BadExecutable when they differ.
+    """
     compared = False
     held: dict[str, bytes] = {}
     for name, note in image.build_ids.items():
         section = image.section(name)
         assert section is not None
         try:
-            held[name] = bytes(core.read(section.address + image.bias, len(note)))
+            held[name] = bytes(memory.read(section.address + image.bias, len(note)))
             compared = True
         except UnreadableMemory:
             continue
-    _require_same_build(image, held, f"the core {core.path}")
+    _require_same_build(image, held, whose)
     return compared

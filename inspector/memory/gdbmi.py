@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import numpy as np
 from pygdbmi.IoManager import IoManager
 
 from inspector.errors import (
@@ -30,6 +29,7 @@ from inspector.errors import (
     UnreadableMemory,
 )
 from inspector.memory import procfs
+from inspector.memory.grouping import read_grouped
 from inspector.memory.protocol import Addresses, Region, Rows
 from inspector.memory.ptrace import INTERRUPTIONS
 
@@ -46,8 +46,6 @@ MOST_NONSENSE = 10_000
 """Lines that are no MI, after which a program is taken for no gdb."""
 CHUNK = 1 << 18
 """Bytes asked for in one MI read; the answer is twice as long in hex."""
-NEAR = 1 << 12
-"""Ranges closer than this many bytes are read as one."""
 
 INSTALL_HINT = "install gdb (apt-get install gdb), name it with --gdb, or use --memory direct"
 
@@ -376,29 +374,8 @@ class GdbMemory:
         return data
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
-        """Return rows of shape (len(addresses), size); raises UnreadableMemory, GdbError.
-
-        Each MI command costs a round trip, so ranges that lie close together are read as one.
-        """
-        rows = np.empty((len(addresses), size), dtype=np.uint8)
-        order = np.argsort(addresses, kind="stable")
-        starts = addresses[order]
-        breaks = np.flatnonzero(np.diff(starts) > np.uint64(size + NEAR)) + 1
-        for group in np.split(order, breaks):
-            if not len(group) or not size:
-                continue
-            low, high = int(addresses[group[0]]), int(addresses[group[-1]]) + size
-            try:
-                block = self.read(low, high - low)
-            except UnreadableMemory:
-                # A gap between two ranges may be unmapped: only each range itself counts.
-                for index in group:
-                    rows[index] = np.frombuffer(self.read(int(addresses[index]), size), np.uint8)
-                continue
-            data = np.frombuffer(block, np.uint8)
-            offsets = (addresses[group] - np.uint64(low)).astype(np.int64)
-            rows[group] = data[offsets[:, None] + np.arange(size)]
-        return rows
+        """Return rows of shape (len(addresses), size); raises UnreadableMemory, GdbError."""
+        return read_grouped(self.read, addresses, size)
 
     def regions(self) -> list[Region]:
         """Return the mappings of the process, or the sections that gdb has of core and executable."""
