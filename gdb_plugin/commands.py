@@ -140,7 +140,9 @@ def _row(target: Target, name: str, value: gdb.Value) -> tuple[str, str, str, st
     go_type = plain(name_of(value.type))
     try:
         inspection = inspect(target, locate_value(target, value, name, None), None, 0)
-    except (InspectError, gdb.error) as error:
+    except InspectError as error:
+        return plain(name), go_type, "?", plain(error.message)
+    except gdb.error as error:
         return plain(name), go_type, "?", plain(str(error))
     snapshot = inspection.snapshot
     count = str(snapshot.header.count) if snapshot else "nil"

@@ -43,7 +43,7 @@ def open_inferior() -> Target:
     inferior = gdb.selected_inferior()
     if not inferior.pid:
         raise NoSuchTarget("gdb has no process and no core", "run or attach to a Go program, or load its core")
-    if any(thread.is_running() for thread in inferior.threads()):
+    if _is_executing():
         raise UsageError("the program is running, so its maps may change at any time", "stop it: interrupt -a")
     connection = getattr(inferior, "connection", None)
     memory = InferiorMemory(inferior, connection.type if connection else "remote")
@@ -52,7 +52,25 @@ def open_inferior() -> Target:
     program = _programs.get(key) or _remember(key, memory)
     target = _target(memory, program.image, program.build, program.compared)
     target.types = program.types
+    if any(thread.is_running() for thread in inferior.threads()):
+        target.note("other threads run: a copy taken while the map changes may look inconsistent")
     return target
+
+
+def _is_executing() -> bool:
+    """Whether the selected thread runs.
+
+    While gdb evaluates the condition of a breakpoint it calls threads running that stand there: only those that run
+    have no frame.
+    """
+    thread = gdb.selected_thread()
+    if thread is None or not thread.is_running():
+        return False
+    try:
+        gdb.selected_frame()
+    except gdb.error:
+        return True
+    return False
 
 
 def _remember(key: tuple[object, ...], memory: InferiorMemory) -> Program:
