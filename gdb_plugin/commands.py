@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import gdb
 
@@ -19,9 +20,6 @@ from inspector.report.document import write_json
 from inspector.report.lookup import print_lookup, write_lookup
 from inspector.report.text import print_report
 from inspector.target import Target
-
-_MAP_VARIABLE = re.compile(r"\s+(?:\d+:\s+)?(?:static )?(?:struct )?map\[.* (\S+);")
-"""A line of `info variables`: the type, and behind the last space the name."""
 
 
 class InfoGomap(gdb.Command):
@@ -81,7 +79,7 @@ class InfoGomaps(gdb.Command):
             except re.error as error:
                 raise UsageError(f"{argument!r} is no regular expression: {error}") from None
             target = open_inferior()
-            maps = [(name, value) for name, value in _maps_in_sight() if wanted.search(name)]
+            maps = [(name, value) for name, value in _maps_in_sight(target) if wanted.search(name)]
             rows = [_row(target, name, value) for name, value in maps]
             if not rows:
                 gdb.write("No Go maps.\n" if not argument else "No Go maps of such a name.\n")
@@ -117,19 +115,16 @@ def _completions(typed: str) -> Iterator[str]:
         yield from OPTIONS
         return
     yield from (name for name, _ in frame_variables())
-    with_dots = re.escape(typed)
-    try:
-        found = gdb.execute(f"info variables -q -n ^{with_dots}", to_string=True)
-    except gdb.error:
-        return
-    yield from re.findall(r" (\S+);$", found, re.MULTILINE)
+    # Nothing is said while somebody types; without a Go program there is nothing to complete.
+    with suppress(InspectError, gdb.error):
+        yield from open_inferior().image.variables()
 
 
-def _maps_in_sight() -> Iterator[tuple[str, gdb.Value]]:
+def _maps_in_sight(target: Target) -> Iterator[tuple[str, gdb.Value]]:
     for name, value in frame_variables():
         if is_map(value.type):
             yield name, value
-    for name in _MAP_VARIABLE.findall(gdb.execute("info variables -q -t ^map.", to_string=True)):
+    for name in sorted(target.image.variables()):
         value = global_value(name)
         if value is not None and is_map(value.type):
             yield name, value

@@ -91,12 +91,18 @@ def map_value(value: gdb.Value) -> MapValue | None:
     return None
 
 
-def is_map(declared: gdb.Type) -> bool:
-    """Whether DWARF declares a type as a Go map of either family."""
+def is_map(declared: gdb.Type, *families: str) -> bool:
+    """Whether DWARF declares a type as a Go map, of one of these families if any are given."""
     stripped = declared.strip_typedefs()
     if declared.code != gdb.TYPE_CODE_TYPEDEF or stripped.code != gdb.TYPE_CODE_PTR:
         return False
-    return (stripped.target().strip_typedefs().name or "").startswith((CLASSIC_MAP, SWISS_MAP))
+    return (stripped.target().strip_typedefs().name or "").startswith(families or (CLASSIC_MAP, SWISS_MAP))
+
+
+def is_go_string(declared: gdb.Type) -> bool:
+    """Whether DWARF declares a type as Go's string, or as one that is made from it."""
+    stripped = declared.strip_typedefs()
+    return stripped.code == gdb.TYPE_CODE_STRUCT and [field.name for field in stripped.fields()] == ["str", "len"]
 
 
 def frame_value(text: str) -> gdb.Value | None:

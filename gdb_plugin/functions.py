@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gdb
 
-from gdb_plugin.expressions import locate_in_gdb, locate_value
+from gdb_plugin.expressions import is_go_string, locate_in_gdb, locate_value
 from gdb_plugin.opening import open_inferior
 from gdb_plugin.output import told_in_one_line
 from gdb_plugin.strings import string_value
@@ -80,7 +80,7 @@ def _text_of(value: gdb.Value) -> str | None:
     stripped = value.type.strip_typedefs()
     if stripped.code == gdb.TYPE_CODE_ARRAY and stripped.target().sizeof == 1:
         return str(value.string(errors="surrogateescape"))
-    if stripped.code == gdb.TYPE_CODE_STRUCT and [field.name for field in stripped.fields()] == ["str", "len"]:
+    if is_go_string(value.type):
         return _go_text(value)
     return None
 

@@ -22,10 +22,9 @@ class ShowGomap(gdb.Command):
 
 
 class PrettyPrint(gdb.Parameter):
-    """Whether Go maps are printed with their entries.
-
-    While it is on, `print`, `info locals` and front ends show each entry of a map
-    once, whatever its growth, and say when the map is damaged.
+    """While it is on, `print`, `info locals` and front ends show each entry of a map
+    once, whatever its growth, and say when the map is damaged; Go strings are
+    shown as text in every language.
     """
 
     set_doc = "Set whether Go maps are printed with their entries."

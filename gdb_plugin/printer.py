@@ -7,13 +7,11 @@ from functools import cached_property
 
 import gdb
 
-from gdb_plugin.expressions import CLASSIC_MAP, is_map, locate_value, name_of
+from gdb_plugin.expressions import CLASSIC_MAP, is_go_string, is_map, locate_value, name_of
 from gdb_plugin.opening import open_inferior
-from gdb_plugin.strings import string_value
 from inspector.bulk import dtype_of
 from inspector.errors import InspectError
-from inspector.gotypes.values import GoString, GoValue
-from inspector.inspection import Entry, Inspection, inspect
+from inspector.inspection import Inspection, inspect, live_cells
 from inspector.schemas.bmap import bmap
 
 PARAMETER = "gomap pretty-print"
@@ -34,7 +32,7 @@ class MapPrinter:
         """The answer, or why there is none."""
         try:
             target = open_inferior()
-            return inspect(target, locate_value(target, self._value, "the map", None), None, None)
+            return inspect(target, locate_value(target, self._value, "the map", None), None, 0)
         except (InspectError, gdb.error) as error:
             return str(error)
 
@@ -50,56 +48,54 @@ class MapPrinter:
         doubt = "" if verdict == "consistent" else f", {verdict}: see info gomap"
         return f"{name}({found.snapshot.header.count} entries{doubt})"
 
-    def children(self) -> Iterator[tuple[str, object]]:
-        """Keys and elements in turn, as gdb's own values where their type is known."""
+    def children(self) -> Iterator[tuple[str, gdb.Value]]:
+        """Keys and elements in turn, where they lie in memory."""
         found = self._inspection
-        if isinstance(found, str):
+        if isinstance(found, str) or found.view is None:
             return
-        cells = _Cells(self._value, found) if found.snapshot else None
-        for number, entry in enumerate(found.entries()):
-            assert cells is not None
-            yield f"[{2 * number}]", cells.key(entry)
-            yield f"[{2 * number + 1}]", cells.elem(entry)
-
-
-class _Cells:
-    """Where keys and elements lie in memory, as values of gdb's."""
-
-    def __init__(self, value: gdb.Value, inspection: Inspection) -> None:
-        assert inspection.snapshot is not None
-        layout = inspection.snapshot.layout
-        bucket = value.type.strip_typedefs().target()["buckets"].type.strip_typedefs().target()
-        self._key_type, self._elem_type = (bucket[name].type.target() for name in ("keys", "values"))
+        layout = found.view.snapshot.layout
         places = dtype_of(bmap(layout.key_slot, layout.elem_slot)).fields
         assert places is not None
-        self._keys, self._elems = places["keys"][1], places["elems"][1]
-        self._layout = layout
-
-    def key(self, entry: Entry) -> object:
-        """The key of an entry."""
-        at = entry.address + self._keys + entry.cell * self._layout.key_slot
-        return _shown(entry.key, self._key_type, at, self._layout.indirect_key)
-
-    def elem(self, entry: Entry) -> object:
-        """The element of an entry."""
-        at = entry.address + self._elems + entry.cell * self._layout.elem_slot
-        return _shown(entry.value, self._elem_type, at, self._layout.indirect_elem)
+        keys, elems = places["keys"][1], places["elems"][1]
+        # DWARF has the slots of buckets too: pointers, where keys or elements are stored by reference.
+        bucket = self._value.type.strip_typedefs().target()["buckets"].type.strip_typedefs().target()
+        key_type, elem_type = (bucket[name].type.target() for name in ("keys", "values"))
+        for number, (_, array, row, cell) in enumerate(live_cells(found.view)):
+            address = int(array.addresses[row])
+            key = _value_at(address + keys + cell * layout.key_slot, key_type, layout.indirect_key)
+            elem = _value_at(address + elems + cell * layout.elem_slot, elem_type, layout.indirect_elem)
+            yield f"[{2 * number}]", key
+            yield f"[{2 * number + 1}]", elem
 
 
-def _shown(decoded: GoValue, slot_type: gdb.Type, address: int, indirect: bool) -> object:
-    """A string as its text, which not every language of gdb's would print; everything else as it lies in memory."""
-    if isinstance(decoded, GoString):
-        return string_value(decoded.data)
+def _value_at(address: int, slot_type: gdb.Type, indirect: bool) -> gdb.Value:
     slot = gdb.Value(address).cast(slot_type.pointer()).dereference()
     return slot.dereference() if indirect else slot
 
 
-def find_printer(value: gdb.Value) -> MapPrinter | None:
-    """The printer for a value, if it is a classic map that can be read."""
-    if not is_map(value.type) or value.is_optimized_out:
+class StringPrinter:
+    """Prints a Go string as text, which gdb does by itself in frames of Go only."""
+
+    def __init__(self, value: gdb.Value) -> None:
+        self._value = value
+
+    def display_hint(self) -> str:
+        """Front ends quote it."""
+        return "string"
+
+    def to_string(self) -> gdb.LazyString | str:
+        """The text, as much of it as gdb is set to print."""
+        length = int(self._value["len"])
+        return self._value["str"].lazy_string(length=length) if length > 0 else ""
+
+
+def find_printer(value: gdb.Value) -> MapPrinter | StringPrinter | None:
+    """The printer for a value, if it is a classic map or a string and can be read."""
+    if value.is_optimized_out:
         return None
-    name = value.type.strip_typedefs().target().strip_typedefs().name
-    return MapPrinter(value) if str(name).startswith(CLASSIC_MAP) else None
+    if is_go_string(value.type):
+        return StringPrinter(value)
+    return MapPrinter(value) if is_map(value.type, CLASSIC_MAP) else None
 
 
 def turn_on() -> None:

@@ -212,23 +212,25 @@ def _entries(view: MapView) -> Iterator[Entry]:
         except UnreadableMemory as error:
             return Unreadable(error.reason)
 
+    for name, array, row, cell in live_cells(view):
+        yield Entry(
+            key=decode(key, array.slots("keys")[row, cell].tobytes(), layout.indirect_key),
+            value=decode(elem, array.slots("elems")[row, cell].tobytes(), layout.indirect_elem),
+            array=name,
+            bucket=int(array.home[row]),
+            overflow=int(array.depth[row]),
+            cell=cell,
+            address=int(array.addresses[row]),
+        )
+
+
+def live_cells(view: MapView) -> Iterator[tuple[Array, BucketArray, int, int]]:
+    """The cells that hold entries, in order: which array, its buckets, the bucket's row and the cell in it."""
+    minimum = view.snapshot.release.marks.min_tophash
     for name, array in view.arrays:
-        for row, cell in _live_cells(array, snapshot.release.marks.min_tophash):
-            yield Entry(
-                key=decode(key, array.slots("keys")[row, cell].tobytes(), layout.indirect_key),
-                value=decode(elem, array.slots("elems")[row, cell].tobytes(), layout.indirect_elem),
-                array=name,
-                bucket=int(array.home[row]),
-                overflow=int(array.depth[row]),
-                cell=cell,
-                address=int(array.addresses[row]),
-            )
-
-
-def _live_cells(array: BucketArray, minimum: int) -> Iterator[tuple[int, int]]:
-    rows = array.order
-    for at, cell in np.argwhere(array.live(minimum)[rows]):
-        yield int(rows[at]), int(cell)
+        rows = array.order
+        for at, cell in np.argwhere(array.live(minimum)[rows]):
+            yield name, array, int(rows[at]), int(cell)
 
 
 def _ms(since: float) -> float:
