@@ -102,7 +102,11 @@ def is_map(declared: gdb.Type, *families: str) -> bool:
 def is_go_string(declared: gdb.Type) -> bool:
     """Whether DWARF declares a type as Go's string, or as one that is made from it."""
     stripped = declared.strip_typedefs()
-    return stripped.code == gdb.TYPE_CODE_STRUCT and [field.name for field in stripped.fields()] == ["str", "len"]
+    if stripped.code != gdb.TYPE_CODE_STRUCT:
+        return False
+    fields = stripped.fields()
+    # A struct of C's may have such fields, but no uint8.
+    return [field.name for field in fields] == ["str", "len"] and str(fields[0].type.target()) == "uint8"
 
 
 def frame_value(text: str) -> gdb.Value | None:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import distribution, requires
+from importlib.metadata import distribution, metadata, requires
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,9 +19,8 @@ DISTRIBUTION = "go-map-inspect"
 GDB_TIMEOUT = 60.0
 _NAME = re.compile(r"[\w.-]+")
 _VERSION = re.compile(r"^python (3\.(\d+))$", re.MULTILINE)
+_MINOR = re.compile(r"3\.(\d+)")
 _ASK_VERSION = "python import sys; print('python %d.%d' % sys.version_info[:2])"
-OLDEST_MINOR = 11
-"""The oldest Python 3 that the plugin runs in."""
 
 
 def script_path() -> Path:
@@ -114,9 +113,10 @@ def _python_of(gdb: str) -> str:
     match = _VERSION.search(done.stdout)
     if match is None:
         raise GdbMissing(f"{gdb!r} is no gdb with Python inside", hint)
-    if int(match[2]) < OLDEST_MINOR:
+    oldest = _MINOR.search(metadata(DISTRIBUTION)["Requires-Python"])
+    if oldest and int(match[2]) < int(oldest[1]):
         raise InspectError(
-            f"the Python of {gdb!r} is {match[1]}, and the plugin needs 3.{OLDEST_MINOR}", "use a newer gdb with --gdb"
+            f"the Python of {gdb!r} is {match[1]}, and {oldest[0]} or newer is needed", "name a newer gdb with --gdb"
         )
     return match[1]
 

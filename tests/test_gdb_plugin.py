@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commandline import assert_running, cli
+from commandline import ROOT, assert_refused, assert_running, cli
 from gdbsession import gdb, gdb_mi, gdbserver
 from truth import NOT_IN_EXECUTABLE, differences
 
@@ -492,3 +495,77 @@ def test_a_program_that_runs_is_not_read_until_it_is_stopped():
     )  # fmt: skip
     for text in said[3:6]:
         assert_one_line(text, "the program is running", "interrupt")
+
+
+# Getting it into gdb
+
+
+def at_home() -> tuple[str, str]:
+    """Words before a command line of ours that writes for gdb."""
+    return "env", f"XDG_DATA_HOME={os.environ['XDG_DATA_HOME']}"
+
+
+def test_the_command_prints_the_path_of_one_file_and_nothing_else():
+    answer = cli("--gdb-script", before=at_home())
+    assert (answer.code, answer.err) == (0, "")
+    assert Path(answer.out.strip()).is_file()
+    assert answer.out.strip() == str(script_path())
+
+
+def test_the_file_that_gdb_sources_can_be_read_by_old_pythons():
+    source = (ROOT / "gdb_plugin" / "gomap.py").read_text()
+    ast.parse(source, feature_version=(3, 6))
+    oldest = re.search(r"^requires-python = .>=3[.](\d+)", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert f"_GOMAP_NEEDS = (3, {oldest[1]})" in source
+
+
+def code_only(folder: Path) -> Path:
+    """The package's code without the packages that it needs; returns the file to source."""
+    for room in ("inspector", "gdb_plugin"):
+        shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder / "gdb_plugin" / "gomap.py"
+
+
+def test_packages_that_gdb_s_python_lacks_are_told_with_the_command_that_brings_them(tmp_path, plain):
+    script = code_only(tmp_path)
+    said, command, usable = gdb(
+        f"source {script}", "info gomap main.words", "print 1 + 1", on=("-p", plain.pid), script=script
+    )
+    assert_told_to_set_up(said)
+    assert 'Undefined info command: "gomap main.words"' in command
+    assert usable == "$1 = 2"
+
+
+def assert_told_to_set_up(said: str) -> None:
+    lines = said.splitlines()
+    assert len(lines) == 1, said
+    assert re.match(r"go-map-inspect: gdb's Python 3\.\d+ cannot load \w+: run `go-map-inspect --gdb-setup`", lines[0])
+
+
+def test_programs_that_are_no_gdb_with_python_cannot_be_set_up():
+    assert_refused(cli("--gdb-setup", "--gdb", "/nowhere/gdb"), "cannot start", "/nowhere/gdb", "--gdb")
+    assert_refused(cli("--gdb-setup", "--gdb", "true"), "no gdb with Python inside", "--gdb")
+
+
+@pytest.mark.slow
+def test_packages_of_another_python_are_fetched_anew_for_the_one_in_gdb(tmp_path, data_home, plain):
+    asked = "python import sys; print('%d.%d' % sys.version_info[:2])"
+    version = gdb(asked)[0]
+    other = "3.13" if version != "3.13" else "3.12"
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "-q", "install", "--target", str(site), "--python-version", other]
+    needed = ["numpy", "construct", "pyelftools", "pygdbmi", "rich"]
+    subprocess.run([*pip, "--only-binary=:all:", *needed], check=True, timeout=600)
+    # Installed into one place for another version, as a virtual environment has it.
+    script = code_only(site)
+    answer = "info gomap main.words -json"
+    said, _ = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)
+    assert_told_to_set_up(said)
+    assert "numpy" in said
+    done = cli("--gdb-setup", before=at_home())
+    assert (done.code, done.err) == (0, "")
+    assert done.out.strip() == str(data_home / "go-map-inspect" / f"gdb-python-{version}")
+    again, found = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)
+    assert again == ""
+    assert json.loads(found)["entries_total"] == 3
+    shutil.rmtree(data_home / "go-map-inspect" / f"gdb-python-{version}")
