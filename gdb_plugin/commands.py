@@ -12,7 +12,7 @@ from gdb_plugin.arguments import OPTIONS, Arguments, parse
 from gdb_plugin.expressions import frame_variables, global_value, is_map, locate_in_gdb, locate_value, name_of
 from gdb_plugin.opening import open_inferior
 from gdb_plugin.output import console, output, told_in_one_line, write_notes
-from inspector.errors import InspectError, UsageError
+from inspector.errors import InspectError, UnknownVariable, UsageError
 from inspector.gotypes.render import plain
 from inspector.inspection import inspect
 from inspector.keylookup import look_up
@@ -124,10 +124,15 @@ def _maps_in_sight(target: Target) -> Iterator[tuple[str, gdb.Value]]:
     for name, value in frame_variables():
         if is_map(value.type):
             yield name, value
-    for name in sorted(target.image.variables()):
-        value = global_value(name)
-        if value is not None and is_map(value.type):
-            yield name, value
+    described = [
+        (name, value) for name in sorted(target.image.variables()) if (value := global_value(name)) is not None
+    ]
+    if not described:
+        raise UnknownVariable(
+            "nothing tells which variables are maps: the program has no symbols, or no DWARF",
+            "give `info gomap` an address, or load an unstripped twin with gdb's command `file`",
+        )
+    yield from ((name, value) for name, value in described if is_map(value.type))
 
 
 def _row(target: Target, name: str, value: gdb.Value) -> tuple[str, str, str, str]:

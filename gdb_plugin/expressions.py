@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import gdb
 
-from inspector.errors import GdbError, UnknownVariable
+from inspector.errors import GdbError, GdbMissing, UnknownVariable
 from inspector.locate import Locator, evaluated, parse_address, shown
 from inspector.target import Target
 
@@ -40,7 +40,7 @@ class GdbSymbols:
     """What inspector.target.Symbols asks for, answered by the gdb that we run in."""
 
     def type_of(self, text: str) -> str:
-        """Name the type of an expression such as 'main.server'.sessions; raises GdbError."""
+        """Name the type of an expression such as 'main.server'.sessions; raises GdbError, GdbMissing without DWARF."""
         return name_of(_quoted_value(text).type)
 
     def value_of(self, text: str) -> int:
@@ -157,7 +157,7 @@ def _quoted_value(text: str) -> gdb.Value:
     try:
         value = global_value(name)
         if value is None:
-            raise GdbError(f"gdb: DWARF does not describe {name}")
+            raise GdbMissing("there is no DWARF for it", "give the type with -type, or load an unstripped twin")
         return _follow(value, path)
     except gdb.error as error:
         raise GdbError(f"gdb: {error}") from None

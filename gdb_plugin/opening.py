@@ -52,8 +52,8 @@ def open_inferior() -> Target:
     program = _programs.get(key) or _remember(key, memory)
     target = _target(memory, program.image, program.build, program.compared)
     target.types = program.types
-    if any(thread.is_running() for thread in inferior.threads()):
-        target.note("other threads run: a copy taken while the map changes may look inconsistent")
+    # Other threads may run: gdb can hold a single one (set non-stop on).
+    target.stop = not any(thread.is_running() for thread in inferior.threads())
     return target
 
 

@@ -132,7 +132,7 @@ def locate(target: Target, text: str | Locator, type_name: str | None) -> Locato
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
     symbol, path = _find_symbol(target, text)
-    if path and not target.stop:
+    if path and not target.stop and not target.still:
         raise UsageError(
             "--no-stop cannot follow a field path: gdb reads it, and gdb stops what it attaches to",
             "leave --no-stop out, or give the map's address with --type",

@@ -23,6 +23,7 @@ from inspector.gdbsetup import script_path
 
 pytestmark = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
 
+PAUSE = '-interpreter-exec console "python import time; time.sleep(1)"'
 NEEDS_GDBSERVER = pytest.mark.skipif(shutil.which("gdbserver") is None, reason="gdbserver is not installed")
 UNOPTIMISED = ("-gcflags=all=-N -l",)
 SLOW = pytest.mark.slow
@@ -153,6 +154,7 @@ def comparable(report: str) -> list[str]:
     return [lines[0], *(re.sub(r"checked in [\d.]+ ms", "checked", line) for line in lines[2:])]
 
 
+@pytest.mark.slow
 def test_a_lookup_says_the_same_in_gdb(crash):
     core = crash("states")
     text, found, absent = gdb(
@@ -213,6 +215,7 @@ def test_variables_of_the_selected_frame_are_inspected(in_a_frame, toolchain):
     assert documents["sessions"]["map"]["type"] == "main.visits"
 
 
+@pytest.mark.slow
 def test_registers_and_addresses_are_proven_by_their_hashes(in_a_frame):
     _, address, by_register, by_name = in_a_frame(
         "frame 0", "output/x $rbx", "info gomap $rbx -entries 0", "info gomap sessions -entries 0"
@@ -251,20 +254,27 @@ def test_functions_give_numbers_and_strings(in_a_frame):
     assert said[10].startswith('key "" is not in the map: ')
 
 
-def test_keys_of_every_kind_can_be_given_to_a_function(crash):
-    core = crash("states")
-    keys = {
-        "main.keyInterface": r"int32(5)", "main.keyStruct": None, "main.keyFloat64": "0.5", "main.keyBool": "1 == 1",
-        "main.keyUint64": "18446744073709551615", "main.keyInt8": "-128",
-    }  # fmt: skip
-    truth = {state["variable"]: state["entries"] for state in core.truth["maps"] if state["variable"] in keys}
-    told = gdb('print $gomap_get ("main.keyUint64", 18446744073709551615)', on=(core.exe, core.path))
-    assert told == [f"$1 = {next(e['value'] for e in truth['main.keyUint64'] if e['key'] == 2**64 - 1)}"]
+@pytest.mark.slow
+def test_keys_of_every_kind_can_be_given_to_a_function(run):
+    cases = {
+        '"main.keyInt8", -128': '"min"',
+        '"main.keyUint64", 18446744073709551615': "9223372036854775808",
+        '"main.keyFloat64", 0.1': '"a float"',
+        r'"main.keyString", "\"quoted\" and \\backslashed"': "8",
+        '"main.keyArray", "{1, -2, 3}"': '"numbers"',
+        r'"main.keyInterface", "\"one\""': '"string"',
+        '"main.keyBool", "true"': '"yes"',
+        '"main.keyPointer", 0': '"nil"',
+        r'"main.keyStruct", "{1, \"one\", true, 1.5}"': '"first"',
+    }
+    said = gdb(*(f"print $gomap_get ({arguments})" for arguments in cases), on=("-p", run().pid))
+    assert [text.split(" = ", 1)[-1] for text in said] == list(cases.values())
 
 
 # What is not to be noticed, and where it works
 
 
+@pytest.mark.slow
 def test_nothing_that_the_user_has_set_is_changed(run):
     settings = ("language", "width", "height", "pagination", "print elements", "print pretty", "confirm", "listsize")
     shows = ["info frame", "info threads", "info display", *(f"show {name}" for name in settings)]
@@ -280,6 +290,7 @@ def test_nothing_that_the_user_has_set_is_changed(run):
     assert all(len(line) <= 77 for line in said[len(begin) + len(shows)].splitlines())
 
 
+@pytest.mark.slow
 def test_the_inferior_that_is_selected_is_read(plain, run):
     said = gdb(
         "info gomap main.words -json", "add-inferior -no-connection", "inferior 2", f"attach {run().pid}",
@@ -294,6 +305,7 @@ def test_the_inferior_that_is_selected_is_read(plain, run):
     assert back["target"] == first["target"]
 
 
+@pytest.mark.slow
 def test_recorded_executions_are_read_too(in_a_frame):
     said = in_a_frame(
         "delete", "set scheduler-locking on", "record full", "stepi", "stepi", "info gomap sessions -json",
@@ -305,6 +317,7 @@ def test_recorded_executions_are_read_too(in_a_frame):
     assert back["entries"] == forth["entries"]
 
 
+@pytest.mark.slow
 def test_names_and_options_are_completed(in_a_frame):
     dotted, local, option, none = in_a_frame(
         "complete info gomap main.serv", "complete info gomap esc", "complete info gomap local -ent",
@@ -316,6 +329,7 @@ def test_names_and_options_are_completed(in_a_frame):
     assert none == ""
 
 
+@pytest.mark.slow
 def test_help_tells_how_to_use_each_command(plain):
     texts = gdb(
         "help info gomap", "help info gomaps", "help set gomap pretty-print", "help function", "help show gomap",
@@ -328,6 +342,7 @@ def test_help_tells_how_to_use_each_command(plain):
     assert "pretty-print" in texts[4]
 
 
+@pytest.mark.slow
 def test_sourcing_the_plugin_again_changes_nothing(plain):
     again, answer = gdb(f"source {script_path()}", "info gomap main.words -json", on=("-p", plain.pid))
     assert again == ""
@@ -363,6 +378,7 @@ def test_growing_maps_are_printed_with_each_entry_once(run, toolchain):
         assert printed(text) == sorted((entry["key"], entry["value"]) for entry in entries), name
 
 
+@pytest.mark.slow
 def test_go_s_own_script_does_not_show_every_growing_map_whole_and_ours_does_in_its_presence(run):
     running = run("states")
     script = USUAL.go.parent.parent / "src" / "runtime" / "runtime-gdb.py"
@@ -398,6 +414,7 @@ def test_front_ends_see_the_entries_of_a_map_as_children(plain):
     assert [child["value"] for child in children] == ['"one"', "1", '"two"', "2", '"three"', "3"]
 
 
+@pytest.mark.slow
 def test_maps_in_values_nil_maps_and_odd_strings_are_printed(run):
     _, nested, nothing, odd, large = gdb(
         "set gomap pretty-print on", "print 'main.elemMap'", "print 'main.nilMap'", "print 'main.elemString'",
@@ -427,6 +444,7 @@ def test_without_a_process_one_line_says_so():
         assert_one_line(said, "no process and no core", "attach")
 
 
+@pytest.mark.slow
 def test_what_is_no_go_program_is_refused():
     with subprocess.Popen(["sleep", "100"]) as sleep:
         try:
@@ -476,25 +494,69 @@ def test_words_that_make_no_sense_are_answered_in_one_line(plain):
     assert json.loads(said[-1])["verdict"] == "consistent"
 
 
-@pytest.mark.parametrize("toolchain", [pytest.param(CLASSIC[0], id="oldest")])
-def test_a_variable_that_is_optimised_out_is_told_as_such(in_a_frame, toolchain):
+@pytest.mark.slow
+def test_a_variable_that_is_optimised_out_is_told_as_such(in_a_frame):
     alone, listed, usable = in_a_frame(
-        "info gomap local", "info gomaps local", "info gomap sessions -json", toolchain=toolchain, optimised=True
+        "info gomap local", "info gomaps local", "info gomap sessions -json", toolchain=CLASSIC[0], optimised=True
     )
     assert_one_line(alone, "local is optimised out here", "-gcflags")
     assert "local is optimised out here" in listed
     assert json.loads(usable)["entries_total"] == 2
 
 
+@pytest.mark.slow
 def test_a_program_that_runs_is_not_read_until_it_is_stopped():
-    exe = build("plain")
-    said = gdb(
-        "set non-stop on", "run > /dev/null &", "python import time; time.sleep(1)", "info gomap main.words",
-        "info gomaps", 'print $gomap_len ("main.words")', "interrupt -a", "python time.sleep(1)",
-        "info gomap main.words -json", "kill", on=(exe,),
+    ask = '-interpreter-exec console "info gomap main.words -json"'
+    length = '-data-evaluate-expression "$gomap_len (\\"main.words\\")"'
+    with start(build("plain")) as running:
+        *_, refused, function, _, _, stopped = gdb_mi(
+            "-gdb-set mi-async on", "-gdb-set non-stop on", f"-target-attach {running.pid}", "-exec-continue --all",
+            PAUSE, ask, length, "-exec-interrupt --all", PAUSE, ask,
+        )  # fmt: skip
+    for answer in (refused, function):
+        assert answer["message"] == "error"
+        assert_one_line(answer["payload"]["msg"], "the program is running", "interrupt")
+    console = stopped["console"]
+    assert json.loads(console[console.index('{"schema"') :])["verdict"] == "consistent"
+
+
+@pytest.mark.slow
+def test_maps_are_looked_at_again_and_with_a_note_while_other_threads_run():
+    with start(build("plain")) as running:
+        said = gdb("set non-stop on", f"attach {running.pid}", "info gomap main.words -entries 0", "detach")
+    assert "note: the process was not stopped while the map was copied" in said[2]
+    assert "verdict: consistent" in said[2]
+
+
+@pytest.mark.slow
+def test_stripped_programs_have_addresses_and_an_unstripped_twin_brings_the_names(tmp_path):
+    whole, stripped = build("plain"), tmp_path / "plain"
+    subprocess.run(["objcopy", "--strip-all", str(whole), str(stripped)], check=True)
+    with start(stripped) as running:
+        address = running.map("words")["address"]
+        name, listed, proven, _, twin, _, wrong = gdb(
+            "info gomap main.words", "info gomaps", f"info gomap {address} -json", f"file {whole}",
+            "info gomap main.words -json", f"file {build('million')}", f"info gomap {address} -json",
+            on=("-p", running.pid),
+        )  # fmt: skip
+    assert_one_line(name, "is stripped", "gdb's command `file`")
+    assert_one_line(listed, "no symbols, or no DWARF")
+    assert json.loads(proven)["map"]["type_source"] == "hash-proof"
+    assert json.loads(twin)["map"]["address"] == address
+    # Another program is not believed to be this one: the one that runs is looked at.
+    assert json.loads(wrong)["target"]["exe"] == str(stripped)
+
+
+@pytest.mark.slow
+def test_cores_need_the_executable_they_are_of(crash):
+    core = crash("states")
+    missing, _, wrong, _, right = gdb(
+        "info gomap main.empty", f"file {build('plain')}", "info gomap main.empty", f"file {core.exe}",
+        "info gomap main.empty -json", on=("-c", core.path),
     )  # fmt: skip
-    for text in said[3:6]:
-        assert_one_line(text, "the program is running", "interrupt")
+    assert_one_line(missing, "gdb does not know the executable", "gdb's command `file`")
+    assert_one_line(wrong, "is not the executable of")
+    assert json.loads(right)["verdict"] == "consistent"
 
 
 # Getting it into gdb
@@ -542,6 +604,7 @@ def assert_told_to_set_up(said: str) -> None:
     assert re.match(r"go-map-inspect: gdb's Python 3\.\d+ cannot load \w+: run `go-map-inspect --gdb-setup`", lines[0])
 
 
+@pytest.mark.slow
 def test_programs_that_are_no_gdb_with_python_cannot_be_set_up():
     assert_refused(cli("--gdb-setup", "--gdb", "/nowhere/gdb"), "cannot start", "/nowhere/gdb", "--gdb")
     assert_refused(cli("--gdb-setup", "--gdb", "true"), "no gdb with Python inside", "--gdb")
