@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import gdb
 
-from inspector.errors import GdbError, GdbMissing, UnknownVariable
+from inspector.errors import GdbMissing, UnknownVariable
 from inspector.locate import Locator, evaluated, parse_address, shown
 from inspector.target import Target
 
@@ -34,21 +34,6 @@ class MapValue:
 
     declared: str
     address: int
-
-
-class GdbSymbols:
-    """What inspector.target.Symbols asks for, answered by the gdb that we run in."""
-
-    def type_of(self, text: str) -> str:
-        """Name the type of an expression such as 'main.server'.sessions; raises GdbError, GdbMissing without DWARF."""
-        return name_of(_quoted_value(text).type)
-
-    def value_of(self, text: str) -> int:
-        """Evaluate an expression that is a map; raises GdbError."""
-        try:
-            return int(_quoted_value(text))
-        except gdb.error as error:
-            raise GdbError(f"gdb: {error}") from None
 
 
 def locate_in_gdb(target: Target, text: str, type_name: str | None) -> str | Locator:
@@ -150,17 +135,15 @@ def name_of(go_type: gdb.Type) -> str:
     return str(go_type.name or go_type)
 
 
-def _quoted_value(text: str) -> gdb.Value:
+def quoted_value(text: str) -> gdb.Value:
+    """The value of 'package.variable'.path; raises gdb.error, and GdbMissing where DWARF does not have it."""
     match = _QUOTED.fullmatch(text)
     assert match is not None
     name, path = match.groups()
-    try:
-        value = global_value(name)
-        if value is None:
-            raise GdbMissing("there is no DWARF for it", "give the type with -type, or load an unstripped twin")
-        return _follow(value, path)
-    except gdb.error as error:
-        raise GdbError(f"gdb: {error}") from None
+    value = global_value(name)
+    if value is None:
+        raise GdbMissing("there is no DWARF for it", "give the type with -type, or load an unstripped twin")
+    return _follow(value, path)
 
 
 def _follow(value: gdb.Value, path: str) -> gdb.Value:

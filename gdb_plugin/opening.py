@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import gdb
 
-from gdb_plugin.expressions import GdbSymbols
+from gdb_plugin.debugger import InnerDebugger
 from gdb_plugin.memory import InferiorMemory
 from inspector.errors import BadExecutable, InspectError, NoSuchTarget, UsageError
 from inspector.gotypes.table import TypeTable
@@ -86,7 +86,7 @@ def _remember(key: tuple[object, ...], memory: InferiorMemory) -> Program:
 
 def _target(memory: InferiorMemory, image: ElfImage, build: BuildInfo, compared: bool) -> Target:
     pid = memory.inferior.pid
-    target = Target("gdb", str(pid), pid, image, build, memory, "auto", own_symbols=GdbSymbols())
+    target = Target("gdb", str(pid), pid, image, build, memory, "auto", own_debugger=InnerDebugger())
     if not compared and memory.connection == "core":
         target.note("the core does not hold its executable's build id, so it could not be compared")
     return target

@@ -92,7 +92,7 @@ class Locator:
             word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
             return MapRef(word, self.type, self.type_source, self.name, self.declared)
         try:
-            word = target.symbols().value_of(expression(self.symbol, self.path))
+            word = target.debugger().value_of(expression(self.symbol, self.path))
         except GdbDied:
             raise
         except GdbError as error:
@@ -138,7 +138,7 @@ def locate(target: Target, text: str | Locator, type_name: str | None) -> Locato
             "leave --no-stop out, or give the map's address with --type",
         )
     try:
-        declared = target.symbols().type_of(expression(symbol, path))
+        declared = target.debugger().type_of(expression(symbol, path))
     except GdbMissing as error:
         if wanted is None or path:
             raise GdbMissing(

@@ -14,6 +14,8 @@ import numpy as np
 
 from inspector.errors import (
     BadExecutable,
+    GdbDied,
+    GdbError,
     GdbMissing,
     InspectError,
     NoSuchTarget,
@@ -32,6 +34,7 @@ from inspector.memory.corefile import CoreFile
 from inspector.memory.gdbmi import GdbBridge, GdbMemory
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Memory, RegionMap
+from inspector.memory.threads import Thread
 from inspector.releases import Release
 
 PAGE = 4096
@@ -40,15 +43,19 @@ PAGE = 4096
 MemoryChoice = Literal["auto", "gdb-mi", "direct"]
 
 
-class Symbols(Protocol):
-    """What DWARF knows of expressions such as 'main.server'.sessions; both raise GdbError."""
+class Debugger(Protocol):
+    """What gdb knows and the bytes do not tell; everything raises GdbError."""
 
     def type_of(self, text: str) -> str:
-        """Name the type of an expression."""
+        """Name the type of an expression such as 'main.server'.sessions, from DWARF."""
         ...
 
     def value_of(self, text: str) -> int:
         """Evaluate an expression that is a map: the address of its hmap."""
+        ...
+
+    def threads(self) -> list[Thread]:
+        """The registers of all threads that stand still."""
         ...
 
 
@@ -56,7 +63,7 @@ class Symbols(Protocol):
 class Target:
     """An opened process or core. Use as a context manager; closing it always leaves a process running.
 
-    A target of kind "gdb" is opened by the plugin inside of gdb, which brings its own memory and symbols and holds
+    A target of kind "gdb" is opened by the plugin inside of gdb, which brings its own memory and answers, and holds
     the process still. `notes` are sentences for the person: fallbacks taken, checks that could not be made.
     `stopped_ms` is how long the process has been held still so far.
     """
@@ -74,7 +81,7 @@ class Target:
     missing: int = 0
     stopped_ms: float = 0.0
     heap_searched: bool = False
-    own_symbols: Symbols | None = None
+    own_debugger: Debugger | None = None
     _resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
@@ -134,9 +141,24 @@ class Target:
             self._regions = RegionMap(self.memory.regions())
         return self._regions
 
-    def symbols(self) -> Symbols:
-        """Who knows this target's symbols: the gdb that we run in, or one started now; raises GdbMissing."""
-        return self.own_symbols or self.bridge()
+    def threads(self) -> list[Thread]:
+        """The threads with their registers, none where they cannot be had; call it while the target is held."""
+        if isinstance(self.memory, CoreFile):
+            return self.memory.threads
+        debugger = self.own_debugger or self._bridge
+        if debugger is not None:
+            try:
+                return debugger.threads()
+            except GdbDied:
+                raise
+            except GdbError as error:
+                self.note(f"the threads cannot be looked at: {error.message}")
+                return []
+        return ptrace.threads(self.pid) if self.pid is not None and self.stop else []
+
+    def debugger(self) -> Debugger:
+        """The gdb that we run in, or one started when first needed; raises GdbMissing."""
+        return self.own_debugger or self.bridge()
 
     def bridge(self) -> GdbBridge:
         """The gdb that knows this target's symbols, started when first needed; raises GdbMissing."""

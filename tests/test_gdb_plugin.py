@@ -18,7 +18,7 @@ from commandline import ROOT, assert_refused, assert_running, cli
 from gdbsession import gdb, gdb_mi, gdbserver
 from truth import NOT_IN_EXECUTABLE, differences
 
-from fixtures import CLASSIC, NEWEST, SWISS, USUAL, build, start
+from fixtures import CLASSIC, NEWEST, SWISS, USUAL, build, kernel_core, start
 from inspector.gdbsetup import script_path
 
 pytestmark = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
@@ -165,6 +165,38 @@ def test_a_lookup_says_the_same_in_gdb(crash):
     theirs = json.loads(cli(core.path, "main.doubleMiddle", "--key", "key-7", "--json").out)
     assert json.loads(found)["lookup"] == theirs["lookup"]
     assert "absent" in absent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", [USUAL, NEWEST], ids=["usual", "newest"])
+def test_both_front_ends_name_the_goroutines_of_concurrent_map_writes(tmp_path, toolchain):
+    core = kernel_core(build("racing", toolchain), directory=tmp_path, command="race")
+    ours = json.loads(gdb("info gomap main.shared -json", on=(core.exe, core.path))[0])
+    theirs = json.loads(cli(core.path, "main.shared", "--json").out)
+    assert [finding["rule"] for finding in ours["findings"]].count("W2") >= 1
+    assert (ours["verdict"], ours["findings"]) == (theirs["verdict"], theirs["findings"])
+
+
+@pytest.mark.slow
+def test_goroutines_in_a_write_are_named_and_the_selected_frame_stays():
+    with start(build("churn")) as running:
+        running.ask("write")
+        for _ in range(50):
+            answer, before, _, after = gdb(
+                "info gomap main.doubling -json -entries 0",
+                "frame",
+                "info gomaps main",
+                "frame",
+                on=("-p", running.pid),
+            )
+            document = json.loads(answer)
+            assert document["verdict"] in ("consistent", "write-in-progress")
+            assert after == before
+            told = [finding["message"] for finding in document["findings"] if finding["rule"] == "W2"]
+            if told:
+                break
+    assert all(message.endswith("called by main.double") for message in told)
+    assert told
 
 
 # Frames, expressions, conditions
