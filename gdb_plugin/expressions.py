@@ -25,7 +25,7 @@ ESCAPED = "&"
 _QUOTED = re.compile(r"'([^']+)'(.*)")
 _LOCAL = re.compile(r"([^\W\d]\w*)((?:\.[^\W\d]\w*|\[\d{1,9}\])*)")
 _STEP = re.compile(r"\.([^\W\d]\w*)|\[(\d{1,9})\]")
-_GLOBAL = re.compile(r"\w[^\s'\"()$&]*")
+_GLOBAL = re.compile(r"\w[^\s'\"()$&:]*")
 
 
 @dataclass(frozen=True)

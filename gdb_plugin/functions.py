@@ -37,11 +37,10 @@ class GomapLen(gdb.Function):
             address = found.find(target).address if found.type else found.address
             if not address:
                 return 0
-            # What is declared as a map is one, anything else has to look like one.
-            is_declared = found.type is not None
-            return (
-                header_at(target, address) if is_declared else believe(target, target.regions(), address, None)
-            ).count
+            # A package variable that is declared as a map is one, anything else has to look like one.
+            if found.address is None:
+                return header_at(target, address).count
+            return believe(target, target.regions(), address, found.type).count
 
 
 class GomapGet(gdb.Function):

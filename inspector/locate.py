@@ -85,8 +85,7 @@ class Locator:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
         assert self.type is not None
         if self.address is not None:
-            declared = self.declared and self.name is not None
-            return MapRef(self.address, self.type, self.type_source, self.name, declared)
+            return MapRef(self.address, self.type, self.type_source, self.name)
         assert self.symbol is not None
         if not self.path:
             word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
@@ -108,11 +107,12 @@ def evaluated(target: Target, name: str, declared: str, address: int, type_name:
 
     Raises UnknownVariable when it is not declared as a map, UnknownType.
     """
+    # A place on a stack may not have been written yet: what lies there has to look like a map.
     if type_name is None:
-        return Locator(_map_type(target, name, declared), "variable", address, name=name)
+        return Locator(_map_type(target, name, declared), "variable", address, name=name, declared=False)
     wanted = _find_type(target, type_name)
-    is_map = _check_contradiction(target, name, wanted, declared)
-    return Locator(wanted, "option", address, name=name, declared=is_map)
+    _check_contradiction(target, name, wanted, declared)
+    return Locator(wanted, "option", address, name=name, declared=False)
 
 
 def locate(target: Target, text: str | Locator, type_name: str | None) -> Locator:

@@ -209,7 +209,7 @@ def in_a_frame(tmp_path_factory) -> Callable[..., list[str]]:
     requests.write_text("serve\nquit\n")
 
     def session(*commands: str, toolchain=USUAL, optimised: bool = False) -> list[str]:
-        exe = build("frames", toolchain, extra_flags=() if optimised else UNOPTIMISED)
+        exe = build("serving", toolchain, extra_flags=() if optimised else UNOPTIMISED)
         begin = [
             "set startup-with-shell on", "break main.step if $gomap_len (sessions) == 2",
             f"run < {requests} > /dev/null", "up",
@@ -533,6 +533,17 @@ def test_a_variable_that_is_optimised_out_is_told_as_such(in_a_frame):
     )
     assert_one_line(alone, "local is optimised out here", "-gcflags")
     assert "local is optimised out here" in listed
+    assert json.loads(usable)["entries_total"] == 2
+
+
+def test_a_variable_that_was_not_written_yet_is_no_damaged_map(in_a_frame):
+    *_, alone, listed, length, printed, usable = in_a_frame(
+        "set language c", "set variable *(long *) &unused = $sp", "set gomap pretty-print on", "info gomap unused",
+        "info gomaps ^unused", "print $gomap_len (unused)", "print unused", "info gomap local -json",
+    )  # fmt: skip
+    for said in (alone, listed.splitlines()[1], length, printed):
+        assert_one_line(said, " is no hmap: ")
+        assert "inconsistent" not in said
     assert json.loads(usable)["entries_total"] == 2
 
 
