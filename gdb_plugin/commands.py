@@ -79,8 +79,7 @@ class InfoGomaps(gdb.Command):
             except re.error as error:
                 raise UsageError(f"{argument!r} is no regular expression: {error}") from None
             target = open_inferior()
-            maps = [(name, value) for name, value in _maps_in_sight(target) if wanted.search(name)]
-            rows = [_row(target, name, value) for name, value in maps]
+            rows = [_row(target, *found) for found in _maps_in_sight(target) if wanted.search(found[0])]
             if not rows:
                 gdb.write("No Go maps.\n" if not argument else "No Go maps of such a name.\n")
                 return
@@ -120,26 +119,26 @@ def _completions(typed: str) -> Iterator[str]:
         yield from open_inferior().image.variables()
 
 
-def _maps_in_sight(target: Target) -> Iterator[tuple[str, gdb.Value]]:
+def _maps_in_sight(target: Target) -> Iterator[tuple[str, gdb.Value, bool]]:
+    """Names and values of maps, and whether it is a package variable, which the inspector reads by itself."""
     for name, value in frame_variables():
         if is_map(value.type):
-            yield name, value
-    described = [
-        (name, value) for name in sorted(target.image.variables()) if (value := global_value(name)) is not None
-    ]
+            yield name, value, False
+    found = ((name, global_value(name)) for name in sorted(target.image.variables()))
+    described = [(name, value) for name, value in found if value is not None]
     if not described:
         raise UnknownVariable(
             "nothing tells which variables are maps: the program has no symbols, or no DWARF",
             "give `info gomap` an address, or load an unstripped twin with gdb's command `file`",
         )
-    yield from ((name, value) for name, value in described if is_map(value.type))
+    yield from ((name, value, True) for name, value in described if is_map(value.type))
 
 
-def _row(target: Target, name: str, value: gdb.Value) -> tuple[str, str, str, str]:
+def _row(target: Target, name: str, value: gdb.Value, is_global: bool) -> tuple[str, str, str, str]:
     """Name, type, count and verdict of one map; what is in the way takes the place of the verdict."""
     go_type = plain(name_of(value.type))
     try:
-        inspection = inspect(target, locate_value(target, value, name, None), None, 0)
+        inspection = inspect(target, name if is_global else locate_value(target, value, name, None), None, 0)
     except InspectError as error:
         return plain(name), go_type, "?", plain(error.message)
     except gdb.error as error:
