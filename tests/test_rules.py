@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import EVERY_TOOLCHAIN
 
+from benchmarks.faults.patched import PatchedMemory
 from inspector.bulk import dtype_of
 from inspector.classic.checks import Judgement, MapView, judge
 from inspector.classic.checks.proof import e9_evacuated_memory_is_cleared_or_kept
@@ -21,38 +22,11 @@ from inspector.classic.summary import growth_of, occupancy_of
 from inspector.errors import UnreadableMemory
 from inspector.hashing import HashKeys, find_hash_keys
 from inspector.memory import RegionMap
-from inspector.memory.process import ProcessMemory
 from inspector.schemas.hmap import HASH_WRITING, hmap
 from inspector.schemas.mapextra import mapextra
 from inspector.target import Target, open_target
 
 WAITING, DONE = False, True
-
-
-class PatchedMemory:
-    """Real memory with some bytes overwritten in every copy that is read from it."""
-
-    name = "patched"
-
-    def __init__(self, memory: ProcessMemory, patches: dict[int, int]) -> None:
-        self.memory, self.patches = memory, patches
-
-    def read(self, address: int, size: int) -> memoryview:
-        data = bytearray(self.memory.read(address, size))
-        for at, byte in self.patches.items():
-            if address <= at < address + size:
-                data[at - address] = byte
-        return memoryview(bytes(data))
-
-    def read_many(self, addresses, size: int):
-        rows = self.memory.read_many(addresses, size)
-        for at, byte in self.patches.items():
-            for row in np.flatnonzero((addresses <= at) & (at < addresses + np.uint64(size))):
-                rows[row, at - int(addresses[row])] = byte
-        return rows
-
-    def regions(self):
-        return self.memory.regions()
 
 
 @dataclass
