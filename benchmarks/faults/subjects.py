@@ -98,6 +98,8 @@ def _judged(
     view, judgement = MapView(snapshot), judge(snapshot)
     growth, occupancy = growth_of(view), occupancy_of(view)
     ref = MapRef(address, go_type, "option")
-    report = Inspection(target_info(target), ref, snapshot, judgement, growth, occupancy, Timing(), shown=SHOWN, view=view)
+    report = Inspection(
+        target_info(target), ref, snapshot, judgement, growth, occupancy, Timing(), shown=SHOWN, view=view
+    )
     write_json(report, io.StringIO())  # whatever is in the map, a report of it must be possible
     return Trial(view, judgement)

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from inspector.classic.buckets import BucketArray
 from inspector.classic.checks.finding import Array, Finding, Where
 from inspector.classic.checks.view import MapView
+from inspector.gotypes.dangling import Dangling
 from inspector.gotypes.identity import UNEQUAL, identify
 from inspector.releases import BUCKET_CELLS
+
+WORD = 8
 
 
 def c1_tophash_is_defined(view: MapView) -> Iterator[Finding]:
@@ -90,8 +93,8 @@ def c4_no_key_occurs_twice(view: MapView) -> Iterator[Finding]:
     known, counts = np.unique(ids[ids != UNEQUAL], return_counts=True)
     repeated = known[counts > 1]
     for twice in repeated:
-        cells = [_place(view, places, int(at)) for at in np.flatnonzero(ids == twice)]
-        first, second = cells[0], cells[1]
+        cells = np.flatnonzero(ids == twice)
+        first, second = (_place(view, places, int(at)) for at in cells[:2])
         yield Finding(
             rule="C4",
             message=f"a key occurs {len(cells)} times",
@@ -118,7 +121,40 @@ def _place(view: MapView, parts: list[tuple[Array, int]], at: int) -> Where:
 
 
 def c5_indirect_slots_are_readable(view: MapView) -> Iterator[Finding]:
-    """Keys and elements stored by reference point to readable memory."""
+    """Keys and elements stored by reference point to readable memory, and so do strings and interfaces in keys."""
+    yield from _unreadable_slots(view)
+    snapshot, layout = view.snapshot, view.snapshot.layout
+    key = snapshot.types.key(snapshot.type)
+    if not key.has_pointers:
+        return
+    walk = Dangling(snapshot.types, snapshot.memory, snapshot.regions)
+    for name, array in view.arrays:
+        live = array.live(snapshot.release.marks.min_tophash)
+        slots = array.slots("keys")[live]
+        if layout.indirect_key:
+            slots, held = snapshot.memory.held(np.ascontiguousarray(slots).view(np.uint64).reshape(-1), key.size)
+            places = np.argwhere(live)[held]
+        else:
+            places = np.argwhere(live)
+        bad = np.flatnonzero(walk.of(key, slots))
+        for at in bad:
+            row, cell = places[at].tolist()
+            yield Finding(
+                rule="C5",
+                message="a key leads to memory or to a type that is not there",
+                observed=f"key bytes {slots[at].tobytes().hex(' ', WORD)}",
+                expected="strings and interfaces that can be read, as the key was hashed when it was stored",
+                source="runtime.mapassign",
+                where=view.where(name, row, cell),
+                # Outside a core's memory is what the kernel did not dump, too.
+                severity="error" if snapshot.regions.complete else "warning",
+                unreadable=True,
+                # A new cell gets its tophash first, and its key after it.
+                in_flight=len(bad) == 1,
+            )
+
+
+def _unreadable_slots(view: MapView) -> Iterator[Finding]:
     snapshot, layout = view.snapshot, view.snapshot.layout
     parts = [
         ("keys", snapshot.types.key(snapshot.type), layout.indirect_key),

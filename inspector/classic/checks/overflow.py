@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector.classic.buckets import SHARED_NEXT, BucketArray
 from inspector.classic.checks.binomial import upper_tail
@@ -13,6 +14,7 @@ from inspector.classic.checks.finding import Array, Finding, Where
 from inspector.classic.checks.view import MapView
 from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, most_entries
 from inspector.releases import BUCKET_CELLS
+from inspector.schemas.bmap import OVERFLOW_SIZE
 
 CHANCE_OF_CHAIN = 1e-15
 """A chain less likely than this in a whole map is worth a warning."""
@@ -85,6 +87,12 @@ def _bad_list(
 
 def o3_preallocated_buckets_are_used_in_order(view: MapView) -> Iterator[Finding]:
     """Preallocated overflow buckets are handed out in order, nextOverflow is the first one left."""
+    yield from _new_tail(view)
+    if view.old is not None and not len(view.old.broken):
+        yield from _old_tail(view, view.old)
+
+
+def _new_tail(view: MapView) -> Iterator[Finding]:
     new, extra = view.new, view.snapshot.extra
     if new is None or len(new.broken) or "extra" in view.snapshot.unusable:
         return
@@ -128,23 +136,62 @@ def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding
     for at in np.flatnonzero(in_use[used:]) + used:
         address = int(new.addresses[new.size + at])
         yield _bad_tail(view, address, "a bucket from nextOverflow on in a chain", "only buckets below it linked")
-    free = new.overflow[tail][used:]
-    expected = np.zeros(len(free), dtype=np.uint64)
-    expected[-1:] = new.address
-    for at in np.flatnonzero((free != expected) & ~in_use[used:]):
-        row = new.size + used + at
-        wanted = "the sentinel: the array's own address" if at == len(free) - 1 else "nil"
-        yield _bad_tail(view, int(new.addresses[row]), f"overflow pointer {int(free[at]):#x}", wanted)
+    for row in new.size + used + np.flatnonzero(~_untouched(new)[used:] & ~in_use[used:]):
+        yield _touched(view, "new", new, int(row))
 
 
-def _bad_tail(view: MapView, address: int, observed: str, expected: str, in_flight: bool = False) -> Finding:
+def _old_tail(view: MapView, old: BucketArray) -> Iterator[Finding]:
+    """The old array's tail tells itself how far it was handed out: extra points into the new one's by now."""
+    tail = slice(old.size, old.size + old.tail)
+    # Buckets with pointers are unlinked from evacuated chains when these are cleared; the markers stay in them.
+    left = view.is_marker(old.tophash[tail]).all(axis=1) & view.snapshot.layout.bucket_has_pointers
+    handed_out = old.in_use[tail] | left
+    apart = len(old.overflow_rows) > np.count_nonzero(old.in_use[tail])
+    used = old.tail if apart else int(np.max(np.flatnonzero(handed_out), initial=-1)) + 1
+    for row in old.size + np.flatnonzero(~handed_out):
+        if row < old.size + used:
+            yield _bad_tail(
+                view,
+                int(old.addresses[row]),
+                "a bucket in no chain before others in use",
+                "buckets used in order",
+                array="old",
+            )
+        elif not _untouched(old)[row - old.size]:
+            yield _touched(view, "old", old, int(row))
+
+
+def _untouched(array: BucketArray) -> NDArray[np.bool_]:
+    """For each preallocated bucket whether it is as makeBucketArray left it: zeros, and the last one's sentinel."""
+    raw = array.cells.view(np.uint8).reshape(len(array.cells), -1)[array.size : array.size + array.tail]
+    expected = np.zeros(array.tail, dtype=np.uint64)
+    expected[-1:] = array.address
+    overflow = array.overflow[array.size : array.size + array.tail]
+    untouched: NDArray[np.bool_] = ~raw[:, :-OVERFLOW_SIZE].any(axis=1) & (overflow == expected)
+    return untouched
+
+
+def _touched(view: MapView, name: Array, array: BucketArray, row: int) -> Finding:
+    last = row == array.size + array.tail - 1
+    return _bad_tail(
+        view,
+        int(array.addresses[row]),
+        f"a bucket not yet handed out is in use (overflow pointer {int(array.overflow[row]):#x})",
+        f"zeros, and the overflow pointer {'leading to the array itself, the sentinel' if last else 'nil'}",
+        array=name,
+    )
+
+
+def _bad_tail(
+    view: MapView, address: int, observed: str, expected: str, in_flight: bool = False, array: Array = "new"
+) -> Finding:
     return Finding(
         rule="O3",
         message="the preallocated overflow buckets are not as makeBucketArray and newoverflow leave them",
         observed=observed,
         expected=expected,
         source="runtime.makeBucketArray, runtime.newoverflow",
-        where=Where("new", address=address),
+        where=Where(array, address=address),
         in_flight=in_flight,
     )
 
