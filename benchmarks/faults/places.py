@@ -82,14 +82,15 @@ def _keys(subject: Subject, name: str, array: BucketArray) -> Places:
     (slot, offset), width = fields["keys"][:2], view.snapshot.layout.key_slot
     assert slot.itemsize == width * BUCKET_CELLS
     live = array.live(subject.target.release.marks.min_tophash)
-    evacuated = view.is_marker(array.tophash) & array.in_use[:, None]
+    marks = subject.target.release.marks
+    moved = (array.tophash >= marks.evacuated_x) & (array.tophash <= marks.evacuated_y) & array.in_use[:, None]
     cells = np.arange(BUCKET_CELLS, dtype=np.uint64) * np.uint64(width) + np.uint64(offset)
     slots = array.addresses[:, None] + cells
     inside = np.arange(width, dtype=np.uint64)
     return {
         f"key, {name} array, in the cell": (slots[live][:, None] + inside).reshape(-1),
         f"key, {name} array, behind a pointer": _behind(subject, slots[live]),
-        f"key, {name} array, evacuated": (slots[evacuated][:, None] + inside).reshape(-1),
+        f"key, {name} array, evacuated": (slots[moved][:, None] + inside).reshape(-1),
     }
 
 

@@ -12,9 +12,12 @@ from inspector.classic.checks.finding import Array, Finding, Where
 from inspector.classic.checks.view import MapView
 from inspector.gotypes.dangling import Dangling
 from inspector.gotypes.identity import UNEQUAL, identify
+from inspector.memory.protocol import Region, RegionMap
 from inspector.releases import BUCKET_CELLS
 
 WORD = 8
+USER_SPACE = RegionMap([Region(1 << 12, 1 << 47)])
+"""Where linux/amd64 maps anything: never the first page, never beyond 47 bits."""
 
 
 def c1_tophash_is_defined(view: MapView) -> Iterator[Finding]:
@@ -123,35 +126,42 @@ def _place(view: MapView, parts: list[tuple[Array, int]], at: int) -> Where:
 def c5_indirect_slots_are_readable(view: MapView) -> Iterator[Finding]:
     """Keys and elements stored by reference point to readable memory, and so do strings and interfaces in keys."""
     yield from _unreadable_slots(view)
-    snapshot, layout = view.snapshot, view.snapshot.layout
+    marks, regions = view.snapshot.release.marks, view.snapshot.regions
+    for name, array in view.arrays:
+        yield from _dangling_keys(view, name, array, array.live(marks.min_tophash), regions)
+    if view.old is not None:
+        # What an evacuated key led to may have been unmapped since its entry was deleted.
+        moved = (view.old.tophash == marks.evacuated_x) | (view.old.tophash == marks.evacuated_y)
+        yield from _dangling_keys(view, "old", view.old, moved & view.old.in_use[:, None], USER_SPACE)
+
+
+def _dangling_keys(
+    view: MapView, name: Array, array: BucketArray, cells: NDArray[np.bool_], regions: RegionMap
+) -> Iterator[Finding]:
+    snapshot = view.snapshot
     key = snapshot.types.key(snapshot.type)
     if not key.has_pointers:
         return
-    walk = Dangling(snapshot.types, snapshot.memory, snapshot.regions)
-    for name, array in view.arrays:
-        live = array.live(snapshot.release.marks.min_tophash)
-        slots = array.slots("keys")[live]
-        if layout.indirect_key:
-            slots, held = snapshot.memory.held(np.ascontiguousarray(slots).view(np.uint64).reshape(-1), key.size)
-            places = np.argwhere(live)[held]
-        else:
-            places = np.argwhere(live)
-        bad = np.flatnonzero(walk.of(key, slots))
-        for at in bad:
-            row, cell = places[at].tolist()
-            yield Finding(
-                rule="C5",
-                message="a key leads to memory or to a type that is not there",
-                observed=f"key bytes {slots[at].tobytes().hex(' ', WORD)}",
-                expected="strings and interfaces that can be read, as the key was hashed when it was stored",
-                source="runtime.mapassign",
-                where=view.where(name, row, cell),
-                # Outside a core's memory is what the kernel did not dump, too.
-                severity="error" if snapshot.regions.complete else "warning",
-                unreadable=True,
-                # A new cell gets its tophash first, and its key after it.
-                in_flight=len(bad) == 1,
-            )
+    keys, places = array.slots("keys")[cells], np.argwhere(cells)
+    if snapshot.layout.indirect_key:
+        keys, held = snapshot.memory.held(np.ascontiguousarray(keys).view(np.uint64).reshape(-1), key.size)
+        places = places[held]
+    bad = np.flatnonzero(Dangling(snapshot.types, snapshot.memory, regions).of(key, keys))
+    for at in bad:
+        row, cell = places[at].tolist()
+        yield Finding(
+            rule="C5",
+            message="a key leads to memory or to a type that is not there",
+            observed=f"key bytes {keys[at].tobytes().hex(' ', WORD)}",
+            expected="strings and interfaces that can be read, as the key was hashed when it was stored",
+            source="runtime.mapassign",
+            where=view.where(name, row, cell),
+            # What is not in a core may merely not have been dumped.
+            severity="error" if regions.complete else "warning",
+            unreadable=True,
+            # A new cell gets its tophash first, and its key after it.
+            in_flight=len(bad) == 1,
+        )
 
 
 def _unreadable_slots(view: MapView) -> Iterator[Finding]:

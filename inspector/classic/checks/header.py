@@ -78,7 +78,7 @@ def h4_nil_buckets_mean_empty(view: MapView) -> Iterator[Finding]:
 def h5_noverflow_counts_overflow_buckets(view: MapView) -> Iterator[Finding]:
     """Noverflow equals the overflow buckets of the new array; from B = 16 on it is a sample of them."""
     header, new = view.header, view.new
-    if new is None and header.buckets or new is not None and len(new.broken):
+    if (new is None and header.buckets) or (new is not None and len(new.broken)):
         return
     linked = len(new.overflow_rows) if new is not None else 0
     if header.B < EXACT_NOVERFLOW_B:

@@ -16,6 +16,7 @@ from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_bucke
 from inspector.releases import BUCKET_CELLS
 from inspector.schemas.bmap import OVERFLOW_SIZE
 
+POINTER_SIZE = 8
 CHANCE_OF_CHAIN = 1e-15
 """A chain less likely than this in a whole map is worth a warning."""
 
@@ -36,6 +37,31 @@ def o1_chains_are_sound(view: MapView) -> Iterator[Finding]:
                 where=view.where(name, int(row)),
                 unreadable=not shared,
             )
+    yield from _overlapping(view)
+
+
+def _overlapping(view: MapView) -> Iterator[Finding]:
+    """Overflow buckets allocated apart that lie on other buckets of the map, of either array."""
+    if not any(len(array.addresses) > array.size + array.tail for _, array in view.arrays):
+        return
+    addresses = np.concatenate([array.addresses for _, array in view.arrays])
+    apart = np.concatenate([np.arange(len(array.addresses)) >= array.size + array.tail for _, array in view.arrays])
+    order = np.argsort(addresses, kind="stable")
+    close = np.diff(addresses[order]) < np.uint64(view.snapshot.layout.bucket_size)
+    for at in np.flatnonzero(close & (apart[order][1:] | apart[order][:-1])):
+        pair = order[at : at + 2]
+        row = int(pair[1] if apart[pair[1]] else pair[0])
+        name, array = view.arrays[0]
+        if row >= len(array.addresses):
+            row, name = row - len(array.addresses), view.arrays[1][0]
+        yield Finding(
+            rule="O1",
+            message="an overflow bucket lies on another bucket",
+            observed=f"buckets at {int(addresses[pair[0]]):#x} and {int(addresses[pair[1]]):#x}",
+            expected=f"{view.snapshot.layout.bucket_size} bytes for each",
+            source="runtime.newoverflow",
+            where=view.where(name, row),
+        )
 
 
 def o2_extra_lists_overflow_buckets(view: MapView) -> Iterator[Finding]:
@@ -142,12 +168,22 @@ def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding
 
 def _old_tail(view: MapView, old: BucketArray) -> Iterator[Finding]:
     """The old array's tail tells itself how far it was handed out: extra points into the new one's by now."""
-    tail = slice(old.size, old.size + old.tail)
+    tail, bucket_size = slice(old.size, old.size + old.tail), view.snapshot.layout.bucket_size
     # Buckets with pointers are unlinked from evacuated chains when these are cleared; the markers stay in them.
     left = view.is_marker(old.tophash[tail]).all(axis=1) & view.snapshot.layout.bucket_has_pointers
     handed_out = old.in_use[tail] | left
     apart = len(old.overflow_rows) > np.count_nonzero(old.in_use[tail])
     used = old.tail if apart else int(np.max(np.flatnonzero(handed_out), initial=-1)) + 1
+    for row in old.size + np.flatnonzero(left & ~old.in_use[tail]):
+        pointer = int(old.overflow[row])
+        if pointer and not (pointer % POINTER_SIZE == 0 and view.snapshot.regions.covers(pointer, bucket_size)):
+            yield _bad_tail(
+                view,
+                int(old.addresses[row]),
+                f"overflow pointer {pointer:#x}",
+                "nil or the next bucket of a chain that was evacuated",
+                array="old",
+            )
     for row in old.size + np.flatnonzero(~handed_out):
         if row < old.size + used:
             yield _bad_tail(
