@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.faults.patched import PatchedMemory
 from fixtures import Truth
 from inspector.classic.checks import Judgement, MapView, judge
 from inspector.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.classic.summary import growth_of, occupancy_of
-from inspector.errors import UnknownType
+from inspector.errors import NotAMap, UnknownType
 from inspector.gotypes.gotype import GoType
 from inspector.hashing import HashKeys, find_hash_keys
+from inspector.identification import believe
 from inspector.inspection import Inspection, Timing, target_info
 from inspector.locate import MapRef
 from inspector.memory import RegionMap
@@ -26,10 +27,11 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of one copy of a map: the view of it and the judgement."""
+    """What became of one copy of a map: the view of it, the judgement, and whether its bare address is refused."""
 
     view: MapView
     judgement: Judgement
+    refused: bool
 
     @property
     def rules(self) -> set[str]:
@@ -102,4 +104,12 @@ def _judged(
         target_info(target), ref, snapshot, judgement, growth, occupancy, Timing(), shown=SHOWN, view=view
     )
     write_json(report, io.StringIO())  # whatever is in the map, a report of it must be possible
-    return Trial(view, judgement)
+    return Trial(view, judgement, _refused(replace(target, memory=memory), regions, address, go_type))
+
+
+def _refused(target: Target, regions: RegionMap, address: int, go_type: GoType) -> bool:
+    try:
+        believe(target, regions, address, go_type)
+    except NotAMap:
+        return True
+    return False
