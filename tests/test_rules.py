@@ -319,6 +319,80 @@ def next_overflow_askew(s):
     return {at: s.byte(at) ^ 8}
 
 
+# Single bytes that random changes of every field had left unseen (benchmarks/faults).
+
+
+def noverflow_of_a_lazy_map(s):
+    return {s.field("noverflow"): 3}
+
+
+def growth_finished_by_one_bucket(s):
+    return {s.field("nevacuate"): 1}
+
+
+def old_iterator_alone(s):
+    return {s.field("flags"): 2}
+
+
+def entry_marked_as_an_empty_cell(s):
+    def choose(v, row, c):
+        return v.old.tophash[row, c] in (2, 3) and v.old.in_use[row] and v.old.slots("elems")[row, c].any()
+
+    at, _ = cell(s, "old", choose)
+    return {at: 4}
+
+
+def kept_key_of_another_bucket(s):
+    """A byte of a key that an evacuated bucket kept, so that its hash leads to another bucket."""
+    old = s.copy().old
+    at, _ = cell(s, "old", lambda v, row, c: v.old.tophash[row, c] in (2, 3))
+    row = int(np.flatnonzero((old.addresses <= at) & (at < old.addresses + np.uint64(8)))[0])
+    place = slot(s, "old", row, "keys", at - int(old.addresses[row]))
+    for value in range(256):
+        patch = {place: value}
+        if value != s.byte(place) and old_bucket_of_kept_key(s, patch, row, at) != old.home[row]:
+            return patch
+    raise AssertionError("every byte leads to the same bucket")
+
+
+def old_bucket_of_kept_key(s, patch, row: int, at: int) -> int:
+    old = s.copy(patch).old
+    key = old.slots("keys")[row, at - int(old.addresses[row])][None, :]
+    hashed = s.keys.functions(s.target.release).memhash64(key, np.full(1, s.copy().header.hash0, np.uint64))
+    return int(hashed[0]) & (old.size - 1)
+
+
+def wild_string_in_a_key(s):
+    row, at = np.argwhere(s.copy().buckets.live(5))[0]
+    return {slot(s, "new", row, "keys", at) + 6: 0x7F}
+
+
+def negative_length_of_a_key(s):
+    row, at = np.argwhere(s.copy().buckets.live(5))[0]
+    return {slot(s, "new", row, "keys", at) + 15: 0x80}
+
+
+def wild_type_of_a_key(s):
+    buckets = s.copy().buckets
+    for row, at in np.argwhere(buckets.live(5)):
+        if buckets.slots("keys")[row, at].any():
+            return {slot(s, "new", row, "keys", at) + 6: 0x7F}
+    raise AssertionError("no key that is not nil")
+
+
+def byte_in_a_preallocated_bucket(s):
+    buckets = s.copy().buckets
+    return {slot(s, "new", buckets.size + buckets.tail - 1, "keys", 2): 1}
+
+
+def overflow_pointer_in_the_old_tail(s):
+    old = s.copy().old
+    tail = [row for row in range(old.size, old.size + old.tail) if not old.in_use[row]]
+    if not tail:
+        pytest.skip("every preallocated bucket of the old array is in a chain")
+    return {int(old.addresses[tail[0]]) + old.cells.dtype.fields["overflow"][1] + 6: 0x7F}
+
+
 def needless_extra(s):
     return {s.field("extra"): 8}
 
@@ -365,6 +439,20 @@ MUTATIONS = [
     ("O2", "no_pointers_old", old_overflow_list_entry_changed),
     ("O3", "hint_100", next_overflow_askew),
     ("O4", "small_9", needless_extra),
+    ("H5", "empty", noverflow_of_a_lazy_map),
+    ("H7", "one_full_bucket", misaligned_buckets),
+    ("E2", "one_full_bucket", growth_finished_by_one_bucket),
+    ("E12", "one_full_bucket", old_iterator_alone),
+    ("E9", "double_middle", old_iterator_alone),
+    ("E9", "double_middle_int64", entry_marked_as_an_empty_cell),
+    ("E9", "double_middle_int64", kept_key_of_another_bucket),
+    ("E9", "same_middle_int64", kept_key_of_another_bucket),
+    ("C5", "one_full_bucket", wild_string_in_a_key),
+    ("C5", "double_middle", negative_length_of_a_key),
+    ("C5", "key_interface", wild_type_of_a_key),
+    ("C5", "key_named_interface", wild_type_of_a_key),
+    ("O3", "hint_100", byte_in_a_preallocated_bucket),
+    ("O3", "double_middle", overflow_pointer_in_the_old_tail),
 ]
 
 
@@ -438,6 +526,23 @@ def test_a_snapshot_can_be_pickled_and_judged_again_without_its_process(subject)
     again = pickle.loads(pickle.dumps(snapshot))
     assert judge(again) == judge(snapshot)
     assert occupancy_of(MapView(again)) == occupancy_of(MapView(snapshot))
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_an_overflow_bucket_that_lies_on_another_one_is_seen(subject, toolchain):
+    it = subject(toolchain, "many_overflow")
+    buckets = it.copy().buckets
+    apart = {int(address) for address in buckets.addresses[buckets.size + buckets.tail :]}
+    overlapping = 0
+    for row in np.flatnonzero(buckets.next >= 0).tolist():
+        pointer = int(buckets.overflow[row])
+        moved = pointer & ~0xFF | (pointer + 8) & 0xFF
+        if any(abs(moved - other) < buckets.cells.dtype.itemsize for other in apart - {pointer}):
+            place = int(buckets.addresses[row]) + buckets.cells.dtype.fields["overflow"][1]
+            judgement = judge(it.copy({place: moved & 0xFF}))
+            assert "O1" in fired(judgement)
+            overlapping += "lies on another" in " ".join(finding.message for finding in judgement.findings)
+    assert overlapping
 
 
 HOSTILE_STATES = ["double_middle", "same_middle_int64", "no_pointers_old", "key_elem_129", "key_interface", "elem_any"]

@@ -49,7 +49,8 @@ def _fields(of: str, declaration: object, address: int) -> Places:
 
 def _tophashes(subject: Subject, name: str, array: BucketArray) -> Places:
     marks = subject.target.release.marks
-    addresses = array.addresses[:, None] + np.arange(BUCKET_CELLS, dtype=np.uint64)
+    cells = np.arange(BUCKET_CELLS, dtype=np.uint64)
+    addresses: Addresses = np.add(array.addresses[:, None], cells, dtype=np.uint64)
     top, used = array.tophash, array.in_use[:, None]
     marked = (top >= marks.evacuated_x) & (top <= marks.evacuated_empty)
     return {

@@ -112,6 +112,11 @@ def _cleared(outcome: Outcome) -> bool:
     return bool(cleared_rows(array)[row])
 
 
+def _all_marked(outcome: Outcome) -> bool:
+    array, row = _row(outcome)
+    return bool(outcome.trial.view.is_marker(array.tophash[row]).all())
+
+
 def _leads_to_empty(outcome: Outcome) -> bool:
     """The bucket that the pointer leads to holds nothing, and none of the entries is lost."""
     array, row = _row(outcome)
@@ -122,7 +127,8 @@ def _leads_to_empty(outcome: Outcome) -> bool:
 REASONS = (
     Reason("clearSeq counts calls of clear: every number is possible", lambda o: _field(o, "hmap.clearSeq")),
     Reason(
-        "an empty map was placed with no hash0: every seed is possible", lambda o: _field(o, "hmap.hash0") and _empty(o)
+        "nothing was placed with an empty map's hash0: every seed is possible",
+        lambda o: _field(o, "hmap.hash0") and _empty(o),
     ),
     Reason(
         "with the other hash0 the few keys hash to the same cells",
@@ -176,7 +182,7 @@ REASONS = (
         lambda o: _key(o) and _same_entries(o),
     ),
     Reason(
-        "the changed key is a string of more than 1 MiB, which is not copied; the report tells that a key is not proven",
+        "a string of more than 1 MiB is not copied, and so not hashed: the report counts a key less as proven",
         lambda o: _key(o) and _unproven(o),
     ),
     Reason(
@@ -193,10 +199,7 @@ REASONS = (
     ),
     Reason(
         "the bucket was in an evacuated chain that was cleared: no pointer leads to it any more",
-        lambda o: (
-            _field(o, "overflow pointer, old array, preallocated")
-            and bool(o.trial.view.is_marker(np.concatenate([_row(o)[0].tophash[_row(o)[1]]])).all())
-        ),
+        lambda o: _field(o, "overflow pointer, old array, preallocated") and _all_marked(o),
     ),
 )
 """Tried in this order."""

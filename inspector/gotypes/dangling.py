@@ -47,8 +47,8 @@ class Dangling:
         if go_type.kind == Kind.ARRAY:
             elem = self.types.elem(go_type)
             parts = np.ascontiguousarray(rows).reshape(-1, elem.size)
-            in_parts: Mask = self.of(elem, parts, depth + 1).reshape(len(rows), -1).any(axis=1)
-            return in_parts
+            in_any: Mask = np.logical_or.reduce(self.of(elem, parts, depth + 1).reshape(len(rows), -1), axis=1)
+            return in_any
         if go_type.kind == Kind.STRUCT:
             for field in go_type.fields:
                 part = self.types.get(field.type_address)
@@ -70,8 +70,7 @@ class Dangling:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
         length = headers["len"]
         readable = self.regions.contains(headers["data"], np.maximum(length, 0).astype(np.uint64))
-        dangling: Mask = (length < 0) | (length > 0) & ~readable
-        return dangling
+        return np.where(length > 0, ~readable, length < 0)
 
     def _interfaces(self, go_type: GoType, rows: Rows, depth: int) -> Mask:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
@@ -98,18 +97,22 @@ class Dangling:
         if not self.types.is_static(address) and not self.regions.covers(address, rtype.sizeof()):
             raise BadType(f"no type at {address:#x}")
         dynamic = self.types.get(address)
-        if not self._comparable(dynamic, depth):
+        if not self._comparable(dynamic):
             raise BadType(f"{dynamic.name} cannot be a key")
         if dynamic.direct_iface:
             return np.zeros(len(data), dtype=bool)
         return self.behind(dynamic, np.ascontiguousarray(data), depth)
 
-    def _comparable(self, go_type: GoType, depth: int) -> bool:
-        if go_type.kind in NOT_COMPARABLE:
-            return False
-        if depth > MAX_NESTING:
-            return True
-        if go_type.kind == Kind.ARRAY:
-            return self._comparable(self.types.elem(go_type), depth + 1)
-        parts = [self.types.get(field.type_address) for field in go_type.fields if field.name != "_"]
-        return all(self._comparable(part, depth + 1) for part in parts)
+    def _comparable(self, go_type: GoType) -> bool:
+        waiting, seen = [go_type], set()
+        while waiting:
+            one = waiting.pop()
+            if one.kind in NOT_COMPARABLE:
+                return False
+            if one.address in seen:
+                continue
+            seen.add(one.address)
+            if one.kind == Kind.ARRAY:
+                waiting.append(self.types.elem(one))
+            waiting += [self.types.get(field.type_address) for field in one.fields if field.name != "_"]
+        return True

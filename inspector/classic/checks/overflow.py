@@ -17,6 +17,7 @@ from inspector.releases import BUCKET_CELLS
 from inspector.schemas.bmap import OVERFLOW_SIZE
 
 POINTER_SIZE = 8
+NOWHERE = np.empty(0, dtype=np.uint64)
 CHANCE_OF_CHAIN = 1e-15
 """A chain less likely than this in a whole map is worth a warning."""
 
@@ -42,23 +43,22 @@ def o1_chains_are_sound(view: MapView) -> Iterator[Finding]:
 
 def _overlapping(view: MapView) -> Iterator[Finding]:
     """Overflow buckets allocated apart that lie on other buckets of the map, of either array."""
-    if not any(len(array.addresses) > array.size + array.tail for _, array in view.arrays):
-        return
-    addresses = np.concatenate([array.addresses for _, array in view.arrays])
-    apart = np.concatenate([np.arange(len(array.addresses)) >= array.size + array.tail for _, array in view.arrays])
-    order = np.argsort(addresses, kind="stable")
-    close = np.diff(addresses[order]) < np.uint64(view.snapshot.layout.bucket_size)
-    for at in np.flatnonzero(close & (apart[order][1:] | apart[order][:-1])):
-        pair = order[at : at + 2]
-        row = int(pair[1] if apart[pair[1]] else pair[0])
-        name, array = view.arrays[0]
-        if row >= len(array.addresses):
-            row, name = row - len(array.addresses), view.arrays[1][0]
+    size = np.uint64(view.snapshot.layout.bucket_size)
+    apart = [(name, row) for name, array in view.arrays for row in range(array.size + array.tail, len(array.addresses))]
+    addresses = np.concatenate([array.addresses[array.size + array.tail :] for _, array in view.arrays] or [NOWHERE])
+    order = np.argsort(addresses)
+    overlap = np.zeros(len(addresses), dtype=bool)
+    overlap[order[1:]] = np.diff(addresses[order]) < size
+    for _, array in view.arrays:
+        last = array.addresses[array.size + array.tail - 1]
+        overlap |= (addresses + size > array.addresses[0]) & (addresses < last + size)
+    for at in np.flatnonzero(overlap):
+        name, row = apart[at]
         yield Finding(
             rule="O1",
             message="an overflow bucket lies on another bucket",
-            observed=f"buckets at {int(addresses[pair[0]]):#x} and {int(addresses[pair[1]]):#x}",
-            expected=f"{view.snapshot.layout.bucket_size} bytes for each",
+            observed=f"a bucket at {int(addresses[at]):#x}",
+            expected=f"{size} bytes for this bucket alone",
             source="runtime.newoverflow",
             where=view.where(name, row),
         )
