@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -532,17 +533,25 @@ def test_a_snapshot_can_be_pickled_and_judged_again_without_its_process(subject)
 def test_an_overflow_bucket_that_lies_on_another_one_is_seen(subject, toolchain):
     it = subject(toolchain, "many_overflow")
     buckets = it.copy().buckets
-    apart = {int(address) for address in buckets.addresses[buckets.size + buckets.tail :]}
     overlapping = 0
     for row in np.flatnonzero(buckets.next >= 0).tolist():
-        pointer = int(buckets.overflow[row])
-        moved = pointer & ~0xFF | (pointer + 8) & 0xFF
-        if any(abs(moved - other) < buckets.cells.dtype.itemsize for other in apart - {pointer}):
-            place = int(buckets.addresses[row]) + buckets.cells.dtype.fields["overflow"][1]
-            judgement = judge(it.copy({place: moved & 0xFF}))
-            assert "O1" in fired(judgement)
-            overlapping += "lies on another" in " ".join(finding.message for finding in judgement.findings)
+        place = int(buckets.addresses[row]) + buckets.cells.dtype.fields["overflow"][1]
+        snapshot = it.copy({place: (int(buckets.overflow[row]) + 8) & 0xFF})
+        starts = sorted(snapshot.buckets.addresses.tolist())
+        if min(b - a for a, b in pairwise(starts)) < buckets.cells.dtype.itemsize:
+            messages = [finding.message for finding in judge(snapshot).findings if finding.rule == "O1"]
+            assert "an overflow bucket lies on another bucket" in messages
+            overlapping += 1
     assert overlapping
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_old_iterator_alone_at_rest_needs_a_growth_or_since_clears_are_counted_a_clear(subject, toolchain):
+    it = subject(toolchain, "hint_100")
+    fresh = judge(it.copy(old_iterator_alone(it)))
+    grown = subject(toolchain, "struct_elem")
+    assert fired(fresh) == ({"E12"} if it.target.release.has_clear_seq else set())
+    assert fired(judge(grown.copy(old_iterator_alone(grown)))) == set()
 
 
 HOSTILE_STATES = ["double_middle", "same_middle_int64", "no_pointers_old", "key_elem_129", "key_interface", "elem_any"]

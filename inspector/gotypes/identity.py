@@ -125,7 +125,8 @@ def _number(rows: Rows) -> Numbers:
 def _floats(rows: Rows, part: type[np.floating[Any]]) -> Numbers:
     values = np.ascontiguousarray(rows).view(part)
     # +0 and -0 are equal and differ in bytes; adding zero makes them one.
-    numbers = _number((values + part(0)).view(np.uint8).reshape(len(rows), -1))
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        numbers = _number((values + part(0)).view(np.uint8).reshape(len(rows), -1))
     numbers[np.isnan(values).any(axis=1)] = UNEQUAL
     return numbers
 

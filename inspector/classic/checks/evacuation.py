@@ -8,6 +8,7 @@ import numpy as np
 
 from inspector.classic.checks.finding import Finding, Where
 from inspector.classic.checks.view import MapView
+from inspector.classic.header import Hmap
 from inspector.classic.mirror.evacuation import ADVANCE_LIMIT, mark_may_rest_on_evacuated
 from inspector.schemas.hmap import ITERATOR, OLD_ITERATOR, SAME_SIZE_GROW
 
@@ -207,8 +208,8 @@ def e12_iterator_flags_agree(view: MapView) -> Iterator[Finding]:
     header = view.header
     if header.has(ITERATOR) and not header.has(OLD_ITERATOR):
         message, expected = "iterator is set without oldIterator", "both, or oldIterator alone"
-    elif header.has(OLD_ITERATOR) and not header.has(ITERATOR) and not header.B:
-        message, expected = "oldIterator is set alone, but a map with B 0 has never grown", "both, or neither"
+    elif header.has(OLD_ITERATOR) and not header.has(ITERATOR) and _never_grew(header):
+        message, expected = "oldIterator is set alone, but the map has never grown", "both, or neither"
     else:
         return
     yield Finding(
@@ -218,4 +219,11 @@ def e12_iterator_flags_agree(view: MapView) -> Iterator[Finding]:
         expected=expected,
         source="runtime.mapiterinit, runtime.hashGrow",
         where=Where(address=view.snapshot.address),
+        # hashGrow stores the flags before the arrays.
+        in_flight=header.B > 0 and not header.has(ITERATOR),
     )
+
+
+def _never_grew(header: Hmap) -> bool:
+    """Whether no growth can have begun: only clear puts nevacuate back, and from Go 1.24 on clears are counted."""
+    return not header.B or (header.clear_seq == 0 and not header.oldbuckets and not header.nevacuate)

@@ -155,7 +155,8 @@ def e9_evacuated_memory_is_cleared_or_kept(proof: Proof) -> Iterator[Finding]:
     has_pointers = view.snapshot.layout.bucket_has_pointers
     if has_pointers and not view.header.has(OLD_ITERATOR):
         yield from _not_cleared(view, old)
-    elif has_pointers and not view.header.has(ITERATOR):
+        return
+    if has_pointers and not view.header.has(ITERATOR):
         yield from _not_kept(view, old)
     yield from _elements_of_nothing(view, old)
     if proof.functions is not None:
