@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -23,8 +24,10 @@ from fixtures import CLASSIC, NEWEST, Toolchain, build, start
 from inspector.target import open_target
 
 TOOLCHAINS = {toolchain.name: toolchain for toolchain in CLASSIC}
-MOST_RULES = 6
+MOST_RULES = 5
 """Rules named in a line of the table."""
+
+WIDTH = 130
 
 
 @dataclass
@@ -78,17 +81,21 @@ def run(toolchain: Toolchain, changes: int, seed: int) -> int:
             if not outcome.seen:
                 unseen[why_unseen(outcome)].append(outcome)
     seconds = time.perf_counter() - started
-    console = Console(width=150)
+    console = Console(width=WIDTH)
     console.print(f"{changes:,} changes of {len(subjects)} maps, {toolchain.name}, seed {seed}, {seconds:.0f} s")
     console.print(_table("field", by_field), _table("state", by_state))
+    console.print(
+        "in progress: the verdict is write-in-progress; refused: as a bare address it is not taken for a map\n"
+    )
     _print_unseen(console, unseen)
     return 1 if unseen[None] else 0
 
 
 def _table(kind: str, tallies: dict[str, Tally]) -> Table:
-    table = Table(kind, "changes", "seen", "share", "as a write in progress", "refused by address", "broken rules")
+    table = Table(kind, "changes", "seen", "share", "in progress", "refused", "broken rules", box=SIMPLE_HEAD)
     for column in table.columns[1:6]:
         column.justify = "right"
+    table.columns[0].no_wrap = True
     total = Tally()
     for name, tally in sorted(tallies.items()):
         table.add_row(*tally.row(name))
@@ -101,7 +108,7 @@ def _table(kind: str, tallies: dict[str, Tally]) -> Table:
 
 
 def _print_unseen(console: Console, unseen: dict[str | None, list[Outcome]]) -> None:
-    console.print("not seen, because the runtime could have made the map as it is then:")
+    console.print("not seen:")
     for reason, outcomes in sorted(unseen.items(), key=lambda item: -len(item[1])):
         if reason is not None:
             fields = Counter(outcome.change.field for outcome in outcomes)
