@@ -40,6 +40,7 @@ HELD_TIMEOUT = 30.0
 EXIT_TIMEOUT = 5.0
 POLL = 0.5
 """Seconds between looks whether gdb is still there."""
+STOP_POLL = 0.001
 PIECE = 1 << 20
 """Bytes of gdb's output that are read at a time."""
 MOST_NONSENSE = 10_000
@@ -268,12 +269,19 @@ class GdbBridge:
         """Undo a SIGSTOP of gdb's attach that was left behind, or restore the stop there was before."""
         with suppress(OSError, NoSuchTarget):
             if state_before == "T":
-                if procfs.status(pid).state != "T":
-                    os.kill(pid, signal.SIGSTOP)
+                self._stop_again(pid)
             elif self._process.poll() is not None or procfs.status(pid).state == "T":
                 # A gdb that died while it attached leaves a SIGSTOP that may take effect only later.
                 # SIGCONT takes back the pending ones too.
                 os.kill(pid, signal.SIGCONT)
+
+    def _stop_again(self, pid: int) -> None:
+        deadline = time.monotonic() + EXIT_TIMEOUT
+        if procfs.status(pid).state != "T":
+            os.kill(pid, signal.SIGSTOP)
+        # A stop takes effect when the threads are next scheduled, which a busy machine may put off.
+        while procfs.status(pid).state != "T" and time.monotonic() < deadline:
+            time.sleep(STOP_POLL)
 
     def close(self) -> None:
         """Detach if attached, end gdb and reap it."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from inspector.classic.buckets import SHARED_NEXT, BucketArray
 from inspector.classic.checks.binomial import upper_tail
-from inspector.classic.checks.finding import Array, Finding, Where
+from inspector.classic.checks.finding import OF_NEW_OVERFLOW, Array, Finding, Step, Where
 from inspector.classic.checks.view import MapView
 from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, most_entries
 from inspector.releases import BUCKET_CELLS
@@ -91,12 +91,17 @@ def o2_extra_lists_overflow_buckets(view: MapView) -> Iterator[Finding]:
                 field,
                 f"{listed.total()} listed, {missing.total()} of the linked ones missing, {surplus.total()} not linked",
                 f"the {linked.total()} overflow buckets that are linked",
-                in_flight=name == "new" and not missing and surplus.total() == 1,
+                in_flight=OF_NEW_OVERFLOW if name == "new" and not missing and surplus.total() == 1 else (),
             )
 
 
 def _bad_list(
-    view: MapView, field: str, observed: str, expected: str, unreadable: bool = False, in_flight: bool = False
+    view: MapView,
+    field: str,
+    observed: str,
+    expected: str,
+    unreadable: bool = False,
+    in_flight: tuple[Step, ...] = (),
 ) -> Finding:
     extra = view.snapshot.extra
     return Finding(
@@ -139,9 +144,8 @@ def _new_tail(view: MapView) -> Iterator[Finding]:
     elif start <= next_overflow < end and (next_overflow - start) % layout.bucket_size == 0:
         used = (next_overflow - start) // layout.bucket_size
     else:
-        in_old = view.old is not None and view.old.address <= next_overflow
         yield _bad_tail(
-            view, next_overflow, f"nextOverflow {next_overflow:#x}", f"nil or a bucket in {start:#x}..{end:#x}", in_old
+            view, next_overflow, f"nextOverflow {next_overflow:#x}", f"nil or a bucket in {start:#x}..{end:#x}"
         )
         return
     yield from _tail_faults(view, new, used)
@@ -157,13 +161,15 @@ def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding
             int(new.addresses[new.size + at]),
             "a bucket below nextOverflow in no chain",
             "every bucket handed out to be linked",
-            in_flight=len(unlinked) == 1 and at == used - 1,
+            in_flight=OF_NEW_OVERFLOW if len(unlinked) == 1 and at == used - 1 else (),
         )
     for at in np.flatnonzero(in_use[used:]) + used:
         address = int(new.addresses[new.size + at])
         yield _bad_tail(view, address, "a bucket from nextOverflow on in a chain", "only buckets below it linked")
     for row in new.size + used + np.flatnonzero(~_untouched(new)[used:] & ~in_use[used:]):
-        yield _touched(view, "new", new, int(row))
+        # The sentinel goes before nextOverflow does when the last one is handed out.
+        taken = not new.overflow[row] and used == new.tail - 1
+        yield _touched(view, "new", new, int(row), OF_NEW_OVERFLOW if taken else ())
 
 
 def _old_tail(view: MapView, old: BucketArray) -> Iterator[Finding]:
@@ -207,19 +213,25 @@ def _untouched(array: BucketArray) -> NDArray[np.bool_]:
     return untouched
 
 
-def _touched(view: MapView, name: Array, array: BucketArray, row: int) -> Finding:
+def _touched(view: MapView, name: Array, array: BucketArray, row: int, in_flight: tuple[Step, ...] = ()) -> Finding:
     last = row == array.size + array.tail - 1
     return _bad_tail(
         view,
         int(array.addresses[row]),
         f"a bucket not yet handed out is in use (overflow pointer {int(array.overflow[row]):#x})",
         f"zeros, and the overflow pointer {'leading to the array itself, the sentinel' if last else 'nil'}",
-        array=name,
+        in_flight,
+        name,
     )
 
 
 def _bad_tail(
-    view: MapView, address: int, observed: str, expected: str, in_flight: bool = False, array: Array = "new"
+    view: MapView,
+    address: int,
+    observed: str,
+    expected: str,
+    in_flight: tuple[Step, ...] = (),
+    array: Array = "new",
 ) -> Finding:
     return Finding(
         rule="O3",
@@ -245,7 +257,6 @@ def o4_extra_exists_when_needed(view: MapView) -> Iterator[Finding]:
             expected="nil" if needless else "a mapextra with nextOverflow",
             source="runtime.makemap, runtime.hashGrow",
             where=Where(address=view.snapshot.address),
-            in_flight=bool(missing),
         )
 
 
