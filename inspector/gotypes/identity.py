@@ -75,6 +75,9 @@ class _Identity:
         for length, group in grouped(headers["len"]):
             if not 0 <= length <= MAX_STRING:
                 continue
+            if len(group) == 1:
+                numbers[group], offset = offset, offset + 1  # no other string can equal it, whatever it holds
+                continue
             data, held = self.memory.held(headers["data"][group], length)
             numbers[group[held]] = _number(data) + offset
             offset += len(group)
