@@ -75,6 +75,8 @@ def writing(pid: int, exe: str, fast: str | None) -> Iterator[tuple[SteppingBrid
         bridge.open_executable(exe)
         found = {name: bridge.instructions(f"runtime.{name}") for name in names}
         with bridge.holding(pid):
+            # Else the other threads run while one is stepped, and gdb may wait for them in vain.
+            bridge.console("set scheduler-locking step")
             yield bridge, {name: addresses for name, addresses in found.items() if addresses}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +13,9 @@ import pytest
 from conftest import EVERY_TOOLCHAIN
 from replay import KINDS
 from stepping import some_of, writing
+from truth import PROMISED, document_of
 
-from fixtures import USUAL, Toolchain, build, start
-from inspector.errors import UnreadableMemory
+from fixtures import USUAL, Toolchain, build, find, kernel_core, start
 from inspector.inspection import inspect
 from inspector.target import Target, open_target
 
@@ -69,9 +71,10 @@ def stops(toolchain: Toolchain, kind: str, wanted: int, seed: int = 0) -> Iterat
                 while bridge.run_to([*some_of(code, dice), end]) and bridge.functions()[0] != "fmt.Fprintf":
                     for _ in range(STEPS_ON):
                         stop = look(target, running.truth, bridge.functions())
-                        if stop is not None:
-                            done += 1
-                            yield stop
+                        if stop is None:
+                            break
+                        done += 1
+                        yield stop
                         bridge.run("-exec-step-instruction")
                     if done >= wanted:
                         break
@@ -86,3 +89,72 @@ def look(target: Target, truth: dict[str, str], stack: list[str]) -> Stop | None
     judgement = inspection.judgement
     rules = tuple(sorted({finding.rule for finding in judgement.findings} - {"W1"}))
     return Stop(judgement.verdict, judgement.interruption.steps if judgement.interruption else (), rules, tuple(stack))
+
+
+def assert_steps_are_named(toolchain: Toolchain, kind: str, wanted: int) -> None:
+    seen: Counter[str] = Counter()
+    for stop in stops(toolchain, kind, wanted):
+        assert stop.verdict == "write-in-progress", stop
+        assert stop.fits, stop
+        seen["named" if stop.steps else "nothing half done"] += 1
+    assert seen["named"] > 0
+    assert seen["nothing half done"] > 0
+
+
+def test_a_process_stopped_inside_a_write_is_told_the_step_that_gdb_shows():
+    assert_steps_are_named(USUAL, "string", 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_a_process_stopped_inside_a_write_of_any_kind_is_told_the_step_that_gdb_shows(toolchain, kind):
+    assert_steps_are_named(toolchain, kind, 60)
+
+
+WRITER = {
+    "main.doubling": ("map[int64]int64", "fast64", "main.double"),
+    "main.churning": ("map[string]int", "faststr", "main.churn"),
+}
+"""Maps of the program `churn`: type, fast path, and the function that writes them."""
+
+
+@pytest.mark.parametrize("memory", ["direct", "auto", pytest.param("gdb-mi", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_the_goroutine_that_was_interrupted_in_a_write_is_named_with_its_caller(toolchain, memory):
+    named = 0
+    deadline = time.monotonic() + 60
+    with start(build("churn", toolchain)) as running, open_target(str(running.pid), memory=memory) as target:
+        assert running.ask("write") == {"writing": True}
+        while named < 2 and time.monotonic() < deadline:
+            for name, (map_type, fast, function) in WRITER.items():
+                inspection = inspect(target, name, map_type, entries=0)
+                assert inspection.judgement.verdict != "inconsistent"
+                for finding in inspection.judgement.findings:
+                    if finding.rule == "W2":
+                        # gdb's script of the program is not asked: its source says who writes this map, and how.
+                        assert finding.message.endswith(f"called by {function}"), finding
+                        assert finding.source.endswith(fast) or "fast" not in finding.source, finding
+                        assert "ended the process" not in finding.message
+                        named += 1
+    assert named >= 2
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+@pytest.mark.parametrize("stripped", [False, True], ids=["whole", "stripped"])
+def test_in_the_core_of_concurrent_map_writes_the_goroutine_that_saw_it_is_named(toolchain, stripped, tmp_path):
+    core = kernel_core(
+        build("racing", toolchain, ldflags="-s -w" if stripped else ""), directory=tmp_path, command="race"
+    )
+    assert "fatal error: concurrent map writes" in core.stderr
+    saw_it = re.findall(r"^goroutine (\d+) .*\[running\]:$\n^runtime\.fatal", core.stderr, re.MULTILINE)
+    with open_target(str(core.path), exe=str(core.exe)) as target:
+        inspection = inspect(target, find(core.truth, "shared")["address"], entries=0)
+    PROMISED.validate(document_of(inspection))
+    told = [finding for finding in inspection.judgement.findings if finding.rule == "W2"]
+    named = {finding.message.split()[1] for finding in told if "ended the process" in finding.message}
+    assert saw_it
+    assert set(saw_it) <= named
+    assert all("runtime.map" in finding.message and "_fast64" in finding.message for finding in told)
+    writing = inspection.snapshot is not None and inspection.snapshot.header.writing
+    assert inspection.judgement.verdict == ("write-in-progress" if writing else "consistent")

@@ -32,6 +32,8 @@ from inspector.errors import (
 from inspector.memory import procfs
 from inspector.memory.protocol import Addresses, Region, Rows
 from inspector.memory.ptrace import INTERRUPTIONS
+from inspector.memory.threads import Thread
+from inspector.schemas.prstatus import GENERAL
 
 START_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 120.0
@@ -309,6 +311,20 @@ class GdbBridge:
                     stream.close()
 
     # Questions about the program
+
+    def threads(self) -> list[Thread]:
+        """The registers of all threads of what is held or open; raises GdbError."""
+        names = (*GENERAL, "rip", "rsp", "fs_base")
+        text = self.console(f"thread apply all info registers {' '.join(names)}")
+        found = []
+        for section in re.split(r"^Thread \d+ ", text, flags=re.MULTILINE)[1:]:
+            number = re.search(r"(?:LWP|process|Thread) (\d+)", section)
+            registers = {
+                name: int(word, 16) for name, word in re.findall(r"^(\w+) +(0x[0-9a-f]+)", section, re.MULTILINE)
+            }
+            if number and len(registers) == len(names):
+                found.append(Thread.of(int(number[1]), registers))
+        return found
 
     def type_of(self, text: str) -> str:
         """Name the type of an expression as DWARF does; needs symbols only, no process."""

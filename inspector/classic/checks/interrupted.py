@@ -20,8 +20,11 @@ BY_NEW_ARRAY = frozenset({"H5", "E2", "E3", "E4", "E12", "O2", "O3", "O4"})
 BY_MARKING = frozenset({"H3", "C2", "E3", "E4", "E5", "E6", "E8", "E9"})
 """Rules about cells that mapclear marks empty, bucket by bucket, before it clears the header (since 1.21)."""
 
-BY_CLEARING = frozenset({"H3", "H5", "E1", "E2", "E12", "C2", "C3", "O2", "O3", "O4"})
-"""Rules about the header that mapclear has cleared, and about cells that it clears after that."""
+BY_CLEARED_FIELDS = frozenset({"H3", "H5", "E1", "E2"})
+"""Rules about the fields that mapclear sets to zero, one after the other: oldbuckets, nevacuate, noverflow, count."""
+
+BY_CLEARING = BY_CLEARED_FIELDS | {"C2", "C3", "O2", "O3", "O4"}
+"""Rules about hash0, extra and cells, which mapclear sets last."""
 
 WHAT: dict[Step, str] = {
     "runtime.newoverflow": "had taken an overflow bucket and not linked it yet",
@@ -73,9 +76,12 @@ def interruption(view: MapView, errors: Iterable[Finding]) -> Interruption | Non
     )
     if not errors:
         return Interruption((), place)
-    steps = tuple(step for step in WHAT if _fits(step, view, errors)) or tuple(_of_the_whole_map(view, errors))
-    # What newoverflow leaves is told from everything else, whoever called it.
-    return Interruption(steps[:1] if "runtime.newoverflow" in steps else steps, place) if steps else None
+    steps = [step for step in WHAT if _fits(step, view, errors)]
+    if "runtime.newoverflow" in steps:
+        # It runs inside evacuate, which then has nothing else half done.
+        steps = ["runtime.newoverflow"]
+    steps += [step for step in _of_the_whole_map(view, errors, alone=not steps) if step not in steps]
+    return Interruption(tuple(steps), place) if steps else None
 
 
 def _fits(step: Step, view: MapView, errors: tuple[Finding, ...]) -> bool:
@@ -84,35 +90,41 @@ def _fits(step: Step, view: MapView, errors: tuple[Finding, ...]) -> bool:
         return False
     # Evacuation fills two new buckets from one old one.
     size = view.old.size if view.old is not None else 1 << view.header.B
-    places = {error.where.bucket % size for error in errors if error.where.bucket is not None}
+    # Of two cells with the same key (C4) the place of the first is told, which may be the rightful one.
+    placed = [error.where.bucket for error in errors if error.rule != "C4" and error.where.bucket is not None]
+    places = {bucket % size for bucket in placed}
     return len(places) <= 1 and all(step in error.in_flight for error in errors)
 
 
-def _of_the_whole_map(view: MapView, errors: tuple[Finding, ...]) -> Iterator[Step]:
-    """hashGrow or mapclear, where they may have left all errors in this state."""
-    header, rules = view.header, {error.rule for error in errors}
-    if rules <= _left_by_hash_grow(view, rules):
-        yield "runtime.hashGrow"
+def _of_the_whole_map(view: MapView, errors: tuple[Finding, ...], alone: bool) -> Iterator[Step]:
+    """Name mapclear or hashGrow, where they may have left all errors in this state; `alone` if nothing else may."""
+    rules = {error.rule for error in errors}
     # mapclear goes through the buckets: only one is in the middle of it, many may be done or still wait.
     in_the_middle = {error.where.bucket for error in errors if error.rule == "C2"}
-    cleared = not (header.count or header.noverflow or header.nevacuate or header.oldbuckets)
-    left = (BY_MARKING if _is_being_emptied(view) else set()) | (BY_CLEARING if cleared else set())
-    if rules <= left and len(in_the_middle) <= 1:
+    if rules <= _left_by_map_clear(view) and len(in_the_middle) <= 1:
         yield "runtime.mapclear"
+    if rules <= _left_by_hash_grow(view, rules, alone):
+        yield "runtime.hashGrow"
 
 
-def _left_by_hash_grow(view: MapView, rules: set[str]) -> set[str]:
+def _left_by_map_clear(view: MapView) -> frozenset[str]:
+    header, release = view.header, view.snapshot.release
+    if not (header.count or header.noverflow or header.nevacuate or header.oldbuckets):
+        return BY_CLEARING
+    if not release.clear_marks_cells:
+        return frozenset() if header.oldbuckets else BY_CLEARED_FIELDS
+    # Cells are marked from the first bucket on; when all are, the fields of the header follow.
+    begun = view.new is not None and view.new.tophash[0, 0] == release.marks.empty_rest
+    if not begun or 0 < header.count <= view.live_count:
+        return frozenset()
+    return BY_MARKING if view.live_count else BY_MARKING | BY_CLEARED_FIELDS
+
+
+def _left_by_hash_grow(view: MapView, rules: set[str], alone: bool) -> set[str]:
     header = view.header
     if header.oldbuckets and header.oldbuckets != header.buckets:
         # Nothing was evacuated yet: the growth has only just been begun.
         return set() if view.evacuated.any() else rules & BY_NEW_ARRAY
     # B is counted up before the arrays are exchanged, and until then it does not fit them: any rule may break.
     counted_up = header.B > 0 and header.count >= load_limit(view.snapshot.release, header.B - 1)
-    return rules - {"H1"} if header.oldbuckets or counted_up else set()
-
-
-def _is_being_emptied(view: MapView) -> bool:
-    """Whether buckets are marked empty from the first one on, up to one that a stop may have caught half done."""
-    if view.new is None or view.live_count >= view.header.count:
-        return False
-    return bool(view.new.tophash[0, 0] == view.snapshot.release.marks.empty_rest)
+    return rules - {"H1"} if alone and (header.oldbuckets or counted_up) else set()
