@@ -138,7 +138,7 @@ class Target:
         if not self.still and not (self._held and self.stop):
             return RegionMap(self.memory.regions())
         if self._regions is None:
-            self._regions = RegionMap(self.memory.regions())
+            self._regions = RegionMap(self.memory.regions(), complete=self.kind != "core")
         return self._regions
 
     def threads(self) -> list[Thread]:

@@ -91,25 +91,26 @@ def look(target: Target, truth: dict[str, str], stack: list[str]) -> Stop | None
     return Stop(judgement.verdict, judgement.interruption.steps if judgement.interruption else (), rules, tuple(stack))
 
 
-def assert_steps_are_named(toolchain: Toolchain, kind: str, wanted: int) -> None:
+def named(toolchain: Toolchain, kind: str, wanted: int) -> Counter[str]:
+    """How often which steps were named, all of them rightly; "" where nothing was half done."""
     seen: Counter[str] = Counter()
     for stop in stops(toolchain, kind, wanted):
         assert stop.verdict == "write-in-progress", stop
         assert stop.fits, stop
-        seen["named" if stop.steps else "nothing half done"] += 1
-    assert seen["named"] > 0
-    assert seen["nothing half done"] > 0
+        seen.update(stop.steps or [""])
+    return seen
 
 
 def test_a_process_stopped_inside_a_write_is_told_the_step_that_gdb_shows():
-    assert_steps_are_named(USUAL, "string", 60)
+    assert named(USUAL, "string", 60).total() >= 60
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-def test_a_process_stopped_inside_a_write_of_any_kind_is_told_the_step_that_gdb_shows(toolchain, kind):
-    assert_steps_are_named(toolchain, kind, 60)
+def test_a_process_stopped_inside_writes_of_every_kind_is_told_the_step_that_gdb_shows(toolchain):
+    seen = sum((named(toolchain, kind, 60) for kind in KINDS), Counter())
+    assert seen[""] > 0
+    assert len(seen) > 3, seen
 
 
 WRITER = {
@@ -122,11 +123,11 @@ WRITER = {
 @pytest.mark.parametrize("memory", ["direct", "auto", pytest.param("gdb-mi", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_the_goroutine_that_was_interrupted_in_a_write_is_named_with_its_caller(toolchain, memory):
-    named = 0
+    told = 0
     deadline = time.monotonic() + 60
     with start(build("churn", toolchain)) as running, open_target(str(running.pid), memory=memory) as target:
         assert running.ask("write") == {"writing": True}
-        while named < 2 and time.monotonic() < deadline:
+        while told < 2 and time.monotonic() < deadline:
             for name, (map_type, fast, function) in WRITER.items():
                 inspection = inspect(target, name, map_type, entries=0)
                 assert inspection.judgement.verdict != "inconsistent"
@@ -136,8 +137,8 @@ def test_the_goroutine_that_was_interrupted_in_a_write_is_named_with_its_caller(
                         assert finding.message.endswith(f"called by {function}"), finding
                         assert finding.source.endswith(fast) or "fast" not in finding.source, finding
                         assert "ended the process" not in finding.message
-                        named += 1
-    assert named >= 2
+                        told += 1
+    assert told >= 2
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
@@ -151,10 +152,10 @@ def test_in_the_core_of_concurrent_map_writes_the_goroutine_that_saw_it_is_named
     with open_target(str(core.path), exe=str(core.exe)) as target:
         inspection = inspect(target, find(core.truth, "shared")["address"], entries=0)
     PROMISED.validate(document_of(inspection))
-    told = [finding for finding in inspection.judgement.findings if finding.rule == "W2"]
-    named = {finding.message.split()[1] for finding in told if "ended the process" in finding.message}
+    findings = [finding for finding in inspection.judgement.findings if finding.rule == "W2"]
+    saw_others = {finding.message.split()[1] for finding in findings if "ended the process" in finding.message}
     assert saw_it
-    assert set(saw_it) <= named
-    assert all("runtime.map" in finding.message and "_fast64" in finding.message for finding in told)
+    assert set(saw_it) <= saw_others
+    assert all("runtime.map" in finding.message and "_fast64" in finding.message for finding in findings)
     writing = inspection.snapshot is not None and inspection.snapshot.header.writing
     assert inspection.judgement.verdict == ("write-in-progress" if writing else "consistent")
