@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownType, UnknownVariable, UsageError
+from inspector.frames import FrameName, find_variable, parse_frame_name, prepare, selector
 from inspector.gotypes.gotype import GoType
 from inspector.image.elf import Symbol
 from inspector.target import Target
@@ -79,9 +80,12 @@ class Locator:
     path: str = ""
     name: str | None = None
     declared: bool = True
+    frame: FrameName | None = None
 
     def find(self, target: Target) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
+        if self.frame is not None:
+            return self._in_frame(target, self.frame)
         assert self.type is not None
         if self.address is not None:
             return MapRef(self.address, self.type, self.type_source)
@@ -100,6 +104,17 @@ class Locator:
             ) from None
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
+    def _in_frame(self, target: Target, frame: FrameName) -> MapRef:
+        found = find_variable(target, frame)
+        name = selector(frame, found)
+        declared = _map_type(target, name, found.type) if self.type is None else self.type
+        if self.type is not None:
+            _check_contradiction(target, name, self.type, found.type)
+        if found.value is None:
+            raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
+        # A place on a stack may not have been written yet: what lies there has to look like a map.
+        return MapRef(found.value, declared, self.type_source, name, False)
+
 
 def locate(target: Target, text: str, type_name: str | None) -> Locator:
     """Understand what `text` names: an address, or a Go variable with an optional field path.
@@ -111,6 +126,9 @@ def locate(target: Target, text: str, type_name: str | None) -> Locator:
     address = parse_address(text)
     if address is not None:
         return Locator(wanted, "option" if wanted else "hash-proof", address)
+    if ":" in text and len(text) <= LONGEST_NAME:
+        frame = prepare(target, parse_frame_name(text))
+        return Locator(wanted, "option" if wanted else "variable", frame=frame)
     if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
         raise UsageError(
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"

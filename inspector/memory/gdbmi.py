@@ -6,6 +6,7 @@ it only where nothing faster reaches.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -49,6 +50,11 @@ CHUNK = 1 << 18
 NEAR = 1 << 12
 """Ranges closer than this many bytes are read as one."""
 
+FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
+"""The script that gdb runs to find variables in goroutines' frames."""
+FRAME_ANSWER = "go-map-inspect answers "
+"""What stands before the script's answers, among whatever else gdb prints."""
+
 INSTALL_HINT = "install gdb (apt-get install gdb), name it with --gdb, or use --memory direct"
 
 # Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
@@ -91,6 +97,7 @@ class GdbBridge:
         self._token = 0
         self._nonsense = 0
         self._console: list[str] = []
+        self._searches_frames = False
         path = shutil.which(gdb)
         if path is None:
             raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
@@ -307,6 +314,26 @@ class GdbBridge:
         name = self.console(f"whatis {text}").strip().rpartition("type = ")[2].strip()
         # gdb answers in C, where a struct's name follows the word: "struct string", "struct struct {...}".
         return name.removeprefix("struct ") if not name.startswith("struct {") else name
+
+    def prepare_frames(self, functions: list[str]) -> list[str]:
+        """Read what is needed to find the frames of functions; returns those that there are. Needs no process."""
+        if not self._searches_frames:
+            self.console(f"source {FRAME_SEARCH}")
+            self._searches_frames = True
+        return list(self._ask("go_map_inspect_prepare", functions))
+
+    def search_frames(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Find variables in frames, see gdbframes.search; call it while a process is held or a core is open."""
+        return dict(self._ask("go_map_inspect_search", request))
+
+    def _ask(self, function: str, question: object) -> Any:
+        """Call a function of the script in gdb; it prints its answer."""
+        printed = self.console(f"python {function}({json.dumps(question)!r})")
+        _, _, answer = printed.rpartition(FRAME_ANSWER)
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise GdbError(f"gdb answers {printed[:80]!r} to a question about frames") from None
 
     def value_of(self, text: str) -> int:
         """Evaluate an expression that is a map: the address of its hmap."""
