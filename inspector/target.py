@@ -45,7 +45,8 @@ class Target:
     """An opened process or core. Use as a context manager; closing it always leaves a process running.
 
     `notes` are sentences for the person: fallbacks taken, checks that could not be made. `stopped_ms` is how
-    long the process has been held still so far.
+    long the process has been held still so far. `held_since` is set for a process that a gdbserver holds from the
+    beginning to the end.
     """
 
     kind: Literal["process", "core"]
@@ -61,6 +62,7 @@ class Target:
     missing: int = 0
     stopped_ms: float = 0.0
     heap_searched: bool = False
+    held_since: float | None = None
     _resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
@@ -81,6 +83,11 @@ class Target:
         """Keep a sentence for the person, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    @property
+    def local_pid(self) -> int | None:
+        """The process whose end /proc tells of, None where there is none."""
+        return self.pid if self.kind == "process" and self.held_since is None else None
 
     @property
     def release(self) -> Release:
@@ -109,7 +116,7 @@ class Target:
 
     def regions(self) -> RegionMap:
         """What can be read right now; while the target stands still that is found out only once."""
-        if self.kind != "core" and not (self._held and self.stop):
+        if self.kind != "core" and self.held_since is None and not (self._held and self.stop):
             return RegionMap(self.memory.regions())
         if self._regions is None:
             self._regions = RegionMap(self.memory.regions())
@@ -135,9 +142,19 @@ class Target:
             self._bridge = bridge
         return self._bridge
 
+    def connect(self, bridge: GdbBridge, resources: ExitStack) -> None:
+        """Take over a gdb that knows this target already, and what is to be closed after it."""
+        self._bridge = bridge
+        resources.push(self._resources)
+        self._resources = resources
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold a process still for the length of the block (a core always is). May be nested."""
+        if self.held_since is not None:
+            yield
+            self.stopped_ms = (time.perf_counter() - self.held_since) * 1000
+            return
         if self._held or self.pid is None or self.kind == "core":
             yield
             return
@@ -227,10 +244,10 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
         if exe is not None:
             image = open_image(exe)
             resources.callback(image.close)
-            _require_same_build(image, running.build_ids, f"process {pid}")
+            require_same_build(image, running.build_ids, f"process {pid}")
         build = read_build_info(image)
         refuse_swiss(image, build)
-        image.bias = _bias(image, procfs.entry_point(pid), f"process {pid}")
+        image.bias = bias_of(image, procfs.entry_point(pid), f"process {pid}")
         process = ProcessMemory(pid)
         resources.callback(process.close)
         target = Target("process", str(pid), pid, image, build, process, choice, stop, gdb)
@@ -262,8 +279,8 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
     image = _core_image(core, exe)
     build = read_build_info(image)
     refuse_swiss(image, build)
-    image.bias = _bias(image, core.entry, f"the core {core.path}") if core.entry else 0
-    if not _build_matches(core, image):
+    image.bias = bias_of(image, core.entry, f"the core {core.path}") if core.entry else 0
+    if not build_matches(core, image, f"the core {core.path}"):
         notes.append("the core does not hold its executable's build id, so it could not be compared")
     file_bytes = np.frombuffer(image.data, dtype=np.uint8)
     for segment in image.segments:
@@ -276,7 +293,7 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
     return target
 
 
-def _bias(image: ElfImage, entry: int, whose: str) -> int:
+def bias_of(image: ElfImage, entry: int, whose: str) -> int:
     """What the loader added to the linked addresses; raises BadExecutable when it cannot have done so."""
     bias = entry - image.entry
     if bias < 0 or bias % PAGE or (bias and not image.movable):
@@ -297,7 +314,7 @@ def _core_image(core: CoreFile, exe: str | None) -> ElfImage:
     return open_image(path.removesuffix(" (deleted)"))
 
 
-def _require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) -> None:
+def require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) -> None:
     for name, note in image.build_ids.items():
         if name in expected and expected[name] != note:
             raise BadExecutable(
@@ -306,17 +323,17 @@ def _require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str)
             )
 
 
-def _build_matches(core: CoreFile, image: ElfImage) -> bool:
-    """Compare the build id notes in the core's own pages with the file's; True when one was compared."""
+def build_matches(memory: Memory, image: ElfImage, whose: str) -> bool:
+    """Compare the build id notes in memory with the file's; True when one was compared."""
     compared = False
     held: dict[str, bytes] = {}
     for name, note in image.build_ids.items():
         section = image.section(name)
         assert section is not None
         try:
-            held[name] = bytes(core.read(section.address + image.bias, len(note)))
+            held[name] = bytes(memory.read(section.address + image.bias, len(note)))
             compared = True
         except UnreadableMemory:
             continue
-    _require_same_build(image, held, f"the core {core.path}")
+    require_same_build(image, held, whose)
     return compared

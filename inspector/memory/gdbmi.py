@@ -45,8 +45,10 @@ PIECE = 1 << 20
 """Bytes of gdb's output that are read at a time."""
 MOST_NONSENSE = 10_000
 """Lines that are no MI, after which a program is taken for no gdb."""
-CHUNK = 1 << 18
-"""Bytes asked for in one MI read; the answer is twice as long in hex."""
+CHUNK = 1 << 14
+"""Bytes asked for in one MI read at most: its answer is hex in text, so more than this goes through a file."""
+DUMPED = 1 << 25
+"""Bytes dumped by one command, which must not take longer than a command may."""
 NEAR = 1 << 12
 """Ranges closer than this many bytes are read as one."""
 
@@ -91,7 +93,7 @@ class GdbBridge:
     when it is gone.
     """
 
-    def __init__(self, gdb: str = "gdb") -> None:
+    def __init__(self, gdb: str = "gdb", inherited: tuple[int, ...] = ()) -> None:
         self.attached: int | None = None
         self._state_before = "R"
         self._token = 0
@@ -104,6 +106,7 @@ class GdbBridge:
         command = [path, "-nx", "--quiet", "--interpreter=mi3"]
         for setting in EARLY_SETTINGS:
             command += ["-iex", setting]
+        self._scratch = os.memfd_create("scratch", 0)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("DEBUGINFOD", "PYTHON"))}
         try:
             # A session of its own: Ctrl-C in the terminal is ours to handle, gdb must live to detach.
@@ -115,8 +118,10 @@ class GdbBridge:
                 env=environment,
                 start_new_session=True,
                 bufsize=0,
+                pass_fds=(self._scratch, *inherited),
             )
         except OSError as error:
+            os.close(self._scratch)
             raise GdbMissing(f"cannot start gdb: {error.strerror}", INSTALL_HINT) from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -193,16 +198,27 @@ class GdbBridge:
             f"gdb ended in the middle of its work (exit status {status})", "try --memory direct, which needs no gdb"
         )
 
-    def console(self, command: str) -> str:
+    def console(self, command: str, timeout: float | None = None) -> str:
         """Run a command of gdb's own prompt and return what it printed."""
-        self.command(f"-interpreter-exec console {quote(command)}")
+        self.command(f"-interpreter-exec console {quote(command)}", timeout)
         return "".join(self._console)
+
+    def taken(self, command: str, timeout: float | None = None) -> bytes:
+        """Run a command that writes a file, whose name goes in the place of {}; returns what it wrote.
+
+        The file is memory that gdb shares with us: nothing is left on a disk, however we end.
+        """
+        os.ftruncate(self._scratch, 0)
+        self.console(command.format(f"/proc/self/fd/{self._scratch}"), timeout)
+        return os.pread(self._scratch, os.fstat(self._scratch).st_size, 0)
 
     # Files and processes
 
-    def open_executable(self, path: str) -> None:
-        """Load an executable and its symbols."""
+    def open_executable(self, path: str, bias: int = 0) -> None:
+        """Load an executable and its symbols; `bias` where gdb cannot find out what the loader added to them."""
         self.command(f"-file-exec-and-symbols {quote(path)}")
+        if bias:
+            self.console(f"symbol-file -o {bias:#x} {quote(path)}")
 
     def open_core(self, path: str) -> None:
         """Open a core dump; its executable must have been opened before."""
@@ -306,6 +322,9 @@ class GdbBridge:
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
+        if self._scratch >= 0:
+            os.close(self._scratch)
+            self._scratch = -1
 
     # Questions about the program
 
@@ -386,8 +405,21 @@ class GdbMemory:
             raise UnreadableMemory(address, size, "no such address")
         out = bytearray()
         while len(out) < size:
-            out += self._chunk(address + len(out), min(CHUNK, size - len(out)), address, size)
+            piece = min(DUMPED, size - len(out))
+            read = self._dumped if piece > CHUNK else self._chunk
+            out += read(address + len(out), piece, address, size)
         return memoryview(bytes(out))
+
+    def _dumped(self, at: int, size: int, address: int, whole: int) -> bytes:
+        try:
+            data = self.bridge.taken(f"dump binary memory {{}} {at} {at + size}")
+        except GdbDied:
+            raise
+        except GdbError as error:
+            raise UnreadableMemory(address, whole, error.message.removeprefix("gdb: ")) from None
+        if len(data) != size:
+            raise UnreadableMemory(address, whole, "gdb can read only part of it")
+        return data
 
     def _chunk(self, at: int, size: int, address: int, whole: int) -> bytes:
         try:
