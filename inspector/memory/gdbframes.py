@@ -131,7 +131,7 @@ def goroutines():
     allgs = gdb.parse_and_eval("'runtime.allgs'")
     count, array = int(allgs["len"]), int(allgs["array"])
     if not 0 <= count <= MOST_GOROUTINES:
-        raise gdb.GdbError("runtime.allgs has an impossible length")
+        raise gdb.error("runtime.allgs has an impossible length")
     addresses = struct.unpack("<%dQ" % count, bytes(gdb.selected_inferior().read_memory(array, 8 * count)))
     found = []
     for address in addresses:
@@ -391,28 +391,40 @@ def after_the_call(symbol, goroutine, function, place, path):
     return {}
 
 
-def answer(what):
-    """Print an answer as JSON, marked, as gdb may print other things at any time."""
-    print("\n%s%s" % (MARK, json.dumps(what)))
+def answer(function, question):
+    """Print as JSON, marked, what a function says to a question in JSON; gdb may print other things at any time."""
+    try:
+        said = {"answer": function(json.loads(question))}
+    except (gdb.error, RuntimeError) as error:
+        said = {"problem": str(error)}
+    print("\n%s%s" % (MARK, json.dumps(said)))
 
 
-def go_map_inspect_prepare(functions):
-    """Print those functions (a JSON list) that there are; what gdb learns for it need not be read in the stop."""
+def prepare(functions):
+    """Those functions that there are; what gdb learns for it need not be read in the stop."""
     for name in ("runtime.g", "runtime.m"):
         try:
             gdb.lookup_type(name)
         except gdb.error:
-            raise gdb.GdbError("the executable has no DWARF (was it linked with -w?)") from None
-    answer(sorted(ranges_of(json.loads(functions))))
+            raise gdb.error("the executable has no DWARF (was it linked with -w?)") from None
+    return sorted(ranges_of(functions))
 
 
-def go_map_inspect_search(request):
-    """Print the answer of a search, see `search`; question and answer are JSON."""
+def search_and_go_back(wanted):
+    """Search, and leave gdb with the thread that it had selected."""
     thread = gdb.selected_thread()
     try:
-        answer(search(json.loads(request)))
-    except (gdb.error, RuntimeError) as error:
-        raise gdb.GdbError(str(error)) from None
+        return search(wanted)
     finally:
         if thread is not None and thread.is_valid():
             thread.switch()
+
+
+def go_map_inspect_prepare(functions):
+    """Answer `prepare`."""
+    answer(prepare, functions)
+
+
+def go_map_inspect_search(wanted):
+    """Answer `search`."""
+    answer(search_and_go_back, wanted)

@@ -77,6 +77,7 @@ EARLY_SETTINGS = (
     "set may-write-memory off",
     "set may-write-registers off",
     "set may-call-functions off",
+    "set may-insert-breakpoints off",
     # gdb would take the language of the innermost frame, which is assembler in a parked Go program.
     "set language c",
 )
@@ -100,6 +101,7 @@ class GdbBridge:
         self._nonsense = 0
         self._console: list[str] = []
         self._searches_frames = False
+        self._stopped = False
         path = shutil.which(gdb)
         if path is None:
             raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
@@ -179,6 +181,7 @@ class GdbBridge:
         # A child of gdb may hold its output open after it: the end of gdb counts, not the end of that.
         if not records and self._process.poll() is not None:
             raise self._died()
+        self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
             raise GdbSilent("gdb does not answer, but prints other things", "try --memory direct, which needs no gdb")
@@ -253,7 +256,9 @@ class GdbBridge:
     def _attach(self, pid: int) -> None:
         self.attached = pid
         try:
+            self._stopped = False
             self.command(f"-target-attach {pid}")
+            self._wait_for_stop()
         except GdbDied:
             raise
         except GdbSilent:
@@ -268,6 +273,12 @@ class GdbBridge:
                 f"gdb cannot attach to process {pid}: {error.message.removeprefix('gdb: ').rstrip('.')}",
                 procfs.PERMISSION_HINT,
             ) from None
+
+    def _wait_for_stop(self) -> None:
+        """Wait until gdb says that the process has stopped; it may say that it has attached before that."""
+        deadline = time.monotonic() + HELD_TIMEOUT
+        while not self._stopped:
+            self._next_records(deadline)
 
     def _let_go(self, pid: int, state_before: str) -> bool:
         """Detach, or end gdb where it does not; returns whether gdb was there all the time."""
@@ -348,11 +359,13 @@ class GdbBridge:
     def _ask(self, function: str, question: object) -> Any:
         """Call a function of the script in gdb; it prints its answer."""
         printed = self.console(f"python {function}({json.dumps(question)!r})")
-        _, _, answer = printed.rpartition(FRAME_ANSWER)
         try:
-            return json.loads(answer)
+            said = json.loads(printed.rpartition(FRAME_ANSWER)[2])
         except ValueError:
             raise GdbError(f"gdb answers {printed[:80]!r} to a question about frames") from None
+        if "problem" in said:
+            raise GdbError(f"gdb: {said['problem']}")
+        return said["answer"]
 
     def value_of(self, text: str) -> int:
         """Evaluate an expression that is a map: the address of its hmap."""

@@ -30,7 +30,7 @@ from inspector.memory.gdbmi import EXIT_TIMEOUT, GdbBridge, GdbMemory, GdbSilent
 from inspector.memory.protocol import Region
 from inspector.memory.ptrace import INTERRUPTIONS
 
-CONNECT_TIMEOUT = 20.0
+CONNECT_TIMEOUT = 15.0
 FETCH_TIMEOUT = 300.0
 """Executables are large, and come through a protocol that is slow."""
 LARGEST_PORT = 65535
@@ -56,7 +56,9 @@ def parse_endpoint(text: str) -> str:
     """Check HOST:PORT and return it as gdb wants it; raises UsageError, NoSuchTarget for an unknown host."""
     match = _ENDPOINT.fullmatch(text)
     if match is None or not 0 < int(match["port"]) <= LARGEST_PORT:
-        raise UsageError(f"{text!r} is no HOST:PORT", "gdbserver says which port it listens on: --remote localhost:2345")
+        raise UsageError(
+            f"{text!r} is no HOST:PORT", "gdbserver says which port it listens on: --remote localhost:2345"
+        )
     try:
         socket.getaddrinfo(match["host"].strip("[]"), int(match["port"]), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -102,6 +104,9 @@ class RemoteBridge(GdbBridge):
         except GdbDied:
             raise
         except GdbSilent:
+            # There is nobody to be asked to let go.
+            self._connected = False
+            self._end()
             raise NoSuchTarget(
                 f"what listens at {self.endpoint} does not answer as a gdbserver does",
                 f"is another debugger connected to it? {HINT}",
@@ -127,7 +132,7 @@ class RemoteBridge(GdbBridge):
     @property
     def started_by_gdbserver(self) -> bool:
         """Whether the process would not be there without gdbserver: it is left as it is then."""
-        return 'received: "0"' in self.console("maint packet qAttached")
+        return 'received: "0"' in self.console("maint packet qAttached", EXIT_TIMEOUT)
 
     # Questions about the process
 
@@ -178,6 +183,16 @@ class RemoteBridge(GdbBridge):
                 ) from None
             raise
 
+    def _died(self) -> GdbDied:
+        died = super()._died()
+        if not self._connected:
+            return died
+        status = self._process.returncode
+        return GdbDied(
+            f"gdb ended while it was connected to {self.endpoint} (exit status {status})",
+            "are the process and its gdbserver still there? try again",
+        )
+
     # Letting go
 
     def close(self) -> None:
@@ -210,10 +225,13 @@ class RemoteBridge(GdbBridge):
     def _ends_with_us(self) -> bool:
         """Whether gdbserver was told to serve only one debugger: it would kill its program when we leave."""
         with suppress(InspectError, ValueError):
-            status = self.fetch(f"/proc/{self.pid}/status").decode(errors="replace")
+            status = self.fetch(f"/proc/{self.pid}/status", EXIT_TIMEOUT).decode(errors="replace")
             tracer = re.search(r"^TracerPid:\s*(\d+)", status, re.MULTILINE)
-            return tracer is not None and b"--once" in self.fetch(f"/proc/{tracer[1]}/cmdline").split(b"\0")
+            return tracer is not None and b"--once" in self._command_line(tracer[1])
         return False
+
+    def _command_line(self, pid: str) -> list[bytes]:
+        return self.fetch(f"/proc/{pid}/cmdline", EXIT_TIMEOUT).split(b"\0")
 
     def _try_again(self) -> None:
         """A gdb that was killed leaves the process to gdbserver, stopped: another gdb lets it go."""
