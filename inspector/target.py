@@ -244,7 +244,7 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
         if exe is not None:
             image = open_image(exe)
             resources.callback(image.close)
-            require_same_build(image, running.build_ids, f"process {pid}")
+            _require_same_build(image, running.build_ids, f"process {pid}")
         build = read_build_info(image)
         refuse_swiss(image, build)
         image.bias = bias_of(image, procfs.entry_point(pid), f"process {pid}")
@@ -314,7 +314,7 @@ def _core_image(core: CoreFile, exe: str | None) -> ElfImage:
     return open_image(path.removesuffix(" (deleted)"))
 
 
-def require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) -> None:
+def _require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) -> None:
     for name, note in image.build_ids.items():
         if name in expected and expected[name] != note:
             raise BadExecutable(
@@ -335,5 +335,5 @@ def build_matches(memory: Memory, image: ElfImage, whose: str) -> bool:
             compared = True
         except UnreadableMemory:
             continue
-    require_same_build(image, held, whose)
+    _require_same_build(image, held, whose)
     return compared
