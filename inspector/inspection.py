@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from inspector.classic.buckets import BucketArray
 from inspector.classic.checks import Judgement, MapView, judge
 from inspector.classic.checks.finding import Array
+from inspector.classic.checks.writers import find_writers
 from inspector.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.classic.summary import Growth, Occupancy, growth_of, occupancy_of
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, UnknownMap, UnreadableMemory
@@ -148,11 +149,16 @@ def _take(
             reading = time.perf_counter()
             ref = early.ref if early and early.holds(target) else find_map(target, locator)
             snapshot = _snapshot(target, ref, entries) if ref.address else None
+            # Only a write has anything to tell; in a core its goroutine may have ended it meanwhile.
+            at_work = snapshot is not None and (snapshot.header.writing or target.kind == "core")
+            writers = find_writers(target, ref.address) if at_work else []
             timing.read = _ms(reading)
         checking = time.perf_counter()
         if snapshot is None:
             return ref, None, Judgement("consistent", ())
         judgement = judge(snapshot, incomplete=target.missing > 0)
+        told = tuple(writer.finding(ref.address) for writer in writers)
+        judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break

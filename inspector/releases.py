@@ -110,6 +110,11 @@ class Release:
         return self.at_least(1, 24)
 
     @property
+    def clear_marks_cells(self) -> bool:
+        """Whether mapclear marks all cells emptyRest before it clears the header, for iterators to end: since 1.21."""
+        return self.at_least(1, 21)
+
+    @property
     def clone_keeps_size(self) -> bool:
         """Whether maps.Clone of an overloaded map takes an array no larger than the original's.
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from inspector.errors import (
     BadExecutable,
+    GdbDied,
+    GdbError,
     GdbMissing,
     InspectError,
     NoSuchTarget,
@@ -32,6 +34,7 @@ from inspector.memory.corefile import CoreFile
 from inspector.memory.gdbmi import GdbBridge, GdbMemory
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Memory, RegionMap
+from inspector.memory.threads import Thread
 from inspector.releases import Release
 
 PAGE = 4096
@@ -121,6 +124,20 @@ class Target:
         if self._regions is None:
             self._regions = RegionMap(self.memory.regions())
         return self._regions
+
+    def threads(self) -> list[Thread]:
+        """The threads with their registers, none where they cannot be had; call it while the target is held."""
+        if isinstance(self.memory, CoreFile):
+            return self.memory.threads
+        if self._bridge is not None:
+            try:
+                return self._bridge.threads()
+            except GdbDied:
+                raise
+            except GdbError as error:
+                self.note(f"the threads cannot be looked at: {error.message}")
+                return []
+        return ptrace.threads(self.pid) if self.pid is not None and self.stop else []
 
     def bridge(self) -> GdbBridge:
         """The gdb that knows this target's symbols, started when first needed; raises GdbMissing."""

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib.resources import files
 
 import jsonschema
 import pytest
 from conftest import EVERY_TOOLCHAIN
-from truth import NOT_IN_EXECUTABLE, document_of, in_order
+from truth import NOT_IN_EXECUTABLE, PROMISED, document_of, in_order
 
 from inspector.inspection import inspect
 from inspector.target import open_target
-
-SCHEMA = json.loads((files("inspector") / "report" / "schema.json").read_text())
-PROMISED = jsonschema.Draft202012Validator(SCHEMA)
 
 
 def go_map_inspect(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import EVERY_TOOLCHAIN
 
+from fixtures import USUAL
 from inspector.bulk import dtype_of
 from inspector.classic.checks import Judgement, MapView, judge
 from inspector.classic.checks.proof import e9_evacuated_memory_is_cleared_or_kept
@@ -437,29 +438,55 @@ def test_keys_chosen_to_collide_are_a_warning_and_the_map_stays_consistent(subje
     assert "8 buckets" in judgement.findings[0].message
 
 
-@pytest.mark.parametrize(
-    ("state", "mutation"),
-    [("double_middle", count_one_too_many), ("double_middle", mark_behind_an_evacuated_bucket)],
-)
-def test_what_one_interrupted_write_leaves_is_a_write_in_progress_while_hash_writing_is_set(subject, state, mutation):
-    from fixtures import USUAL
+def writing(it: Subject, patches: dict[int, int]) -> Judgement:
+    """Judge a map with patches and with hashWriting set."""
+    flags = it.field("flags")
+    return judge(it.copy(patches | {flags: it.byte(flags) | HASH_WRITING}))
 
+
+def one_cell_moved(s):
+    """A waiting old bucket whose head cell evacuate has just marked, with nothing copied yet."""
+    marks = s.copy().release.marks
+    at, _ = cell(s, "old", lambda view, row, at: at == 0 and not view.evacuated[row] and view.old.tophash[row, 0] > 4)
+    return {at: marks.evacuated_x}
+
+
+@pytest.mark.parametrize(
+    ("state", "mutation", "steps"),
+    [
+        ("double_middle", lambda s: {}, ()),
+        ("double_middle", count_one_too_many, ("runtime.evacuate", "runtime.mapdelete")),
+        ("double_middle", mark_behind_an_evacuated_bucket, ("runtime.evacuate",)),
+        ("double_middle", one_cell_moved, ("runtime.evacuate",)),
+    ],
+)
+def test_what_one_interrupted_step_leaves_is_a_write_in_progress_that_names_the_step(subject, state, mutation, steps):
     it = subject(USUAL, state)
-    patches = mutation(it) | {it.field("flags"): it.byte(it.field("flags")) | HASH_WRITING}
-    assert judge(it.copy(patches)).verdict == "write-in-progress"
+    judgement = writing(it, mutation(it))
+    assert judgement.verdict == "write-in-progress"
+    assert judgement.interruption is not None
+    assert judgement.interruption.steps == steps
+    first, *others = judgement.findings
+    assert first.rule == "W1"
+    assert all(step in first.message for step in steps)
+    assert {finding.severity for finding in (first, *others)} == {"info"}
+
+
+def test_faults_in_two_buckets_are_more_than_one_interrupted_step_leaves(subject):
+    it = subject(USUAL, "double_middle_iface")
+    other_key = tophash_of_another_key(it)
+    assert writing(it, other_key).verdict == "write-in-progress"
+    judgement = writing(it, other_key | one_cell_moved(it))
+    assert judgement.verdict == "inconsistent"
+    assert judgement.interruption is None
 
 
 def test_what_no_write_explains_stays_inconsistent_while_hash_writing_is_set(subject):
-    from fixtures import USUAL
-
     it = subject(USUAL, "same_middle")
-    patches = second_half_in_a_same_size_growth(it) | {it.field("flags"): it.byte(it.field("flags")) | HASH_WRITING}
-    assert judge(it.copy(patches)).verdict == "inconsistent"
+    assert writing(it, second_half_in_a_same_size_growth(it)).verdict == "inconsistent"
 
 
 def test_a_snapshot_can_be_pickled_and_judged_again_without_its_process(subject):
-    from fixtures import USUAL
-
     snapshot = subject(USUAL, "key_interface").copy()
     again = pickle.loads(pickle.dumps(snapshot))
     assert judge(again) == judge(snapshot)
@@ -471,8 +498,6 @@ HOSTILE_STATES = ["double_middle", "same_middle_int64", "no_pointers_old", "key_
 
 @pytest.mark.parametrize("state", HOSTILE_STATES)
 def test_random_bytes_in_header_extra_and_buckets_never_break_the_inspector(subject, state):
-    from fixtures import USUAL
-
     it = subject(USUAL, state)
     whole = it.copy()
     dice = random.Random(state)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+from importlib.resources import files
 from typing import Any
+
+import jsonschema
 
 from inspector.inspection import Inspection, inspect
 from inspector.report.document import write_json
 from inspector.target import Target
+
+SCHEMA = json.loads((files("inspector") / "report" / "schema.json").read_text())
+PROMISED = jsonschema.Draft202012Validator(SCHEMA)
+"""The machine output's promise."""
 
 NOT_IN_EXECUTABLE = {"reflect_map"}
 """States whose map type only exists at run time, so that no name leads to it."""

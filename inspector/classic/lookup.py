@@ -10,6 +10,7 @@ import numpy as np
 from inspector.bulk import dtype_of
 from inspector.classic.checks.finding import Array
 from inspector.classic.header import Hmap
+from inspector.classic.mirror.bmap import tophash
 from inspector.classic.snapshot import LARGEST_B, CountingMemory
 from inspector.errors import UnreadableMemory, UsageError
 from inspector.gotypes.decode import Decoder
@@ -108,22 +109,21 @@ class Walk:
         return "new", bucket, header.buckets + bucket * self.layout.bucket_size
 
     def _walk(self, literal: Literal, hashed: int, array: Array, bucket: int, base: int) -> Lookup:
-        top = hashed >> 56
-        top += self.marks.min_tophash if top < self.marks.min_tophash else 0
+        top = tophash(hashed)
         steps: list[Step] = []
         dtype = dtype_of(bmap(self.layout.key_slot, self.layout.elem_slot))
         while base and len(steps) < LONGEST_WALK:
             cells = np.frombuffer(self.memory.read(base, dtype.itemsize), dtype)[0]
-            tophash = cells["tophash"].tolist()
-            end = tophash.index(self.marks.empty_rest) if self.marks.empty_rest in tophash else len(tophash)
+            tops = cells["tophash"].tolist()
+            end = tops.index(self.marks.empty_rest) if self.marks.empty_rest in tops else len(tops)
             compared = []
-            for cell in (cell for cell in range(end) if tophash[cell] == top):
+            for cell in (cell for cell in range(end) if tops[cell] == top):
                 compared.append(cell)
                 if self._equal(literal, cells["keys"][cell].tobytes()):
-                    steps.append(Step(array, bucket, len(steps), base, tuple(tophash), tuple(compared)))
+                    steps.append(Step(array, bucket, len(steps), base, tuple(tops), tuple(compared)))
                     return self._found(hashed, top, steps, cell, cells["elems"][cell].tobytes())
-            steps.append(Step(array, bucket, len(steps), base, tuple(tophash), tuple(compared)))
-            if end < len(tophash):
+            steps.append(Step(array, bucket, len(steps), base, tuple(tops), tuple(compared)))
+            if end < len(tops):
                 return self._ended(hashed, steps, f"absent: cell {end} is emptyRest, nothing comes behind it", top)
             base = int(cells["overflow"])
         return self._ended(hashed, steps, "absent: the chain ends here", top)

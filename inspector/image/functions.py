@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,17 @@ from inspector.schemas.moduledata import func_head, functab
 MAX_NAME = 4096
 PAGE = 4096
 MAX_FUNCTIONS = 1 << 24
+MAX_TABLE = 1 << 16
+"""Bytes of a function's pcsp table that are read at most."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function: where it begins, its name, and where the pctab tells the size of its frame."""
+
+    entry: int
+    name: str
+    pcsp: int
 
 
 class FunctionTable:
@@ -49,17 +61,23 @@ class FunctionTable:
         return self._known[entry]
 
     def _look_up(self, memory: Memory, entry: int) -> str | None:
-        module = next((m for m in self._modules if m.text <= entry < m.etext), None)
+        function = self.containing(memory, entry)
+        return function.name if function is not None and function.entry == entry else None
+
+    def containing(self, memory: Memory, pc: int) -> Function | None:
+        """The function that holds an instruction (runtime.findfunc); raises UnreadableMemory, ConstructError."""
+        module = next((m for m in self._modules if m.text <= pc < m.etext), None)
         if module is None or not 0 < module.functions <= MAX_FUNCTIONS:
             return None
         table = self._table(memory, module)
-        wanted = entry - (module.text if self._release.relative_functions else 0)
-        at = int(np.searchsorted(table["entry"], wanted))
-        if at == len(table) or table["entry"][at] != wanted:
+        base = module.text if self._release.relative_functions else 0
+        at = int(np.searchsorted(table["entry"], pc - base, side="right")) - 1
+        if at < 0:
             return None
-        head = func_head(self._release)
-        found = head.parse(memory.read(module.pclntable + int(table["funcoff"][at]), head.sizeof()))
-        return printed(_string(memory, module.names + found.nameoff))
+        declaration = func_head(self._release)
+        head = declaration.parse(memory.read(module.pclntable + int(table["funcoff"][at]), declaration.sizeof()))
+        name = printed(_string(memory, module.names + head.nameoff))
+        return Function(base + int(table["entry"][at]), name, module.pctab + head.pcsp)
 
     def _table(self, memory: Memory, module: Module) -> np.ndarray[Any, Any]:
         if module.ftab not in self._tables:

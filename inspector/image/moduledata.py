@@ -28,7 +28,8 @@ WORD = 8
 class Module:
     """Run-time addresses of one module: its types, its code, and the tables that name its functions.
 
-    `functions` is how many entries `ftab` has; names of functions are counted from `names`.
+    `functions` is how many entries `ftab` has; names of functions are counted from `names`, tables by program
+    counter from `pctab`.
     """
 
     types: int
@@ -39,14 +40,15 @@ class Module:
     ftab: int
     functions: int
     names: int
+    pctab: int
 
     @staticmethod
     def of(fields: Container) -> Module:
         """The module that a runtime.moduledata describes."""
-        # Until 1.15 one table held the names, too.
-        names = fields.get("funcnametab", fields.pclntable)
+        # Until 1.15 one table held the names and the rest, too.
+        names, pctab = (fields.get(part, fields.pclntable) for part in ("funcnametab", "pctab"))
         addresses = fields.types, fields.etypes, fields.text, fields.etext
-        return Module(*addresses, fields.pclntable.data, fields.ftab.data, fields.ftab.len, names.data)
+        return Module(*addresses, fields.pclntable.data, fields.ftab.data, fields.ftab.len, names.data, pctab.data)
 
 
 def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Module]:

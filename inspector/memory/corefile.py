@@ -21,6 +21,8 @@ from inspector.errors import BadCore, NoSuchTarget, NotPermitted, UnreadableMemo
 from inspector.memory.files import DAMAGE, map_file
 from inspector.memory.procfs import AT_ENTRY
 from inspector.memory.protocol import Addresses, Region, Rows
+from inspector.memory.threads import Thread
+from inspector.schemas.prstatus import prstatus
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Chunk:
 class CoreFile:
     """An ELF core of a linux/amd64 process.
 
-    `entry` is AT_ENTRY (0 if the core does not say), `mappings` the files it had mapped, `missing` how many
-    bytes the file lacks compared with what its headers promise. Raises NoSuchTarget, NotPermitted, BadCore
-    or UnsupportedTarget.
+    `entry` is AT_ENTRY (0 if the core does not say), `mappings` the files it had mapped, `threads` their registers,
+    the one that crashed first, `missing` how many bytes the file lacks compared with what its headers promise.
+    Raises NoSuchTarget, NotPermitted, BadCore or UnsupportedTarget.
     """
 
     name = "core"
@@ -69,6 +71,7 @@ class CoreFile:
         self.pid: int | None = None
         self.entry = 0
         self.mappings: list[FileMapping] = []
+        self.threads: list[Thread] = []
         self.missing = 0
         self._promised: list[Region] = []
         self._chunks: list[Chunk] = []
@@ -129,6 +132,9 @@ class CoreFile:
                     ]
                 elif kind == "NT_PRPSINFO":
                     self.pid = int(desc.pr_pid)
+                elif kind == "NT_PRSTATUS":
+                    status = prstatus.parse(note["n_descdata"])
+                    self.threads.append(Thread.of(status.pid, status.regs))
 
     def _index(self) -> None:
         self._chunks.sort(key=lambda chunk: chunk.start)

@@ -33,6 +33,8 @@ from inspector.errors import (
 from inspector.memory import procfs
 from inspector.memory.protocol import Addresses, Region, Rows
 from inspector.memory.ptrace import INTERRUPTIONS
+from inspector.memory.threads import Thread
+from inspector.schemas.prstatus import GENERAL
 
 START_TIMEOUT = 10.0
 COMMAND_TIMEOUT = 120.0
@@ -41,6 +43,7 @@ HELD_TIMEOUT = 30.0
 EXIT_TIMEOUT = 5.0
 POLL = 0.5
 """Seconds between looks whether gdb is still there."""
+STOP_POLL = 0.001
 PIECE = 1 << 20
 """Bytes of gdb's output that are read at a time."""
 MOST_NONSENSE = 10_000
@@ -302,12 +305,19 @@ class GdbBridge:
         """Undo a SIGSTOP of gdb's attach that was left behind, or restore the stop there was before."""
         with suppress(OSError, NoSuchTarget):
             if state_before == "T":
-                if procfs.status(pid).state != "T":
-                    os.kill(pid, signal.SIGSTOP)
+                self._stop_again(pid)
             elif self._process.poll() is not None or procfs.status(pid).state == "T":
                 # A gdb that died while it attached leaves a SIGSTOP that may take effect only later.
                 # SIGCONT takes back the pending ones too.
                 os.kill(pid, signal.SIGCONT)
+
+    def _stop_again(self, pid: int) -> None:
+        deadline = time.monotonic() + EXIT_TIMEOUT
+        if procfs.status(pid).state != "T":
+            os.kill(pid, signal.SIGSTOP)
+        # A stop takes effect when the threads are next scheduled, which a busy machine may put off.
+        while procfs.status(pid).state != "T" and time.monotonic() < deadline:
+            time.sleep(STOP_POLL)
 
     def close(self) -> None:
         """Detach if attached, end gdb and reap it."""
@@ -338,6 +348,20 @@ class GdbBridge:
             self._scratch = -1
 
     # Questions about the program
+
+    def threads(self) -> list[Thread]:
+        """The registers of all threads of what is held or open; raises GdbError."""
+        names = (*GENERAL, "rip", "rsp", "fs_base")
+        text = self.console(f"thread apply all info registers {' '.join(names)}")
+        found = []
+        for section in re.split(r"^Thread \d+ ", text, flags=re.MULTILINE)[1:]:
+            number = re.search(r"(?:LWP|process|Thread) (\d+)", section)
+            registers = {
+                name: int(word, 16) for name, word in re.findall(r"^(\w+) +(0x[0-9a-f]+)", section, re.MULTILINE)
+            }
+            if number and len(registers) == len(names):
+                found.append(Thread.of(int(number[1]), registers))
+        return found
 
     def type_of(self, text: str) -> str:
         """Name the type of an expression as DWARF does; needs symbols only, no process."""

@@ -17,7 +17,10 @@ from pathlib import Path
 
 from inspector.errors import NotPermitted, TargetGone
 from inspector.memory import procfs
+from inspector.memory.threads import Thread
+from inspector.schemas.prstatus import user_regs
 
+PTRACE_GETREGS = 12
 PTRACE_DETACH = 17
 PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
@@ -37,7 +40,7 @@ _libc.ptrace.restype = ctypes.c_long
 _libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 
 
-def _ptrace(request: int, thread: int, data: int = 0) -> None:
+def _ptrace(request: int, thread: int, data: int | ctypes.Array[ctypes.c_char] = 0) -> None:
     if _libc.ptrace(request, thread, None, data) < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
@@ -118,6 +121,17 @@ def _release(pid: int, seized: dict[int, int | None]) -> None:
                 _ptrace(PTRACE_DETACH, thread, (_await_stop(pid, thread) or 0) if pending is None else pending)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def threads(pid: int) -> list[Thread]:
+    """The registers of all threads of a process that `stopped` holds; those that have ended are left out."""
+    found = []
+    for thread in sorted(_threads(pid)):
+        registers = ctypes.create_string_buffer(user_regs.sizeof())
+        with suppress(OSError):
+            _ptrace(PTRACE_GETREGS, thread, registers)
+            found.append(Thread.of(thread, user_regs.parse(registers.raw)))
+    return found
 
 
 @contextmanager

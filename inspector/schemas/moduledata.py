@@ -25,8 +25,20 @@ bitvector = Struct("n" / go.int32, "pad" / go.int32, "bytedata" / go.pointer)
 """runtime.bitvector: 16 bytes."""
 
 
-_ABSOLUTE = Struct("entry" / go.uintptr, "funcoff" / go.uintptr), Struct("entry" / go.uintptr, "nameoff" / go.int32)
-_RELATIVE = Struct("entry" / go.uint32, "funcoff" / go.uint32), Struct("entry" / go.uint32, "nameoff" / go.int32)
+def _functions(entry: Construct) -> tuple[Construct, Construct]:
+    """runtime.functab and the head of runtime._func, whose entries are addresses or offsets."""
+    head = Struct(
+        "entry" / entry,
+        "nameoff" / go.int32,
+        "args" / go.int32,
+        "deferreturn" / go.uint32,
+        # Where the pctab tells how large the frame is at each instruction.
+        "pcsp" / go.uint32,
+    )
+    return Struct("entry" / entry, "funcoff" / entry), head
+
+
+_ABSOLUTE, _RELATIVE = _functions(go.uintptr), _functions(go.uint32)
 
 
 def functab(release: Release) -> Construct:
@@ -35,7 +47,7 @@ def functab(release: Release) -> Construct:
 
 
 def func_head(release: Release) -> Construct:
-    """The first two fields of runtime._func: entry and name, the latter an offset into the names."""
+    """The first fields of runtime._func: the name is an offset into the names, pcsp one into the pctab."""
     return (_RELATIVE if release.relative_functions else _ABSOLUTE)[1]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.classic.buckets import BucketArray
-from inspector.classic.checks.finding import Array, Finding, Where
+from inspector.classic.checks.finding import OF_ONE_CELL, Array, Finding, Where
 from inspector.classic.checks.view import MapView
 from inspector.gotypes.identity import UNEQUAL, identify
 from inspector.releases import BUCKET_CELLS
@@ -69,7 +69,7 @@ def _rest_faults(view: MapView, name: Array, array: BucketArray, rows: NDArray[n
             expected=expected,
             source="runtime.mapdelete",
             where=view.where(name, row, cell),
-            in_flight=one_chain and not resumed[at],
+            in_flight=("runtime.mapdelete",) if one_chain and not resumed[at] else (),
         )
 
 
@@ -100,7 +100,7 @@ def c4_no_key_occurs_twice(view: MapView) -> Iterator[Finding]:
             source="runtime.mapassign",
             where=first,
             # A new cell gets its tophash first: until its key is stored, what lay there before may look like one.
-            in_flight=len(repeated) == 1 and len(cells) == 2,
+            in_flight=OF_ONE_CELL if len(repeated) == 1 and len(cells) == 2 else (),
         )
 
 
@@ -131,6 +131,8 @@ def c5_indirect_slots_are_readable(view: MapView) -> Iterator[Finding]:
                 continue
             pointers = np.ascontiguousarray(array.slots(part)[live]).view(np.uint64).reshape(-1)
             bad = ~snapshot.regions.contains(pointers, go_type.size)
+            # The pointer is stored after the tophash when a cell is filled, and cleared before it when emptied.
+            half_done = np.count_nonzero(bad) == 1 and not pointers[bad][0]
             for at in np.flatnonzero(bad):
                 row, cell = np.argwhere(live)[at]
                 yield Finding(
@@ -140,5 +142,6 @@ def c5_indirect_slots_are_readable(view: MapView) -> Iterator[Finding]:
                     expected=f"the address of {go_type.size} readable bytes",
                     source="runtime.mapassign",
                     where=view.where(name, int(row), int(cell)),
+                    in_flight=OF_ONE_CELL if half_done else (),
                     unreadable=True,
                 )

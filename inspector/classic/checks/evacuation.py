@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from inspector.classic.checks.finding import Finding, Where
+from inspector.classic.checks.finding import Finding, Step, Where
 from inspector.classic.checks.view import MapView
 from inspector.classic.mirror.evacuation import ADVANCE_LIMIT, mark_may_rest_on_evacuated
+from inspector.classic.mirror.growth import too_many_overflow_buckets
 from inspector.schemas.hmap import ITERATOR, OLD_ITERATOR, SAME_SIZE_GROW
 
 
@@ -24,7 +25,7 @@ def e1_no_trace_of_growth_when_not_growing(view: MapView) -> Iterator[Finding]:
             expected="sameSizeGrow clear",
             source="runtime.advanceEvacuationMark",
             where=Where(address=view.snapshot.address),
-            in_flight=True,
+            in_flight=_around_same_size_growth(view),
         )
     extra = view.snapshot.extra
     if extra is not None and extra.oldoverflow_pointer:
@@ -35,7 +36,7 @@ def e1_no_trace_of_growth_when_not_growing(view: MapView) -> Iterator[Finding]:
             expected="nil",
             source="runtime.advanceEvacuationMark",
             where=Where(address=extra.address),
-            in_flight=True,
+            in_flight=("runtime.advanceEvacuationMark",),
         )
     if view.new is not None:
         marked = view.is_marker(view.new.tophash) & view.new.in_use[:, None]
@@ -50,6 +51,14 @@ def e1_no_trace_of_growth_when_not_growing(view: MapView) -> Iterator[Finding]:
             )
 
 
+def _around_same_size_growth(view: MapView) -> tuple[Step, ...]:
+    """Who may just set sameSizeGrow before a growth begins, or have to clear it after it has ended."""
+    header = view.header
+    begins = too_many_overflow_buckets(header.noverflow, header.B)
+    steps: tuple[Step, ...] = ("runtime.hashGrow",) if begins else ()
+    return (*steps, "runtime.advanceEvacuationMark") if header.nevacuate == 1 << header.B else steps
+
+
 def e2_mark_is_within_old_array(view: MapView) -> Iterator[Finding]:
     """Growing: nevacuate < number of old buckets. Else it stands where the last growth left it, or at 0."""
     header = view.header
@@ -57,7 +66,7 @@ def e2_mark_is_within_old_array(view: MapView) -> Iterator[Finding]:
         return
     if header.oldbuckets:
         if header.old_b < 0:
-            yield _bad_mark(view, "a map with B 0 cannot come from a smaller array", "B of at least 1", False)
+            yield _bad_mark(view, "a map with B 0 cannot come from a smaller array", "B of at least 1")
         elif header.nevacuate >= 1 << header.old_b:
             at_end = header.nevacuate == 1 << header.old_b
             expected = f"less than {1 << header.old_b}, the number of old buckets"
@@ -66,10 +75,10 @@ def e2_mark_is_within_old_array(view: MapView) -> Iterator[Finding]:
     left_by = {0, 1 << header.B, 1 << max(header.B - 1, 0)}
     if header.nevacuate not in left_by:
         expected = "one of " + ", ".join(str(mark) for mark in sorted(left_by))
-        yield _bad_mark(view, "nevacuate is not where a finished growth leaves it", expected, False)
+        yield _bad_mark(view, "nevacuate is not where a finished growth leaves it", expected)
 
 
-def _bad_mark(view: MapView, message: str, expected: str, in_flight: bool) -> Finding:
+def _bad_mark(view: MapView, message: str, expected: str, at_end: bool = False) -> Finding:
     return Finding(
         rule="E2",
         message=message,
@@ -77,7 +86,7 @@ def _bad_mark(view: MapView, message: str, expected: str, in_flight: bool) -> Fi
         expected=expected,
         source="runtime.advanceEvacuationMark",
         where=Where(address=view.snapshot.address),
-        in_flight=in_flight,
+        in_flight=("runtime.advanceEvacuationMark",) if at_end else (),
     )
 
 
@@ -114,7 +123,7 @@ def e4_bucket_at_mark_is_not_evacuated(view: MapView) -> Iterator[Finding]:
         expected=f"a bucket that waits (the mark rests on another only after skipping {ADVANCE_LIMIT} at once)",
         source="runtime.advanceEvacuationMark",
         where=view.where("old", mark),
-        in_flight=True,
+        in_flight=("runtime.evacuate",),
     )
 
 
@@ -139,7 +148,7 @@ def e5_buckets_are_evacuated_whole(view: MapView) -> Iterator[Finding]:
             expected="a marker in every cell of the chain",
             source="runtime.evacuate",
             where=view.where("old", row, cell),
-            in_flight=len(partial) == 1 and not marked[first:].any(),
+            in_flight=("runtime.evacuate",) if len(partial) == 1 and not marked[first:].any() else (),
         )
 
 

@@ -8,6 +8,22 @@ from typing import Literal
 Severity = Literal["error", "warning", "info"]
 Verdict = Literal["consistent", "write-in-progress", "inconsistent", "unreadable"]
 Array = Literal["new", "old"]
+Step = Literal[
+    "runtime.newoverflow",
+    "runtime.advanceEvacuationMark",
+    "runtime.evacuate",
+    "runtime.mapassign",
+    "runtime.mapdelete",
+    "runtime.hashGrow",
+    "runtime.mapclear",
+]
+"""Functions of the runtime that a stop may interrupt halfway; the fast variants are named like the general ones."""
+
+OF_ONE_CELL: tuple[Step, ...] = ("runtime.evacuate", "runtime.mapassign", "runtime.mapdelete")
+"""Steps that write a cell in several stores: tophash, key, element."""
+
+OF_NEW_OVERFLOW: tuple[Step, ...] = ("runtime.newoverflow", "runtime.evacuate")
+"""newoverflow, and the step that may be half done while it runs; mapassign has changed nothing yet when it calls it."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +41,8 @@ class Where:
 class Finding:
     """A rule that does not hold.
 
-    `in_flight` says that one interrupted write explains it, `unreadable` that memory was missing rather
-    than wrong.
+    `in_flight` names the steps of a write that leave this behind when they are interrupted, `unreadable` says that
+    memory was missing rather than wrong.
     """
 
     rule: str
@@ -36,5 +52,5 @@ class Finding:
     source: str
     where: Where = field(default_factory=Where)
     severity: Severity = "error"
-    in_flight: bool = False
+    in_flight: tuple[Step, ...] = ()
     unreadable: bool = False

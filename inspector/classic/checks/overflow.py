@@ -9,7 +9,7 @@ import numpy as np
 
 from inspector.classic.buckets import SHARED_NEXT, BucketArray
 from inspector.classic.checks.binomial import upper_tail
-from inspector.classic.checks.finding import Array, Finding, Where
+from inspector.classic.checks.finding import OF_NEW_OVERFLOW, Array, Finding, Step, Where
 from inspector.classic.checks.view import MapView
 from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, most_entries
 from inspector.releases import BUCKET_CELLS
@@ -63,12 +63,17 @@ def o2_extra_lists_overflow_buckets(view: MapView) -> Iterator[Finding]:
                 field,
                 f"{listed.total()} listed, {missing.total()} of the linked ones missing, {surplus.total()} not linked",
                 f"the {linked.total()} overflow buckets that are linked",
-                in_flight=name == "new" and not missing and surplus.total() == 1,
+                in_flight=OF_NEW_OVERFLOW if name == "new" and not missing and surplus.total() == 1 else (),
             )
 
 
 def _bad_list(
-    view: MapView, field: str, observed: str, expected: str, unreadable: bool = False, in_flight: bool = False
+    view: MapView,
+    field: str,
+    observed: str,
+    expected: str,
+    unreadable: bool = False,
+    in_flight: tuple[Step, ...] = (),
 ) -> Finding:
     extra = view.snapshot.extra
     return Finding(
@@ -105,9 +110,8 @@ def o3_preallocated_buckets_are_used_in_order(view: MapView) -> Iterator[Finding
     elif start <= next_overflow < end and (next_overflow - start) % layout.bucket_size == 0:
         used = (next_overflow - start) // layout.bucket_size
     else:
-        in_old = view.old is not None and view.old.address <= next_overflow
         yield _bad_tail(
-            view, next_overflow, f"nextOverflow {next_overflow:#x}", f"nil or a bucket in {start:#x}..{end:#x}", in_old
+            view, next_overflow, f"nextOverflow {next_overflow:#x}", f"nil or a bucket in {start:#x}..{end:#x}"
         )
         return
     yield from _tail_faults(view, new, used)
@@ -123,7 +127,7 @@ def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding
             int(new.addresses[new.size + at]),
             "a bucket below nextOverflow in no chain",
             "every bucket handed out to be linked",
-            in_flight=len(unlinked) == 1 and at == used - 1,
+            in_flight=OF_NEW_OVERFLOW if len(unlinked) == 1 and at == used - 1 else (),
         )
     for at in np.flatnonzero(in_use[used:]) + used:
         address = int(new.addresses[new.size + at])
@@ -134,10 +138,18 @@ def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding
     for at in np.flatnonzero((free != expected) & ~in_use[used:]):
         row = new.size + used + at
         wanted = "the sentinel: the array's own address" if at == len(free) - 1 else "nil"
-        yield _bad_tail(view, int(new.addresses[row]), f"overflow pointer {int(free[at]):#x}", wanted)
+        # The sentinel goes before nextOverflow does when the last one is handed out.
+        taken = not free[at] and at == 0 and len(free) == 1
+        yield _bad_tail(
+            view,
+            int(new.addresses[row]),
+            f"overflow pointer {int(free[at]):#x}",
+            wanted,
+            OF_NEW_OVERFLOW if taken else (),
+        )
 
 
-def _bad_tail(view: MapView, address: int, observed: str, expected: str, in_flight: bool = False) -> Finding:
+def _bad_tail(view: MapView, address: int, observed: str, expected: str, in_flight: tuple[Step, ...] = ()) -> Finding:
     return Finding(
         rule="O3",
         message="the preallocated overflow buckets are not as makeBucketArray and newoverflow leave them",
@@ -162,7 +174,6 @@ def o4_extra_exists_when_needed(view: MapView) -> Iterator[Finding]:
             expected="nil" if needless else "a mapextra with nextOverflow",
             source="runtime.makemap, runtime.hashGrow",
             where=Where(address=view.snapshot.address),
-            in_flight=bool(missing),
         )
 
 

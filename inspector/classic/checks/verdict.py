@@ -8,7 +8,7 @@ from itertools import islice
 
 from inspector.classic.checks import cells, evacuation, header, overflow, proof
 from inspector.classic.checks.finding import Finding, Verdict
-from inspector.classic.checks.interrupted import explained
+from inspector.classic.checks.interrupted import Interruption, interruption
 from inspector.classic.checks.proof import HashProof, Proof
 from inspector.classic.checks.view import MapView
 from inspector.classic.snapshot import MapSnapshot
@@ -58,12 +58,16 @@ MOST_FINDINGS = 20
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on a snapshot and the findings it rests on; `cut` names rules with more findings than listed."""
+    """The verdict on a snapshot and the findings it rests on.
+
+    `cut` names rules with more findings than listed, `interruption` the step of a write that explains all errors.
+    """
 
     verdict: Verdict
     findings: tuple[Finding, ...]
     cut: tuple[str, ...] = ()
     proof: HashProof = field(default_factory=lambda: HashProof(0, 0, 0, None, None))
+    interruption: Interruption | None = None
 
 
 def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
@@ -86,15 +90,23 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
         findings += some
     if incomplete:
         findings = [replace(f, severity="warning") if f.unreadable else f for f in findings]
-    return Judgement(_verdict(view, findings, incomplete), tuple(findings), tuple(cut), hashes.summary())
-
-
-def _verdict(view: MapView, findings: list[Finding], incomplete: bool) -> Verdict:
     errors = [finding for finding in findings if finding.severity == "error"]
-    if view.header.writing and all(finding.in_flight or explained(view, finding.rule) for finding in errors):
+    interrupted = interruption(view, errors)
+    if interrupted is not None:
+        # What the interrupted step explains is no fault; it is shown as what the step left.
+        findings = [interrupted.finding, *(replace(f, severity="info") if f in errors else f for f in findings)]
+    return Judgement(
+        _verdict(errors, interrupted, incomplete and any(finding.unreadable for finding in findings)),
+        tuple(findings),
+        tuple(cut),
+        hashes.summary(),
+        interrupted,
+    )
+
+
+def _verdict(errors: list[Finding], interrupted: Interruption | None, lacking: bool) -> Verdict:
+    if interrupted is not None:
         return "write-in-progress"
     if errors:
         return "inconsistent"
-    if incomplete and any(finding.unreadable for finding in findings):
-        return "unreadable"
-    return "consistent"
+    return "unreadable" if lacking else "consistent"
