@@ -20,9 +20,9 @@ from inspector.inspection import DEFAULT_ENTRIES, inspect
 from inspector.keylookup import look_up
 from inspector.locate import shown
 from inspector.memory.ptrace import INTERRUPTIONS
+from inspector.remote import open_remote
 from inspector.report.document import write_json, write_ndjson
 from inspector.report.lookup import print_lookup, write_lookup
-from inspector.remote import open_remote
 from inspector.report.text import print_report
 from inspector.target import MemoryChoice, Target, open_target
 

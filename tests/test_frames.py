@@ -12,9 +12,11 @@ from truth import all_differences
 
 from fixtures import CLASSIC, NEWEST, build, gcore_core, kernel_core, start
 from inspector import inspect, open_target
+from inspector.errors import InspectError
 from inspector.remote import open_remote
 
 OLDEST_AND_NEWEST = [CLASSIC[0], NEWEST]
+SLOW_OLDEST = [pytest.param(CLASSIC[0], marks=pytest.mark.slow), NEWEST]
 UNOPTIMISED = ("-gcflags=all=-N -l",)
 MAPS = 12
 """Maps that the program tells of."""
@@ -23,22 +25,29 @@ MAPS = 12
 @pytest.fixture(scope="module", params=OLDEST_AND_NEWEST, ids=lambda each: each.name)
 def frames(request) -> Iterator:
     """The program whose goroutines wait, sleep in the kernel and run."""
-    with start(build("frames", request.param)) as running:
+    with start(build("handlers", request.param)) as running:
         yield running
         assert_running(running)
 
 
 @pytest.fixture(scope="module")
 def newest() -> Iterator:
-    with start(build("frames", NEWEST)) as running:
+    with start(build("handlers", NEWEST)) as running:
         yield running
         assert_running(running)
 
 
 @pytest.fixture(scope="module")
 def unoptimised() -> Iterator:
-    with start(build("frames", NEWEST, extra_flags=UNOPTIMISED)) as running:
+    with start(build("handlers", NEWEST, extra_flags=UNOPTIMISED)) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def opened(newest) -> Iterator:
+    """The same process for many questions."""
+    with open_target(str(newest.pid)) as target:
+        yield target
 
 
 def entries_of(target, name: str) -> int:
@@ -60,9 +69,9 @@ def test_every_map_of_a_process_that_only_gdb_reads_is_found_by_its_frame(newest
         assert all_differences(target, newest.truth["maps"]) == {}
 
 
-@pytest.mark.parametrize("toolchain", OLDEST_AND_NEWEST, ids=lambda each: each.name)
+@pytest.mark.parametrize("toolchain", SLOW_OLDEST, ids=lambda each: each.name)
 def test_every_map_of_a_kernel_core_is_found_by_its_frame(toolchain, tmp_path):
-    core = kernel_core(build("frames", toolchain), directory=tmp_path)
+    core = kernel_core(build("handlers", toolchain), directory=tmp_path)
     with open_target(str(core.path)) as target:
         assert all_differences(target, core.truth["maps"]) == {}
 
@@ -79,24 +88,23 @@ def test_every_map_of_an_unoptimised_program_is_found_by_its_frame(unoptimised):
 
 
 def test_every_map_of_a_position_independent_program_is_found_by_its_frame():
-    with start(build("frames", extra_flags=["-buildmode=pie"])) as running:
-        with open_target(str(running.pid)) as target:
-            assert all_differences(target, running.truth["maps"]) == {}
+    exe = build("handlers", extra_flags=["-buildmode=pie"])
+    with start(exe) as running, open_target(str(running.pid)) as target:
+        assert all_differences(target, running.truth["maps"]) == {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("toolchain", CLASSIC[1:-1], ids=lambda each: each.name)
 @pytest.mark.parametrize("flags", [(), UNOPTIMISED], ids=["optimised", "unoptimised"])
 def test_frames_of_every_release_lead_to_their_maps(toolchain, flags):
-    with start(build("frames", toolchain, extra_flags=flags)) as running:
-        with open_target(str(running.pid)) as target:
-            assert all_differences(target, running.truth["maps"]) == {}
+    with start(build("handlers", toolchain, extra_flags=flags)) as running, open_target(str(running.pid)) as target:
+        assert all_differences(target, running.truth["maps"]) == {}
 
 
 @pytest.fixture
 def spinning() -> Iterator:
     """The program with a goroutine that runs all the time, which a busy machine should not bear for long."""
-    with start(build("frames", NEWEST)) as running:
+    with start(build("handlers", NEWEST)) as running:
         running.ask("spin")
         running.truth = running.ask("truth")
         yield running
@@ -111,6 +119,7 @@ def test_a_running_goroutine_is_found_wherever_it_is_just_then(spinning, tries):
             assert all_differences(target, [spinning.map("spinning")]) == {}
 
 
+@pytest.mark.slow
 def test_a_goroutine_that_ran_is_found_in_a_core_of_gdb(spinning, tmp_path):
     core = gcore_core(spinning, tmp_path)
     with open_target(str(core.path)) as target:
@@ -196,15 +205,19 @@ def test_what_the_compiler_has_left_nowhere_is_said_to_be_optimized_out(newest):
         ("main.argument:sessions=1", ["neither an address nor a Go variable"]),
     ],
 )
-def test_what_names_no_map_is_refused_in_one_line(newest, name, words):
-    assert_refused(cli(newest.pid, name), *words)
+def test_what_names_no_map_is_refused_in_one_line(opened, name, words):
+    with pytest.raises(InspectError) as refused:
+        inspect(opened, name)
+    for word in words:
+        assert word in str(refused.value), refused.value
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("flags", "words"), [("-s -w", ["stripped", "--exe"]), ("-w", ["no DWARF"])], ids=["stripped", "without DWARF"]
 )
 def test_a_program_without_names_has_no_variables_in_frames(flags, words):
-    with start(build("frames", ldflags=flags)) as running:
+    with start(build("handlers", ldflags=flags)) as running:
         assert_refused(cli(running.pid, "main.argument:sessions"), *words)
         assert_running(running)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from click import ClickException
 from commandline import (
     PATIENCE,
     assert_free,
@@ -31,12 +32,19 @@ from truth import all_differences, differences, document_of, inspect_state
 
 from fixtures import CLASSIC, NEWEST, SWISS, build, find, start
 from inspector import inspect
+from inspector.cli import command
+from inspector.errors import InspectError
 from inspector.remote import open_remote
 
 pytestmark = needs_gdbserver
 
-OLDEST_AND_NEWEST = pytest.mark.parametrize("toolchain", [CLASSIC[0], NEWEST], ids=lambda each: each.name)
-FEW_OR_MANY = pytest.mark.parametrize("tries", [2, pytest.param(30, marks=pytest.mark.slow)])
+OLDEST_AND_NEWEST = pytest.mark.parametrize(
+    "toolchain",
+    [pytest.param(CLASSIC[0], marks=pytest.mark.slow), NEWEST],
+    ids=lambda each: each.name,
+)
+MANY = 30
+TWICE_OR_OFTEN = pytest.mark.parametrize("tries", [2, pytest.param(MANY, marks=pytest.mark.slow)])
 LATEST = 1.3
 """Seconds from the moment when our code runs; a remote inspection of a small map is over by then."""
 
@@ -66,21 +74,20 @@ def test_maps_of_a_remote_process_are_what_the_program_says(toolchain, tmp_path)
 
 
 def test_a_remote_stripped_process_is_decoded_by_address(tmp_path):
-    with start(build("states", ldflags="-s -w")) as running, attached(running, tmp_path) as server:
-        with open_remote(server.endpoint) as target:
-            for name in ("double_middle", "same_middle"):
-                state = running.map(name)
-                # No type is given: the keys' hashes prove it.
-                assert differences(document_of(inspect(target, state["address"], None, None)), state) == []
+    exe = build("states", ldflags="-s -w")
+    with start(exe) as running, attached(running, tmp_path) as server, open_remote(server.endpoint) as target:
+        for name in ("double_middle", "same_middle"):
+            state = running.map(name)
+            # No type is given: the keys' hashes prove it.
+            assert differences(document_of(inspect(target, state["address"], None, None)), state) == []
 
 
 def test_a_remote_position_independent_process_is_decoded_by_its_variables(tmp_path):
     exe = build("states", extra_flags=["-buildmode=pie"])
-    with start(exe) as running, attached(running, tmp_path) as server:
-        with open_remote(server.endpoint) as target:
-            assert target.image.bias
-            fields = [each for each in running.truth["maps"] if each["variable"] and each["variable"].count(".") > 1]
-            assert all_differences(target, [running.map("double_middle"), *fields]) == {}
+    with start(exe) as running, attached(running, tmp_path) as server, open_remote(server.endpoint) as target:
+        assert target.image.bias
+        fields = [each for each in running.truth["maps"] if each["variable"] and each["variable"].count(".") > 1]
+        assert all_differences(target, [running.map("double_middle"), *fields]) == {}
 
 
 def test_a_copy_of_the_executable_can_be_named_and_must_be_the_right_one(plain, tmp_path):
@@ -153,7 +160,7 @@ def test_a_program_of_a_gdbserver_for_one_debugger_only_is_not_killed(tmp_path):
 # What goes wrong
 
 
-@pytest.mark.parametrize(
+REFUSED = pytest.mark.parametrize(
     ("args", "words"),
     [
         (["--remote", "nowhere", "main.words"], ["'nowhere' is no HOST:PORT"]),
@@ -171,8 +178,15 @@ def test_a_program_of_a_gdbserver_for_one_debugger_only_is_not_killed(tmp_path):
     ],
     ids=lambda each: " ".join(each)[:40],
 )
-def test_what_makes_no_sense_with_remote_is_refused(args, words):
-    assert_refused(cli(*args), *words)
+
+
+@REFUSED
+def test_what_makes_no_sense_with_remote_is_refused(args, words, capsys):
+    with pytest.raises((InspectError, ClickException)) as refused:
+        command.main(args, standalone_mode=False)
+    for word in words:
+        assert word in str(refused.value), refused.value
+    assert capsys.readouterr().out == ""
 
 
 def test_a_port_where_nobody_listens_is_said_to_be_one():
@@ -260,8 +274,14 @@ def assert_left_alone(server, running) -> None:
     assert_running(running)
 
 
-@FEW_OR_MANY
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "tries"),
+    [
+        (signal.SIGKILL, 2),
+        *(pytest.param(number, MANY, marks=pytest.mark.slow) for number in (signal.SIGKILL, signal.SIGTERM)),
+        pytest.param(signal.SIGINT, MANY, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_remote_inspection_leaves_the_process_running(plain, moments, number, tries, tmp_path):
     for _ in range(tries):
         with attached(plain, tmp_path) as server:
@@ -275,7 +295,8 @@ def test_an_interrupted_remote_inspection_leaves_the_process_running(plain, mome
             assert_left_alone(server, plain)
 
 
-@FEW_OR_MANY
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [MANY])
 def test_an_interrupted_remote_inspection_leaves_a_started_program_where_it_was(moments, tries, tmp_path):
     with gdbserver(tmp_path, build("plain")) as server:
         for attempt in range(tries):
@@ -291,7 +312,7 @@ def test_an_interrupted_remote_inspection_leaves_a_started_program_where_it_was(
         assert find(server.truth(), "words")["len"] == 3
 
 
-@FEW_OR_MANY
+@TWICE_OR_OFTEN
 def test_a_gdb_killed_at_any_moment_leaves_the_remote_process_running(plain, moments, tries, tmp_path):
     for _ in range(tries):
         with attached(plain, tmp_path) as server:
@@ -307,7 +328,8 @@ def test_a_gdb_killed_at_any_moment_leaves_the_remote_process_running(plain, mom
             assert_left_alone(server, plain)
 
 
-@FEW_OR_MANY
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [MANY])
 def test_a_gdbserver_that_ends_midway_is_told_in_one_line(plain, moments, tries, tmp_path):
     for _ in range(tries):
         with attached(plain, tmp_path) as server:
@@ -320,7 +342,8 @@ def test_a_gdbserver_that_ends_midway_is_told_in_one_line(plain, moments, tries,
         assert_running(plain)
 
 
-@FEW_OR_MANY
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [MANY])
 def test_a_remote_process_that_is_killed_midway_is_told_in_one_line(moments, tries, tmp_path):
     for _ in range(tries):
         with start(build("plain")) as running, attached(running, tmp_path) as server:

@@ -4,12 +4,22 @@ Nothing is written to the target. A goroutine that no thread runs has its regist
 these to gdb as the frame above the innermost one, and from there gdb unwinds by DWARF as ever.
 """
 
+from __future__ import annotations
+
 import bisect
 import json
 import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import gdb
 import gdb.unwinder
+
+Place = tuple[int, int, int]
+"""Where a goroutine is: pc, sp, bp."""
+Span = tuple[int, int]
+Seen = tuple["Goroutine", int, gdb.Frame, bool]
+"""A frame: its goroutine, its level there (0 is the innermost), itself, whether all its registers are known."""
 
 MOST_FRAMES = 1000  # frames of one goroutine that are walked
 MOST_FOUND = 1000  # frames with the variable, after which the search ends
@@ -27,7 +37,7 @@ MARK = "go-map-inspect answers "  # gdbmi.py looks for it
 class Goroutine:
     """What is needed of a g: its number, stack, state, and the registers that it left behind."""
 
-    def __init__(self, layout, address):
+    def __init__(self, layout: Layout, address: int) -> None:
         raw = layout.read(address)
         word = layout.word
         self.lo, self.hi = word(raw, "stack", "lo"), word(raw, "stack", "hi")
@@ -37,39 +47,44 @@ class Goroutine:
         self.sched = word(raw, "sched", "pc"), word(raw, "sched", "sp"), word(raw, "sched", "bp")
         self.syscall = word(raw, "syscallpc"), word(raw, "syscallsp"), 0
 
-    def holds(self, sp):
+    def holds(self, sp: int) -> bool:
+        """Whether an address lies on its stack."""
         return self.lo <= sp < self.hi
 
 
 class Layout:
     """Offsets of the fields of a runtime structure, from DWARF."""
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.type = gdb.lookup_type(name)
 
-    def offset(self, *path):
+    def offset(self, *path: str) -> int:
+        """Bytes from the beginning to a field, or to a field in one."""
         at, kind = 0, self.type
         for name in path:
             field = kind.strip_typedefs()[name]
             at, kind = at + field.bitpos // 8, field.type
         return at
 
-    def read(self, address):
+    def read(self, address: int) -> bytes:
+        """The bytes of the structure at an address."""
         return bytes(gdb.selected_inferior().read_memory(address, self.type.sizeof))
 
-    def word(self, raw, *path):
-        return struct.unpack_from("<Q", raw, self.offset(*path))[0]
+    def word(self, raw: bytes, *path: str) -> int:
+        """A field of 64 bits."""
+        return int(struct.unpack_from("<Q", raw, self.offset(*path))[0])
 
 
-class LeftRegisters(gdb.unwinder.Unwinder):
+class LeftRegisters(gdb.unwinder.Unwinder):  # type: ignore[misc]  # gdb comes without types
     """Gives gdb, as the caller of the innermost frame, the place where a goroutine stopped."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__("go-map-inspect goroutine")
-        self.place = None
-        self.innermost = None
+        self.place: Place | None = None
+        self.innermost: tuple[int, int] | None = None
 
-    def __call__(self, pending):
+    def __call__(self, pending: Any) -> Any:
+        """The caller's registers, for the innermost frame while a place is set."""
         if self.place is None:
             return None
         sp = pending.read_register("rsp")
@@ -79,7 +94,7 @@ class LeftRegisters(gdb.unwinder.Unwinder):
         answer = pending.create_unwind_info(
             FrameId(gdb.Value(BELOW_ALL_STACKS).cast(sp.type), pending.read_register("rip"))
         )
-        for name, value in zip(("rip", "rsp", "rbp"), self.place):
+        for name, value in zip(("rip", "rsp", "rbp"), self.place, strict=False):
             answer.add_saved_register(name, gdb.Value(value).cast(pending.read_register(name).type))
         return answer
 
@@ -87,7 +102,7 @@ class LeftRegisters(gdb.unwinder.Unwinder):
 class FrameId:
     """What gdb tells frames apart by."""
 
-    def __init__(self, sp, pc):
+    def __init__(self, sp: Any, pc: Any) -> None:
         self.sp, self.pc = sp, pc
 
 
@@ -95,12 +110,12 @@ left_registers = LeftRegisters()
 gdb.unwinder.register_unwinder(None, left_registers, replace=True)
 
 
-def ranges_of(names):
+def ranges_of(names: Iterable[str]) -> dict[str, list[Span]]:
     """The code of functions, where they stand by themselves and where they were inlined: name -> [(start, end)]."""
-    found = {}
+    found: dict[str, list[Span]] = {}
     for name in names:
         try:
-            places = gdb.decode_line("'%s'" % name)[1] or ()
+            places = gdb.decode_line(f"'{name}'")[1] or ()
         except gdb.error:
             continue
         for place in places:
@@ -115,24 +130,25 @@ def ranges_of(names):
 class Everyone:
     """All goroutines that have a stack; `walked` are the numbers of those whose threads' frames were seen."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.goroutines = sorted(goroutines(), key=lambda each: each.lo)
-        self.walked = set()
+        self.walked: set[int] = set()
         self._starts = [each.lo for each in self.goroutines]
 
-    def at(self, sp):
+    def at(self, sp: int) -> Goroutine | None:
         """The goroutine on whose stack an address lies, or None."""
         index = bisect.bisect_right(self._starts, sp) - 1
         return self.goroutines[index] if index >= 0 and self.goroutines[index].holds(sp) else None
 
 
-def goroutines():
+def goroutines() -> list[Goroutine]:
+    """Those goroutines whose stacks are their own and whole."""
     layout = Layout("runtime.g")
     allgs = gdb.parse_and_eval("'runtime.allgs'")
     count, array = int(allgs["len"]), int(allgs["array"])
     if not 0 <= count <= MOST_GOROUTINES:
         raise gdb.error("runtime.allgs has an impossible length")
-    addresses = struct.unpack("<%dQ" % count, bytes(gdb.selected_inferior().read_memory(array, 8 * count)))
+    addresses = struct.unpack(f"<{count}Q", bytes(gdb.selected_inferior().read_memory(array, 8 * count)))
     found = []
     for address in addresses:
         try:
@@ -144,7 +160,7 @@ def goroutines():
     return found
 
 
-def threads_frames(everyone):
+def threads_frames(everyone: Everyone) -> Iterator[Seen]:
     """(goroutine, level, frame, whether all its registers are known) of each thread's frames, innermost first.
 
     Only frames on a goroutine's own stack: where a thread has left it for the system stack gdb cannot follow,
@@ -172,7 +188,7 @@ def threads_frames(everyone):
                 break
 
 
-def left_frames(goroutine, place):
+def left_frames(goroutine: Goroutine, place: Place) -> Iterator[Seen]:
     """(goroutine, level, frame, False) of each frame from a place where the goroutine left its registers."""
     newest = gdb.newest_frame()
     left_registers.innermost = newest.pc(), int(newest.read_register("rsp"))
@@ -197,7 +213,7 @@ def left_frames(goroutine, place):
         gdb.invalidate_cached_frames()
 
 
-def places(goroutine, machine):
+def place_left(goroutine: Goroutine, machine: Layout) -> Place:
     """Where a goroutine stopped, (pc, sp, bp): in g.sched, or where a call into the kernel or the vdso began."""
     if goroutine.state in THREAD_STATES and goroutine.m:
         raw = machine.read(goroutine.m)
@@ -210,7 +226,7 @@ def places(goroutine, machine):
     return goroutine.sched
 
 
-def may_be_on(goroutine, place, ranges):
+def may_be_on(goroutine: Goroutine, place: Place, ranges: list[Span]) -> bool:
     """Whether a word on the stack may be a return address into one of the ranges."""
     pc, sp, _ = place
     if not goroutine.holds(sp) or sp % 8:
@@ -227,7 +243,7 @@ def may_be_on(goroutine, place, ranges):
     return any(start < word <= end for word in near for start, end in ranges)
 
 
-def all_frames(wanted, ranges):
+def all_frames(wanted: dict[str, Any], ranges: dict[str, list[Span]]) -> Iterator[Seen]:
     """Frames of all goroutines that can have a frame of the wanted functions."""
     everyone, machine = Everyone(), Layout("runtime.m")
     spans = sorted(span for each in ranges.values() for span in each)
@@ -235,24 +251,24 @@ def all_frames(wanted, ranges):
     for goroutine in everyone.goroutines:
         if goroutine.id in everyone.walked or wanted["goroutine"] not in (None, goroutine.id):
             continue
-        place = places(goroutine, machine)
+        place = place_left(goroutine, machine)
         if may_be_on(goroutine, place, spans):
             yield from left_frames(goroutine, place)
 
 
-def function_of(block):
+def function_of(block: Any) -> Any:
     """The function that a block is a part of, itself a block; None outside of all functions."""
     while block is not None and block.function is None:
         block = block.superblock
     return block
 
 
-def key(block):
+def key(block: Any) -> tuple[int, int, str | None]:
     """Blocks are compared by what they are: gdb makes new objects for them each time."""
     return block.start, block.end, block.function.name if block.function else None
 
 
-def scopes(frame):
+def scopes(frame: gdb.Frame) -> list[Any]:
     """The blocks of a frame's function that its place lies in, innermost first.
 
     The compiler writes calls that it inlined as children of the whole function, not of the scope that they
@@ -264,7 +280,8 @@ def scopes(frame):
         return []
     if function is None:
         return []
-    found, at, own = {}, frame.pc(), key(function)
+    found: dict[tuple[int, int, str | None], Any] = {}
+    at, own = frame.pc(), key(function)
     for pc in range(function.start, function.end):
         chain, block = [], gdb.block_for_pc(pc)
         while block is not None and block.function is None:
@@ -275,7 +292,7 @@ def scopes(frame):
     return sorted(found.values(), key=lambda block: block.end - block.start)
 
 
-def variables(frame):
+def variables(frame: gdb.Frame) -> Iterator[Any]:
     """Arguments and variables that are in scope, innermost first."""
     line = frame.find_sal().line
     for block in scopes(frame):
@@ -285,12 +302,12 @@ def variables(frame):
                 yield symbol
 
 
-def plain_name(symbol):
+def plain_name(symbol: Any) -> str:
     """A variable's name as in the source: what lives on the heap is called &name."""
-    return symbol.name.removeprefix("&")
+    return str(symbol.name).removeprefix("&")
 
 
-def follow(value, path):
+def follow(value: Any, path: list[tuple[str, Any]]) -> Any:
     """The field or element that a path leads to."""
     for kind, name in path:
         while value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR:
@@ -301,18 +318,18 @@ def follow(value, path):
         plain = value.type.strip_typedefs()
         if plain.code == gdb.TYPE_CODE_ARRAY:
             if name > plain.range()[1]:
-                raise gdb.error("index %d is out of range" % name)
+                raise gdb.error(f"index {name} is out of range")
             value = value[name]
         elif plain.code == gdb.TYPE_CODE_STRUCT and [f.name for f in plain.fields()] == ["array", "len", "cap"]:
             if name >= int(value["len"]):
-                raise gdb.error("index %d is out of range" % name)
+                raise gdb.error(f"index {name} is out of range")
             value = value["array"][name]
         else:
-            raise gdb.error("%s has no elements" % value.type)
+            raise gdb.error(f"{value.type} has no elements")
     return value
 
 
-def describe(symbol, frame, known, path):
+def describe(symbol: Any, frame: gdb.Frame, known: bool, path: list[tuple[str, Any]]) -> dict[str, Any]:
     """What a variable is: {"type", "value"}, the value a pointer's; or {"problem"} in words."""
     try:
         value = symbol.value(frame)
@@ -330,10 +347,12 @@ def describe(symbol, frame, known, path):
         return {"problem": str(error)}
 
 
-def search(wanted):
+def search(wanted: dict[str, Any]) -> dict[str, Any]:
     """Frames of the wanted functions, and in each the variables of the wanted name."""
     ranges = ranges_of(wanted["functions"])
-    found, again, frames, names = [], [], 0, set()
+    found: list[dict[str, Any]] = []
+    names: set[str] = set()
+    again, frames = [], 0
     for goroutine, level, frame, known in all_frames(wanted, ranges) if ranges else ():
         if frame.name() not in ranges or wanted["goroutine"] not in (None, goroutine.id):
             continue
@@ -357,7 +376,7 @@ def search(wanted):
     return {"functions": sorted(ranges), "frames": frames, "found": found, "names": sorted(names)}
 
 
-def place_of(goroutine, level, frame):
+def place_of(goroutine: Goroutine, level: int, frame: gdb.Frame) -> dict[str, Any]:
     """Where a frame is, for a person."""
     place = frame.find_sal()
     return {
@@ -370,12 +389,14 @@ def place_of(goroutine, level, frame):
     }
 
 
-def registers(frame):
+def registers(frame: gdb.Frame) -> Place:
     """(pc, sp, bp) of a frame."""
     return frame.pc(), int(frame.read_register("rsp")), int(frame.read_register("rbp"))
 
 
-def after_the_call(symbol, goroutine, function, place, path):
+def after_the_call(
+    symbol: Any, goroutine: Goroutine, function: str, place: Place, path: list[tuple[str, Any]]
+) -> dict[str, Any]:
     """What a variable is by its location after the call that its frame is in; {} where that tells nothing.
 
     gdb looks at the call itself, where a value may still be in a register although it has been spilled too;
@@ -391,16 +412,16 @@ def after_the_call(symbol, goroutine, function, place, path):
     return {}
 
 
-def answer(function, question):
+def answer(function: Callable[[Any], Any], question: str) -> None:
     """Print as JSON, marked, what a function says to a question in JSON; gdb may print other things at any time."""
     try:
         said = {"answer": function(json.loads(question))}
     except (gdb.error, RuntimeError) as error:
         said = {"problem": str(error)}
-    print("\n%s%s" % (MARK, json.dumps(said)))
+    print(f"\n{MARK}{json.dumps(said)}")
 
 
-def prepare(functions):
+def prepare(functions: list[str]) -> list[str]:
     """Those functions that there are; what gdb learns for it need not be read in the stop."""
     for name in ("runtime.g", "runtime.m"):
         try:
@@ -410,7 +431,7 @@ def prepare(functions):
     return sorted(ranges_of(functions))
 
 
-def search_and_go_back(wanted):
+def search_and_go_back(wanted: dict[str, Any]) -> dict[str, Any]:
     """Search, and leave gdb with the thread that it had selected."""
     thread = gdb.selected_thread()
     try:
@@ -420,11 +441,11 @@ def search_and_go_back(wanted):
             thread.switch()
 
 
-def go_map_inspect_prepare(functions):
+def go_map_inspect_prepare(functions: str) -> None:
     """Answer `prepare`."""
     answer(prepare, functions)
 
 
-def go_map_inspect_search(wanted):
+def go_map_inspect_search(wanted: str) -> None:
     """Answer `search`."""
     answer(search_and_go_back, wanted)

@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from pygdbmi.IoManager import IoManager
@@ -144,7 +144,7 @@ class GdbBridge:
             self._end()
             raise
 
-    def __enter__(self) -> GdbBridge:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -355,7 +355,7 @@ class GdbBridge:
         text = self.console(f"thread apply all info registers {' '.join(names)}")
         found = []
         for section in re.split(r"^Thread \d+ ", text, flags=re.MULTILINE)[1:]:
-            number = re.search(r"(?:LWP|process|Thread) (\d+)", section)
+            number = re.search(r"(?:LWP|process|Thread)(?: \d+\.| )(\d+)", section)
             registers = {
                 name: int(word, 16) for name, word in re.findall(r"^(\w+) +(0x[0-9a-f]+)", section, re.MULTILINE)
             }
