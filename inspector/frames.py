@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.errors import GdbDied, GdbError, UnknownVariable, UnreadableMemory, UsageError
+from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownVariable, UnreadableMemory, UsageError
 from inspector.target import Target
 
 SYNTAX = "frames' variables are written main.handler:sessions, main.handler@18:sessions for that of goroutine 18"
@@ -96,10 +96,12 @@ def prepare(target: Target, name: FrameName) -> FrameName:
         known = target.bridge().prepare_frames(functions)
     except GdbDied:
         raise
-    except GdbError as error:
-        raise UnknownVariable(
-            f"frames cannot be looked into: {error.message.removeprefix('gdb: ').rstrip('.')}", error.hint
+    except GdbMissing as error:
+        raise GdbMissing(
+            f"frames are found by gdb: {error.message}", "name a package variable, or the map's address with --type"
         ) from None
+    except GdbError as error:
+        raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None
     if not known:
         near = difflib.get_close_matches(name.function, target.image.functions(), NEAR_NAMES, 0.6)
         raise UnknownVariable(
@@ -140,7 +142,7 @@ def find_variable(target: Target, name: FrameName) -> FrameVariable:
         raise
     except GdbError as error:
         raise UnknownVariable(
-            f"frames cannot be looked into: {error.message.removeprefix('gdb: ').rstrip('.')}",
+            f"frames cannot be looked into: {_words(error)}",
             "name a package variable (main.sessions), or the map's address",
         ) from None
     found = [FrameVariable(**each) for each in answer["found"]]
@@ -154,8 +156,12 @@ def find_variable(target: Target, name: FrameName) -> FrameVariable:
     return found[0]
 
 
+def _words(error: GdbError) -> str:
+    return error.message.removeprefix("gdb: ").rstrip(".")
+
+
 def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
-    function = " or ".join(name.functions)
+    function = " or ".join(name.functions[:NEAR_NAMES]) + (" or ..." if len(name.functions) > NEAR_NAMES else "")
     if not answer["frames"]:
         who = "no goroutine" if name.goroutine is None else f"goroutine {name.goroutine}"
         frame = "" if name.level is None else f" at frame {name.level}"

@@ -211,6 +211,9 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
         if not _PATH.fullmatch(path):
             raise UsageError(f"{path!r} after {name} is not a field path", "fields are written main.server.sessions")
         return symbol, path
+    short = _find_by_package_name(target, text)
+    if short is not None:
+        return short
     if target.image.stripped:
         raise UnknownVariable(
             f"{target.image.path} is stripped, so {text} cannot be looked up",
@@ -221,6 +224,20 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
     if _DIGITS.fullmatch(text):
         hint = f"addresses begin with 0x: 0x{text}"
     raise UnknownVariable(f"there is no variable {shown(text)}", hint)
+
+
+def _find_by_package_name(target: Target, text: str) -> tuple[Symbol, str] | None:
+    """Find "cache.entries" in the one package whose import path ends in "/cache"."""
+    variables = target.image.variables()
+    for name, path in _splits(text):
+        found = sorted({each for each in variables if each.endswith(f"/{name}")})
+        if len(found) > 1:
+            choices = ", ".join(found[:NEAR_NAMES])
+            raise UnknownVariable(f"{len(found)} packages have a variable {name}", f"choose one: {choices}")
+        symbol = target.image.symbol(found[0]) if found and _PATH.fullmatch(path) else None
+        if symbol is not None:
+            return symbol, path
+    return None
 
 
 def _splits(text: str) -> Iterator[tuple[str, str]]:

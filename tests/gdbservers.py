@@ -96,7 +96,7 @@ def attached(running: Running, folder: Path) -> Iterator[Server]:
 def let_run(server: Server, *commands: str) -> None:
     """Let another debugger do something with gdbserver's process, and leave it as it is then."""
     quiet = ["-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off"]
-    steps = [f"target remote {server.endpoint}", *commands]
+    steps = ["set remote kill-packet off", f"target remote {server.endpoint}", *commands]
     line = [word for step in steps for word in ("-ex", step)]
     done = subprocess.run(["gdb", *quiet, *line], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ from inspector.remote import open_remote
 OLDEST_AND_NEWEST = [CLASSIC[0], NEWEST]
 SLOW_OLDEST = [pytest.param(CLASSIC[0], marks=pytest.mark.slow), NEWEST]
 UNOPTIMISED = ("-gcflags=all=-N -l",)
-MAPS = 12
+MAPS = 14
 """Maps that the program tells of."""
 
 
@@ -135,6 +135,11 @@ def test_the_package_may_be_left_out(newest):
         assert entries_of(target, "(*server).handle:s.cache") == newest.map("field")["len"]
 
 
+def test_a_package_is_enough_for_its_path_where_there_is_one_of_that_name(opened, newest):
+    for name in ("left/cache.Entries", "fixtures/handlers/left/cache.Entries"):
+        assert entries_of(opened, name) == newest.map("left")["len"] == 3
+
+
 def test_of_functions_that_share_a_name_the_one_with_the_variable_is_meant(newest):
     with open_target(str(newest.pid)) as target:
         assert entries_of(target, "handle:sessions") == newest.map("function")["len"]
@@ -188,6 +193,11 @@ def test_what_the_compiler_has_left_nowhere_is_said_to_be_optimized_out(newest):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        (
+            "cache.Entries",
+            ["2 packages have a variable cache.Entries", "handlers/left/cache.Entries", "handlers/right/cache.Entries"],
+        ),
+        ("truth.maps", ["truth.maps is of type", "not a map"]),
         ("main.argumen:sessions", ["no function main.argumen", "main.argument"]),
         ("main.argument:sesions", ["main.argument has no variable sesions", "it has sessions"]),
         ("main.argument@99999:sessions", ["goroutine 99999 is not in main.argument now"]),

@@ -22,6 +22,7 @@ from commandline import (
     children_of,
     cli,
     finish,
+    is_there,
     start_cli,
     thread_states,
     wait_until_gone,
@@ -271,6 +272,7 @@ def assert_left_alone(server, running) -> None:
     if server.process.poll() is None:
         # We ended before we came to connect.
         let_run(server, "detach")
+    assert is_there(running.pid), server.said.read_text()
     assert_running(running)
 
 
