@@ -122,7 +122,7 @@ class Target:
         if self.kind != "core" and self.held_since is None and not (self._held and self.stop):
             return RegionMap(self.memory.regions())
         if self._regions is None:
-            self._regions = RegionMap(self.memory.regions())
+            self._regions = RegionMap(self.memory.regions(), complete=self.kind != "core")
         return self._regions
 
     def threads(self) -> list[Thread]:
