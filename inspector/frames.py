@@ -150,7 +150,7 @@ def find_variable(target: Target, name: FrameName) -> FrameVariable:
         raise _nothing(name, answer)
     # Frames that share a map lead to the same place, whichever is taken.
     if len({(each.type, each.value, each.problem) for each in found}) > 1 or (found[0].problem and len(found) > 1):
-        raise _ambiguous(target, name, found)
+        raise _ambiguous(target, name, found, answer["all"])
     if found[0].problem:
         raise _unreadable(name, found[0])
     return found[0]
@@ -187,10 +187,13 @@ def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
     )
 
 
-def _ambiguous(target: Target, name: FrameName, found: list[FrameVariable]) -> UnknownVariable:
+def _ambiguous(target: Target, name: FrameName, found: list[FrameVariable], all_of_them: bool) -> UnknownVariable:
     several = [f"{selector(name, each)} ({_described(target, each)})" for each in found[:MOST_SHOWN]]
     more = f", and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
-    return UnknownVariable(f"{name.text} is in {len(found)} places", f"choose one: {', '.join(several)}{more}")
+    return UnknownVariable(
+        f"{name.text} is in {len(found)} places{'' if all_of_them else ' at least'}",
+        f"choose one: {', '.join(several)}{more}",
+    )
 
 
 def selector(name: FrameName, found: FrameVariable) -> str:

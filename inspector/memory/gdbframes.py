@@ -57,14 +57,18 @@ class Layout:
 
     def __init__(self, name: str) -> None:
         self.type = gdb.lookup_type(name)
+        # Asking gdb takes long, and there may be thousands of goroutines.
+        self._offsets: dict[tuple[str, ...], int] = {}
 
     def offset(self, *path: str) -> int:
         """Bytes from the beginning to a field, or to a field in one."""
-        at, kind = 0, self.type
-        for name in path:
-            field = kind.strip_typedefs()[name]
-            at, kind = at + field.bitpos // 8, field.type
-        return at
+        if path not in self._offsets:
+            at, kind = 0, self.type
+            for name in path:
+                field = kind.strip_typedefs()[name]
+                at, kind = at + field.bitpos // 8, field.type
+            self._offsets[path] = at
+        return self._offsets[path]
 
     def read(self, address: int) -> bytes:
         """The bytes of the structure at an address."""
@@ -373,7 +377,13 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
             break
     for entry, symbol, goroutine, function, place in again:
         entry.update(after_the_call(symbol, goroutine, function, place, wanted["path"]))
-    return {"functions": sorted(ranges), "frames": frames, "found": found, "names": sorted(names)}
+    return {
+        "functions": sorted(ranges),
+        "frames": frames,
+        "found": found,
+        "names": sorted(names),
+        "all": len(found) < MOST_FOUND,
+    }
 
 
 def place_of(goroutine: Goroutine, level: int, frame: gdb.Frame) -> dict[str, Any]:
