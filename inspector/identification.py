@@ -69,7 +69,7 @@ def header_at(target: Target, address: int) -> Hmap:
 
 def find_map(target: Target, locator: Locator) -> MapRef:
     """Read where a map is, and what it is when only its address is known; call it while the target is held."""
-    return locator.find(target) if locator.type else _identified(target, locator.address or 0)
+    return locator.find(target) if locator.type or locator.frame else _identified(target, locator.address or 0)
 
 
 def _identified(target: Target, address: int) -> MapRef:

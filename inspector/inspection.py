@@ -113,7 +113,7 @@ def inspect(
     """
     started = time.perf_counter()
     timing = Timing()
-    with noticing_the_end(target.pid if target.kind == "process" else None):
+    with noticing_the_end(target.local_pid):
         try:
             ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
         except UnknownMap:

@@ -30,7 +30,7 @@ def look_up(target: Target, text: str | Locator, type_name: str | None, key: str
     Reads only what the runtime would read, while the target is held. Raises the InspectError family;
     UsageError for a literal that is none of the key's type.
     """
-    with noticing_the_end(target.pid if target.kind == "process" else None):
+    with noticing_the_end(target.local_pid):
         locator = locate(target, text, type_name)
         functions = target.hash_keys.functions(target.release) if target.hash_keys else None
         if functions is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownType, UnknownVariable, UsageError
+from inspector.frames import FrameName, find_variable, parse_frame_name, prepare, selector
 from inspector.gotypes.gotype import GoType
 from inspector.image.elf import Symbol
 from inspector.target import Target
@@ -80,9 +81,12 @@ class Locator:
     path: str = ""
     name: str | None = None
     declared: bool = True
+    frame: FrameName | None = None
 
     def find(self, target: Target) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
+        if self.frame is not None:
+            return self._in_frame(target, self.frame)
         assert self.type is not None
         if self.address is not None:
             return MapRef(self.address, self.type, self.type_source, self.name)
@@ -100,6 +104,17 @@ class Locator:
                 "is a pointer on the way to it nil? name another variable, or the map's address with --type",
             ) from None
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
+
+    def _in_frame(self, target: Target, frame: FrameName) -> MapRef:
+        found = find_variable(target, frame)
+        name = selector(frame, found)
+        declared = _map_type(target, name, found.type) if self.type is None else self.type
+        if self.type is not None:
+            _check_contradiction(target, name, self.type, found.type)
+        if found.value is None:
+            raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
+        # A place on a stack may not have been written yet: what lies there has to look like a map.
+        return MapRef(found.value, declared, self.type_source, name, False)
 
 
 def evaluated(target: Target, name: str, declared: str, address: int, type_name: str | None) -> Locator:
@@ -127,6 +142,9 @@ def locate(target: Target, text: str | Locator, type_name: str | None) -> Locato
     address = parse_address(text)
     if address is not None:
         return Locator(wanted, "option" if wanted else "hash-proof", address)
+    if ":" in text and len(text) <= LONGEST_NAME:
+        frame = prepare(target, parse_frame_name(text))
+        return Locator(wanted, "option" if wanted else "variable", frame=frame)
     if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
         raise UsageError(
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
@@ -209,6 +227,9 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
         if not _PATH.fullmatch(path):
             raise UsageError(f"{path!r} after {name} is not a field path", "fields are written main.server.sessions")
         return symbol, path
+    short = _find_by_package_name(target, text)
+    if short is not None:
+        return short
     if target.image.stripped:
         raise UnknownVariable(
             f"{target.image.path} is stripped, so {text} cannot be looked up",
@@ -219,6 +240,20 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
     if _DIGITS.fullmatch(text):
         hint = f"addresses begin with 0x: 0x{text}"
     raise UnknownVariable(f"there is no variable {shown(text)}", hint)
+
+
+def _find_by_package_name(target: Target, text: str) -> tuple[Symbol, str] | None:
+    """Find "cache.entries" in the one package whose import path ends in "/cache"."""
+    variables = target.image.variables()
+    for name, path in _splits(text):
+        found = sorted({each for each in variables if each.endswith(f"/{name}")})
+        if len(found) > 1:
+            choices = ", ".join(found[:NEAR_NAMES])
+            raise UnknownVariable(f"{len(found)} packages have a variable {name}", f"choose one: {choices}")
+        symbol = target.image.symbol(found[0]) if found and _PATH.fullmatch(path) else None
+        if symbol is not None:
+            return symbol, path
+    return None
 
 
 def _splits(text: str) -> Iterator[tuple[str, str]]:

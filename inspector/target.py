@@ -64,8 +64,9 @@ class Target:
     """An opened process or core. Use as a context manager; closing it always leaves a process running.
 
     A target of kind "gdb" is opened by the plugin inside of gdb, which brings its own memory and answers, and holds
-    the process still. `notes` are sentences for the person: fallbacks taken, checks that could not be made.
-    `stopped_ms` is how long the process has been held still so far.
+    the process still; `held_since` is set for a process that a gdbserver holds from the beginning to the end. `notes`
+    are sentences for the person: fallbacks taken, checks that could not be made. `stopped_ms` is how long the process
+    has been held still so far.
     """
 
     kind: Literal["process", "core", "gdb"]
@@ -82,6 +83,7 @@ class Target:
     stopped_ms: float = 0.0
     heap_searched: bool = False
     own_debugger: Debugger | None = None
+    held_since: float | None = None
     _resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
@@ -102,6 +104,11 @@ class Target:
         """Keep a sentence for the person, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    @property
+    def local_pid(self) -> int | None:
+        """The process whose end /proc tells of, None where there is none."""
+        return self.pid if self.kind == "process" and self.held_since is None else None
 
     @property
     def release(self) -> Release:
@@ -130,8 +137,8 @@ class Target:
 
     @property
     def still(self) -> bool:
-        """Whether it stands still without being held: a core, or a process that gdb has stopped already."""
-        return self.kind != "process"
+        """Whether it stands still without being held: a core, or a process that a gdb has stopped already."""
+        return self.kind != "process" or self.held_since is not None
 
     def regions(self) -> RegionMap:
         """What can be read right now; while the target stands still that is found out only once."""
@@ -180,9 +187,19 @@ class Target:
             self._bridge = bridge
         return self._bridge
 
+    def connect(self, bridge: GdbBridge, resources: ExitStack) -> None:
+        """Take over a gdb that knows this target already, and what is to be closed after it."""
+        self._bridge = bridge
+        resources.push(self._resources)
+        self._resources = resources
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold a process still for the length of the block, where it is not already. May be nested."""
+        if self.held_since is not None:
+            yield
+            self.stopped_ms = (time.perf_counter() - self.held_since) * 1000
+            return
         if self._held or self.pid is None or self.still:
             yield
             return
