@@ -12,9 +12,9 @@ import numpy as np
 from inspector.classic.buckets import BucketArray
 from inspector.classic.checks import Judgement, MapView, judge
 from inspector.classic.checks.finding import Array
-from inspector.classic.checks.writers import find_writers
 from inspector.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.classic.summary import Growth, Occupancy, growth_of, occupancy_of
+from inspector.classic.writers import find_writers
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, UnknownMap, UnreadableMemory
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType
