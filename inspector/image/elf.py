@@ -163,10 +163,16 @@ class ElfImage:
 
     def variables(self) -> list[str]:
         """Names of the data objects of the symbol table, runtime and compiler internals left out."""
+        return [name for name in self._names(STT_OBJECT) if ":" not in name and ".." not in name]
+
+    def functions(self) -> list[str]:
+        """Names of the functions of the symbol table."""
+        return self._names(STT_FUNC)
+
+    def _names(self, kind: int) -> list[str]:
         table, strings = self._symbols
-        objects = table[(table["st_info"] & 0xF == STT_OBJECT) & (table["st_shndx"] != 0)]
-        names = (strings[at : strings.index(b"\0", at)].decode(errors="replace") for at in objects["st_name"])
-        return [name for name in names if ":" not in name and ".." not in name]
+        wanted = table[(table["st_info"] & 0xF == kind) & (table["st_shndx"] != 0)]
+        return [strings[at : strings.index(b"\0", at)].decode(errors="replace") for at in wanted["st_name"]]
 
 
 def _sections(elf: Any) -> Iterator[Section]:

@@ -9,12 +9,14 @@ import struct
 from contextlib import ExitStack
 from typing import IO, BinaryIO
 
+from construct import ConstructError
+from elftools import construct as elftools_construct
 from elftools.common.exceptions import ELFError
-from elftools.construct import ConstructError
 
 DAMAGE = (
     ELFError,
     ConstructError,
+    elftools_construct.ConstructError,
     ArithmeticError,
     LookupError,
     ValueError,
@@ -23,7 +25,7 @@ DAMAGE = (
     AssertionError,
     struct.error,
 )
-"""What pyelftools raises on damaged files, its own errors and those it does not foresee."""
+"""What reading damaged files raises: our declarations, pyelftools' own errors, and those that it does not foresee."""
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
