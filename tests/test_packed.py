@@ -83,7 +83,8 @@ def test_a_compressed_core_is_answered_like_the_plain_one(core, packed, kind):
 def test_what_was_unpacked_of_an_archive_that_is_cut_short_is_used_like_a_core_cut_there(core, packed, kind, tmp_path):
     whole, cut, plain = packed[kind].read_bytes(), tmp_path / "cut", tmp_path / "plain"
     codes = set()
-    for size in (len(whole) - 3, len(whole) * 9 // 10):
+    # bzip2's blocks are so large that all of this core is in the last ones.
+    for size in [len(whole) - 3] + [len(whole) * 9 // 10] * (kind != "bz2"):
         cut.write_bytes(whole[:size])
         with cut.open("rb") as archive:
             unpacked = unpack(archive, "core")
