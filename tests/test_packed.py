@@ -161,7 +161,7 @@ def test_zeros_take_no_room(core, packed):
     assert status.st_blocks * 512 <= 2 * used * PAGE < status.st_size
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3 * PAGE)), min_size=1, max_size=40), st.sampled_from([*TOOLS]))
 def test_any_mix_of_zeros_and_bytes_is_unpacked_as_it_was(runs, kind):
     data = b"".join(bytes(length) if zero else random.Random(length).randbytes(length) for zero, length in runs)
@@ -170,7 +170,7 @@ def test_any_mix_of_zeros_and_bytes_is_unpacked_as_it_was(runs, kind):
         assert file.read() == data
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from([*TOOLS]), st.randoms(use_true_random=False))
 def test_archives_with_any_damage_are_unpacked_or_refused(kind, chance):
     archive = ARCHIVES.setdefault(kind, pack(random.Random(0).randbytes(20_000) + bytes(200_000), kind))

@@ -44,7 +44,7 @@ FORMATS: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
 
 LONGEST_MAGIC = max(map(len, FORMATS))
 
-DAMAGE = (OSError, zlib.error, lzma.LZMAError, zstd.ZstdError, RuntimeError, ValueError)
+DAMAGE = (OSError, zlib.error, lzma.LZMAError, zstd.ZstdError, MemoryError, RuntimeError, ValueError)
 """What the readers raise on damaged archives; one that ends too early makes all of them raise EOFError."""
 
 
@@ -70,7 +70,10 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
     size, note = 0, ""
     with ExitStack() as unless_done:
         # Without a name from the start, so that no interruption can leave it behind.
-        file = unless_done.enter_context(tempfile.TemporaryFile(buffering=0))
+        try:
+            file = unless_done.enter_context(tempfile.TemporaryFile(buffering=0))
+        except OSError as error:
+            raise _no_room(path, error) from None
         try:
             for piece in _pieces(reader(archive)):
                 _write(file, size, piece, path)
@@ -101,10 +104,13 @@ def _write(file: IO[bytes], at: int, data: bytes, path: str) -> None:
             while left:
                 left = left[file.write(left) :]
     except OSError as error:
-        raise InspectError(
-            f"cannot unpack {path} in {tempfile.gettempdir()}: {error.strerror}",
-            "set TMPDIR to a folder with more room",
-        ) from None
+        raise _no_room(path, error) from None
+
+
+def _no_room(path: str, error: OSError) -> InspectError:
+    return InspectError(
+        f"cannot unpack {path} in the temporary folder: {error.strerror}", "set TMPDIR to a folder with more room"
+    )
 
 
 def _written(data: bytes) -> Iterator[tuple[int, int]]:
