@@ -5,11 +5,13 @@ The Struct stays the only place where offsets are written: the dtype is derived,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
 from construct import Array, Bytes, Construct, FormatField, Renamed, Struct
+from numpy.typing import NDArray
 
 
 @cache
@@ -36,3 +38,10 @@ def dtype_of(declaration: Construct) -> np.dtype[Any]:
         kind = "f" if letter in "efd" else "u" if letter.isupper() else "i"
         return np.dtype(f"{order}{kind}{declaration.length}")
     raise TypeError(f"no numpy dtype for {declaration!r}")
+
+
+def grouped(values: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Each different value with the positions it stands at, in one pass however many there are."""
+    order = np.argsort(values, kind="stable")
+    different, starts = np.unique(values[order], return_index=True)
+    yield from zip(different.tolist(), np.split(order, starts[1:]), strict=False)

@@ -21,11 +21,16 @@ from inspector.census.diff import Earlier, compare, read_saved
 from inspector.census.select import ORDERS, Order, Selection
 from inspector.demo import open_demo
 from inspector.errors import EXIT_ERROR, InspectError, UsageError
+from inspector.gdbsetup import fetch_packages, script_path
 from inspector.inspection import DEFAULT_ENTRIES, inspect
 from inspector.keylookup import look_up
 from inspector.memory.ptrace import INTERRUPTIONS
+<<<<<<< HEAD
 from inspector.options import duration, number_or_all, pattern, size
 from inspector.report.census import write_census
+=======
+from inspector.remote import open_remote
+>>>>>>> heap
 from inspector.report.document import write_json, write_ndjson
 from inspector.report.lookup import print_lookup, write_lookup
 from inspector.report.progress import ProgressBar
@@ -68,10 +73,12 @@ class Interrupted(BaseException):
               help="auto: gdb holds the stop, bytes are copied directly; gdb-mi: gdb reads everything; "
                    "direct: no gdb.")  # fmt: skip
 @click.option("--no-stop", is_flag=True, help="Do not stop the process (needs no gdb; copies may be torn).")
+@click.option("--remote", metavar="HOST:PORT", help="Inspect the process of a gdbserver, in the place of TARGET.")
 @click.option("--gdb", default="gdb", show_default=True, metavar="PROGRAM", help="The gdb to use.")
 @click.option(
     "--key", metavar="LITERAL", help="Look one key up as the runtime does, e.g. '\"text\"', 42, '{1, \"x\"}'."
 )
+<<<<<<< HEAD
 @click.option("--sort", type=click.Choice(list(ORDERS)), default="bytes", show_default=True,
               help="Census: most bytes, most to give back, or most entries first; or growing maps.")  # fmt: skip
 @click.option("--top", callback=number_or_all, metavar="N|all",
@@ -86,6 +93,12 @@ class Interrupted(BaseException):
 @click.option(
     "--diff", metavar="OTHER", help="Census: what changed since OTHER: a pid, a core, or a file that --json wrote."
 )
+=======
+@click.option(
+    "--gdb-script", is_flag=True, help="Print the path of the file for gdb's command `source`, and nothing else."
+)
+@click.option("--gdb-setup", is_flag=True, help="Fetch the packages that the file needs in the Python inside of --gdb.")
+>>>>>>> heap
 @click.option("--demo", is_flag=True, help="Inspect a small core dump that comes with the program.")
 @click.version_option(version("go-map-inspect"), prog_name=PROGRAM)
 def command(
@@ -98,9 +111,11 @@ def command(
     exe: str | None,
     memory: MemoryChoice,
     no_stop: bool,
+    remote: str | None,
     gdb: str,
     demo: bool,
     key: str | None,
+<<<<<<< HEAD
     sort: Order,
     top: int | None,
     min_bytes: int,
@@ -108,25 +123,47 @@ def command(
     only_findings: bool,
     max_stop: float,
     diff: str | None,
+=======
+    gdb_script: bool,
+    gdb_setup: bool,
+>>>>>>> heap
 ) -> int:
     """Decode and judge Go maps in a live process or a core dump.
 
+<<<<<<< HEAD
     TARGET is a pid or the path of a core dump. MAP is the address of an hmap (0xc00007c420) or a Go variable,
     with a field path if you like (main.sessions, main.server.sessions). Without MAP all maps are listed: the census.
+=======
+    TARGET is a pid or the path of a core dump, compressed or not (zst, lz4, xz, gz, bz2). MAP is the address of
+    an hmap (0xc00007c420) or a Go variable, with a field path if you like (main.sessions,
+    main.server.sessions); or a variable of a function that is being executed (main.handler:sessions,
+    main.handler@18:s.cache for the one in goroutine 18).
+>>>>>>> heap
 
     Exit codes: 0 consistent, 1 inconsistent, 2 usage or target error, 3 answered only in part.
     """
+    if gdb_script or gdb_setup:
+        print(script_path() if gdb_script else fetch_packages(gdb))
+        return 0
     if as_json and as_ndjson:
         raise UsageError("--json and --ndjson are two forms of one output", "choose one")
     if key is not None and as_ndjson:
         raise UsageError("--key gives one answer, not a stream", "use --json")
     if demo:
-        if target is not None or type_name is not None or exe is not None or no_stop:
-            raise UsageError("--demo brings its own target", "leave TARGET, MAP, --type, --exe and --no-stop out")
+        if target is not None or type_name is not None or exe is not None or no_stop or remote is not None:
+            raise UsageError(
+                "--demo brings its own target", "leave TARGET, MAP, --type, --exe, --remote and --no-stop out"
+            )
         with open_demo() as (opened, name, demo_type):
-            if key is not None:
-                return _look_up(opened, name, demo_type, key, as_json)
-            return _run(opened, name, demo_type, entries, as_json, as_ndjson)
+            return _answer(opened, name, demo_type, key, entries, as_json, as_ndjson)
+    if remote is not None:
+        # The process is named by the option: the one argument is the map.
+        if target is None:
+            raise UsageError("no map given", "name a variable (main.sessions), or an address")
+        if map is not None:
+            raise UsageError(f"--remote names the process, so {shown(target)!r} is one too many", "leave TARGET out")
+        with open_remote(remote, exe=exe, memory=memory, stop=not no_stop, gdb=gdb) as opened:
+            return _answer(opened, target, type_name, key, entries, as_json, as_ndjson)
     if target is None:
         raise UsageError(
             "no target given", f"try {PROGRAM} PID, {PROGRAM} PID main.variable, {PROGRAM} --demo, or --help"
@@ -142,9 +179,21 @@ def command(
             return _census(opened, selection, max_stop, diff, as_json)
     _refuse(CENSUS_ONLY, "this option is for the census, and a map is named", "leave MAP out, or the option")
     with open_target(target, exe=exe, memory=memory, stop=not no_stop, gdb=gdb) as opened:
-        if key is not None:
-            return _look_up(opened, map, type_name, key, as_json)
-        return _run(opened, map, type_name, entries, as_json, as_ndjson)
+        return _answer(opened, map, type_name, key, entries, as_json, as_ndjson)
+
+
+def _answer(
+    target: Target,
+    name: str,
+    type_name: str | None,
+    key: str | None,
+    entries: int | None,
+    as_json: bool,
+    as_ndjson: bool,
+) -> int:
+    if key is not None:
+        return _look_up(target, name, type_name, key, as_json)
+    return _run(target, name, type_name, entries, as_json, as_ndjson)
 
 
 def _given(option: str) -> bool:

@@ -4,8 +4,8 @@ Each span holds objects of one size. A slot is allocated when its index is below
 is set (mspan.isFree). Sweeping, which follows each collection, replaces allocBits by the marks; in a span that was
 not swept yet the marks in gcmarkBits tell already which objects will stay, and nothing was allocated in it since.
 
-Alive means here: allocated, and not known to be dead. In a swept span that is what the last collection marked, and
-all that was allocated since or while it ran; what became unreachable since then is still counted until the next one ends.
+Alive means here: allocated, and not known to be dead. In a swept span that is what the last collection marked, and all
+that was allocated since or while it ran; what became unreachable since then is still counted until the next one ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses
+from inspector.memory.protocol import Addresses, Rows
 from inspector.schemas import heap as schema
 from inspector.spans import LARGEST_SPAN, Spans, find_spans
 from inspector.target import Target
@@ -95,33 +95,67 @@ def read_heap(target: Target) -> Heap | None:
             return None
         if found.unsound:
             target.note(f"{found.unsound} spans of the heap make no sense: their objects are left out")
-        widths = _width(found.spans["nelems"].astype(np.int64))
-        places = np.cumsum(widths) - widths
-        bits = np.zeros(int(widths.sum()), dtype=np.uint8)
-        for group, nelems in _alike(found.spans):
-            bits[places[group][:, None] + np.arange(_width(nelems))] = _alive(target, found.spans[group], nelems)
+        copies = [_copy(target, found.spans, rows, nelems) for rows, nelems in _alike(found.spans)]
+    widths = _width(found.spans["nelems"].astype(np.int64))
+    places = np.cumsum(widths) - widths
+    bits = np.zeros(int(widths.sum()), dtype=np.uint8)
+    for copy in copies:
+        bits[places[copy.rows][:, None] + np.arange(_width(copy.nelems))] = copy.alive(found.spans[copy.rows])
     return Heap(found.spans, bits, places)
 
 
-def _alive(target: Target, spans: Spans, nelems: int) -> NDArray[np.uint8]:
-    """Packed bits of the live objects in spans that have equally many of them."""
-    allocated = _read_bits(target, spans["allocBits"], nelems)
-    allocated |= np.arange(nelems, dtype=np.uint64) < spans["freeindex"][:, None]
+@dataclass(frozen=True)
+class Bitmaps:
+    """Bitmaps copied for the spans at `rows`, which have equally many objects, packed.
+
+    `allocated` are those of spans that have free slots at all, `marked` those whose marks matter.
+    """
+
+    rows: NDArray[np.int64]
+    nelems: int
+    allocated: Rows
+    marked: Rows
+
+    def alive(self, spans: Spans) -> Rows:
+        """Packed bits of the live objects in those spans."""
+        alive = np.arange(self.nelems, dtype=np.uint64) < spans["freeindex"][:, None]
+        alive[_has_room(spans)] |= _unpacked(self.allocated, self.nelems)
+        unswept, begun = _waiting(spans)
+        waiting, marked = unswept | begun, _unpacked(self.marked, self.nelems)
+        alive[unswept] &= marked[unswept[waiting]]
+        alive[begun] |= marked[begun[waiting]]
+        return np.packbits(alive, axis=1, bitorder="little")
+
+
+def _copy(target: Target, spans: Spans, rows: NDArray[np.int64], nelems: int) -> Bitmaps:
+    chosen = spans[rows]
+    allocated = _read_bits(target, chosen["allocBits"][_has_room(chosen)], nelems)
+    unswept, begun = _waiting(chosen)
+    marked = _read_bits(target, chosen["gcmarkBits"][unswept | begun], nelems)
+    if target.release.marks_in_spans:
+        marked[:] = ALL_SET
+    return Bitmaps(rows, nelems, allocated, marked)
+
+
+def _has_room(spans: Spans) -> NDArray[np.bool_]:
+    """Which spans have objects that freeindex says nothing of."""
+    has_room: NDArray[np.bool_] = spans["freeindex"] < spans["nelems"]
+    return has_room
+
+
+def _waiting(spans: Spans) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which spans wait to be swept, and which are being swept so far that the marks may be the allocBits already."""
     sweeping = spans["age"] == schema.BEING_SWEPT
-    # sweep sets freeindex to 0 before it makes the marks the new allocBits: from then on they may be fresh ones.
+    # sweep sets freeindex to 0 before it makes the marks the new allocBits and gives the span fresh ones.
     begun = sweeping & (spans["freeindex"] == 0)
-    unswept = np.isin(spans["age"], (schema.UNSWEPT, schema.UNSWEPT_AND_CACHED)) | (sweeping & ~begun)
-    if not target.release.marks_in_spans:
-        allocated[unswept] &= _read_bits(target, spans["gcmarkBits"][unswept], nelems)
-        allocated[begun] |= _read_bits(target, spans["gcmarkBits"][begun], nelems)
-    return np.packbits(allocated, axis=1, bitorder="little")
+    return np.isin(spans["age"], (schema.UNSWEPT, schema.UNSWEPT_AND_CACHED)) | (sweeping & ~begun), begun
 
 
-def _read_bits(target: Target, addresses: Addresses, nelems: int) -> NDArray[np.bool_]:
+def _read_bits(target: Target, addresses: Addresses, nelems: int) -> Rows:
     """Bitmaps of nelems bits; all are set where they cannot be read (a core cut short), so that nothing seems dead."""
     rows, ok = gather(target.memory, target.regions(), addresses, _width(nelems))
     rows[~ok] = ALL_SET
-    return _unpacked(rows, nelems)
+    return rows
 
 
 def _unpacked(rows: NDArray[np.uint8], nelems: int) -> NDArray[np.bool_]:

@@ -39,7 +39,7 @@ class Guess:
     def holds(self, target: Target) -> bool:
         """Whether the header is still the same; call it while the target is held."""
         try:
-            return _header(target, self.ref.address) == self.header
+            return header_at(target, self.ref.address) == self.header
         except UnreadableMemory:
             return False
 
@@ -50,25 +50,26 @@ def guess(target: Target, locator: Locator) -> Guess | None:
     None where there is nothing to spare, or where the map changed too fast to be made out.
     """
     address = locator.address
-    if locator.type or not address or target.kind == "core" or target.choice == "gdb-mi" or not target.stop:
+    if locator.type or not address or target.still or target.choice == "gdb-mi" or not target.stop:
         return None
     noted = list(target.notes)
     try:
-        header = _header(target, address)
+        header = header_at(target, address)
         return Guess(_identified(target, address), header)
     except InspectError:
         target.notes[:] = noted
         return None
 
 
-def _header(target: Target, address: int) -> Hmap:
+def header_at(target: Target, address: int) -> Hmap:
+    """Read the header of a map; raises UnreadableMemory."""
     declaration = hmap(target.release)
     return Hmap.of(declaration.parse(target.memory.read(address, declaration.sizeof())))
 
 
 def find_map(target: Target, locator: Locator) -> MapRef:
     """Read where a map is, and what it is when only its address is known; call it while the target is held."""
-    return locator.find(target) if locator.type else _identified(target, locator.address or 0)
+    return locator.find(target) if locator.type or locator.frame else _identified(target, locator.address or 0)
 
 
 def _identified(target: Target, address: int) -> MapRef:
@@ -117,7 +118,7 @@ def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | 
     if address % 8:
         raise NotAMap(f"{address:#x} is no hmap: it is not aligned to 8 bytes", "is a digit missing?")
     try:
-        header = _header(target, address)
+        header = header_at(target, address)
     except UnreadableMemory as error:
         if target.missing:
             # What the file lacks may well have been a map.

@@ -12,15 +12,15 @@ import numpy as np
 from inspector.classic.buckets import BucketArray
 from inspector.classic.checks import Judgement, MapView, judge
 from inspector.classic.checks.finding import Array
-from inspector.classic.checks.writers import find_writers
 from inspector.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.classic.summary import Growth, Occupancy, growth_of, occupancy_of
+from inspector.classic.writers import find_writers
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, UnknownMap, UnreadableMemory
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.values import GoValue, Unreadable
 from inspector.identification import believe, find_map, guess
-from inspector.locate import MapRef, locate
+from inspector.locate import Locator, MapRef, locate
 from inspector.target import Target, noticing_the_end
 
 DEFAULT_ENTRIES = 20
@@ -104,7 +104,7 @@ class Inspection:
 
 
 def inspect(
-    target: Target, text: str, type_name: str | None = None, entries: int | None = DEFAULT_ENTRIES
+    target: Target, text: str | Locator, type_name: str | None = None, entries: int | None = DEFAULT_ENTRIES
 ) -> Inspection:
     """Inspect one map: `text` is an address or a variable, `entries` how many to show (None for all).
 
@@ -113,7 +113,7 @@ def inspect(
     """
     started = time.perf_counter()
     timing = Timing()
-    with noticing_the_end(target.pid if target.kind == "process" else None):
+    with noticing_the_end(target.local_pid):
         try:
             ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
         except UnknownMap:
@@ -135,7 +135,7 @@ def inspect(
 
 
 def _take(
-    target: Target, text: str, type_name: str | None, entries: int | None, timing: Timing
+    target: Target, text: str | Locator, type_name: str | None, entries: int | None, timing: Timing
 ) -> tuple[MapRef, MapSnapshot | None, Judgement]:
     """Copy and judge; without a stop a torn copy is taken again before anything is called inconsistent."""
     locator = locate(target, text, type_name)
@@ -149,8 +149,8 @@ def _take(
             reading = time.perf_counter()
             ref = early.ref if early and early.holds(target) else find_map(target, locator)
             snapshot = _snapshot(target, ref, entries) if ref.address else None
-            # Only a write has anything to tell; in a core its goroutine may have ended it meanwhile.
-            at_work = snapshot is not None and (snapshot.header.writing or target.kind == "core")
+            # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
+            at_work = snapshot is not None and (snapshot.header.writing or target.still)
             writers = find_writers(target, ref.address) if at_work else []
             timing.read = _ms(reading)
         checking = time.perf_counter()
@@ -163,7 +163,7 @@ def _take(
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break
         early = None
-    if locator.address is not None and ref.type_source == "option":
+    if ref.name is None and ref.type_source == "option":
         _say_contradiction(target, ref, judgement)
     if not target.stop:
         target.notes.append(
@@ -218,23 +218,25 @@ def _entries(view: MapView) -> Iterator[Entry]:
         except UnreadableMemory as error:
             return Unreadable(error.reason)
 
+    for name, array, row, cell in live_cells(view):
+        yield Entry(
+            key=decode(key, array.slots("keys")[row, cell].tobytes(), layout.indirect_key),
+            value=decode(elem, array.slots("elems")[row, cell].tobytes(), layout.indirect_elem),
+            array=name,
+            bucket=int(array.home[row]),
+            overflow=int(array.depth[row]),
+            cell=cell,
+            address=int(array.addresses[row]),
+        )
+
+
+def live_cells(view: MapView) -> Iterator[tuple[Array, BucketArray, int, int]]:
+    """The cells that hold entries, in order: which array, its buckets, the bucket's row and the cell in it."""
+    minimum = view.snapshot.release.marks.min_tophash
     for name, array in view.arrays:
-        for row, cell in _live_cells(array, snapshot.release.marks.min_tophash):
-            yield Entry(
-                key=decode(key, array.slots("keys")[row, cell].tobytes(), layout.indirect_key),
-                value=decode(elem, array.slots("elems")[row, cell].tobytes(), layout.indirect_elem),
-                array=name,
-                bucket=int(array.home[row]),
-                overflow=int(array.depth[row]),
-                cell=cell,
-                address=int(array.addresses[row]),
-            )
-
-
-def _live_cells(array: BucketArray, minimum: int) -> Iterator[tuple[int, int]]:
-    rows = array.order
-    for at, cell in np.argwhere(array.live(minimum)[rows]):
-        yield int(rows[at]), int(cell)
+        rows = array.order
+        for at, cell in np.argwhere(array.live(minimum)[rows]):
+            yield name, array, int(rows[at]), int(cell)
 
 
 def _ms(since: float) -> float:

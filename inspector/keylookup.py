@@ -9,7 +9,7 @@ from inspector.errors import UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
 from inspector.identification import find_map
 from inspector.inspection import TargetInfo, target_info
-from inspector.locate import MapRef, locate
+from inspector.locate import Locator, MapRef, locate
 from inspector.target import Target, noticing_the_end
 
 
@@ -24,13 +24,13 @@ class KeyAnswer:
     notes: tuple[str, ...]
 
 
-def look_up(target: Target, text: str, type_name: str | None, key: str) -> KeyAnswer:
+def look_up(target: Target, text: str | Locator, type_name: str | None, key: str) -> KeyAnswer:
     """Look up a key, given as a Go literal, in the map that `text` names.
 
     Reads only what the runtime would read, while the target is held. Raises the InspectError family;
     UsageError for a literal that is none of the key's type.
     """
-    with noticing_the_end(target.pid if target.kind == "process" else None):
+    with noticing_the_end(target.local_pid):
         locator = locate(target, text, type_name)
         functions = target.hash_keys.functions(target.release) if target.hash_keys else None
         if functions is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownType, UnknownVariable, UsageError
+from inspector.frames import FrameName, find_variable, parse_frame_name, prepare, selector
 from inspector.gotypes.gotype import GoType
 from inspector.image.elf import Symbol
 from inspector.target import Target
@@ -69,7 +70,8 @@ def shown(text: str) -> str:
 class Locator:
     """A map that is named, and whose address is still to be read while the target is held.
 
-    `type` is None for a bare address: what lies there has to tell it.
+    `type` is None for a bare address: what lies there has to tell it. A variable whose value was given (`evaluated`)
+    has its address too.
     """
 
     type: GoType | None
@@ -79,18 +81,21 @@ class Locator:
     path: str = ""
     name: str | None = None
     declared: bool = True
+    frame: FrameName | None = None
 
     def find(self, target: Target) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
+        if self.frame is not None:
+            return self._in_frame(target, self.frame)
         assert self.type is not None
         if self.address is not None:
-            return MapRef(self.address, self.type, self.type_source)
+            return MapRef(self.address, self.type, self.type_source, self.name)
         assert self.symbol is not None
         if not self.path:
             word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
             return MapRef(word, self.type, self.type_source, self.name, self.declared)
         try:
-            word = target.bridge().value_of(expression(self.symbol, self.path))
+            word = target.debugger().value_of(expression(self.symbol, self.path))
         except GdbDied:
             raise
         except GdbError as error:
@@ -100,29 +105,58 @@ class Locator:
             ) from None
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
+    def _in_frame(self, target: Target, frame: FrameName) -> MapRef:
+        found = find_variable(target, frame)
+        name = selector(frame, found)
+        declared = _map_type(target, name, found.type) if self.type is None else self.type
+        if self.type is not None:
+            _check_contradiction(target, name, self.type, found.type)
+        if found.value is None:
+            raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
+        # A place on a stack may not have been written yet: what lies there has to look like a map.
+        return MapRef(found.value, declared, self.type_source, name, False)
 
-def locate(target: Target, text: str, type_name: str | None) -> Locator:
+
+def evaluated(target: Target, name: str, declared: str, address: int, type_name: str | None) -> Locator:
+    """A variable that gdb has evaluated: its name, its declared type, the address of its hmap (0 for nil).
+
+    Raises UnknownVariable when it is not declared as a map, UnknownType.
+    """
+    # A place on a stack may not have been written yet: what lies there has to look like a map.
+    if type_name is None:
+        return Locator(_map_type(target, name, declared), "variable", address, name=name, declared=False)
+    wanted = _find_type(target, type_name)
+    _check_contradiction(target, name, wanted, declared)
+    return Locator(wanted, "option", address, name=name, declared=False)
+
+
+def locate(target: Target, text: str | Locator, type_name: str | None) -> Locator:
     """Understand what `text` names: an address, or a Go variable with an optional field path.
 
     Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType,
     GdbError.
     """
+    if isinstance(text, Locator):
+        return text
     wanted = _find_type(target, type_name) if type_name is not None else None
     address = parse_address(text)
     if address is not None:
         return Locator(wanted, "option" if wanted else "hash-proof", address)
+    if ":" in text and len(text) <= LONGEST_NAME:
+        frame = prepare(target, parse_frame_name(text))
+        return Locator(wanted, "option" if wanted else "variable", frame=frame)
     if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
         raise UsageError(
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
     symbol, path = _find_symbol(target, text)
-    if path and not target.stop:
+    if path and not target.stop and not target.still:
         raise UsageError(
             "--no-stop cannot follow a field path: gdb reads it, and gdb stops what it attaches to",
             "leave --no-stop out, or give the map's address with --type",
         )
     try:
-        declared = target.bridge().type_of(expression(symbol, path))
+        declared = target.debugger().type_of(expression(symbol, path))
     except GdbMissing as error:
         if wanted is None or path:
             raise GdbMissing(
@@ -193,6 +227,9 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
         if not _PATH.fullmatch(path):
             raise UsageError(f"{path!r} after {name} is not a field path", "fields are written main.server.sessions")
         return symbol, path
+    short = _find_by_package_name(target, text)
+    if short is not None:
+        return short
     if target.image.stripped:
         raise UnknownVariable(
             f"{target.image.path} is stripped, so {text} cannot be looked up",
@@ -203,6 +240,20 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
     if _DIGITS.fullmatch(text):
         hint = f"addresses begin with 0x: 0x{text}"
     raise UnknownVariable(f"there is no variable {shown(text)}", hint)
+
+
+def _find_by_package_name(target: Target, text: str) -> tuple[Symbol, str] | None:
+    """Find "cache.entries" in the one package whose import path ends in "/cache"."""
+    variables = target.image.variables()
+    for name, path in _splits(text):
+        found = sorted({each for each in variables if each.endswith(f"/{name}")})
+        if len(found) > 1:
+            choices = ", ".join(found[:NEAR_NAMES])
+            raise UnknownVariable(f"{len(found)} packages have a variable {name}", f"choose one: {choices}")
+        symbol = target.image.symbol(found[0]) if found and _PATH.fullmatch(path) else None
+        if symbol is not None:
+            return symbol, path
+    return None
 
 
 def _splits(text: str) -> Iterator[tuple[str, str]]:

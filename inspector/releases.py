@@ -111,8 +111,11 @@ class Release:
 
     @property
     def clear_marks_cells(self) -> bool:
-        """Whether mapclear marks all cells emptyRest before it clears the header, for iterators to end: since 1.21."""
-        return self.at_least(1, 21)
+        """Whether mapclear marks all cells emptyRest before it clears the header, for iterators to end.
+
+        From 1.21 on; since 1.24 iterators look at clearSeq instead.
+        """
+        return self.at_least(1, 21) and not self.has_clear_seq
 
     @property
     def clone_keeps_size(self) -> bool:
@@ -131,7 +134,7 @@ class Release:
 
     @property
     def marks_in_spans(self) -> bool:
-        """Whether the collector keeps marks inside the spans until they are swept (Green Tea, an experiment of 1.25)."""
+        """Whether the collector keeps marks inside spans that wait to be swept (Green Tea, an experiment of 1.25)."""
         return "greenteagc" in self.experiments
 
     @property

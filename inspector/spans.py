@@ -46,6 +46,7 @@ SPAN = np.dtype(
         ("elemsize", np.uint64),
         ("nelems", np.uint64),
         ("freeindex", np.uint64),
+        ("allocCount", np.uint64),
         ("allocBits", np.uint64),
         ("gcmarkBits", np.uint64),
         ("age", np.int32),
@@ -67,13 +68,13 @@ class SpanList:
 
 def find_spans(target: Target) -> SpanList | None:
     """Read all spans in use; None where no mheap_ is found. Call it while the target is held."""
-    declared = dtype_of(schema.mheap_spans)
+    declared = dtype_of(schema.mheap_spans(target.release))
     for start, size in _places(target):
         try:
             data = np.frombuffer(target.memory.read(start, size), np.uint8)
         except UnreadableMemory:
             continue
-        for at in _candidates(data):
+        for at in _candidates(data, declared):
             head = data[at : at + declared.itemsize].view(declared)[0]
             found = _read_all(target, head)
             if found is not None:
@@ -87,7 +88,7 @@ def _places(target: Target) -> Iterator[tuple[int, int]]:
     if symbol is not None and symbol.size:
         yield symbol.address, symbol.size // WORD * WORD
         return
-    regions, overlap = target.regions(), dtype_of(schema.mheap_spans).itemsize
+    regions, overlap = target.regions(), schema.mheap_spans(target.release).sizeof()
     for segment in target.image.segments:
         if not segment.writable:
             continue
@@ -98,9 +99,8 @@ def _places(target: Target) -> Iterator[tuple[int, int]]:
                 yield at, min(PIECE + overlap, high - at) // WORD * WORD
 
 
-def _candidates(data: NDArray[np.uint8]) -> list[int]:
+def _candidates(data: NDArray[np.uint8], declared: np.dtype[np.void]) -> list[int]:
     """Offsets at which data could hold a sweepgen followed by allspans."""
-    declared = dtype_of(schema.mheap_spans)
     words = data.view("<u8")
     count = len(words) - declared.itemsize // WORD + 1
     if count <= 0:
@@ -108,11 +108,12 @@ def _candidates(data: NDArray[np.uint8]) -> list[int]:
     assert declared.fields is not None
     at = declared.fields["allspans"][1] // WORD
     pointer, length, capacity = (words[at + i : at + i + count] for i in range(3))
-    sweepgen = words[:count]
+    sweepgen, before = words[:count], words[at - 1 : at - 1 + count]
     likely = (pointer != 0) & (pointer < ADDRESS_LIMIT) & (pointer % np.uint64(PAGE) == 0)
     likely &= (length > 0) & (length <= capacity) & (length <= MOST_SPANS)
     likely &= (capacity >= schema.SMALLEST_ALLSPANS) & (capacity < ADDRESS_LIMIT)
-    likely &= (sweepgen < 1 << 32) & (sweepgen % np.uint64(2) == 0)
+    # The half word before the slice is padding.
+    likely &= (sweepgen % np.uint64(2) == 0) & (before < 1 << 32)
     return [int(hit) * WORD for hit in np.flatnonzero(likely)]
 
 
@@ -136,7 +137,8 @@ def _read_all(target: Target, head: np.void) -> SpanList | None:
         spans, wrong = _read_some(target, pointers[at : at + CHUNK], sweepgen)
         found.append(spans)
         unsound += wrong
-    spans = np.sort(np.concatenate(found), order="start")
+    spans = np.concatenate(found)
+    spans = spans[np.argsort(spans["start"])]
     apart = np.ones(len(spans), dtype=bool)
     apart[1:] = spans["start"][1:] >= spans["end"][:-1]
     unsound += int((~apart).sum())
@@ -159,7 +161,7 @@ def _read_some(target: Target, pointers: Addresses, sweepgen: int) -> tuple[Span
     spans["start"], spans["age"] = kept["startAddr"], age[sound]
     spans["end"] = kept["startAddr"] + kept["elemsize"] * kept["nelems"]
     spans["noscan"] = kept["spanclass"] & schema.NOSCAN
-    for name in ("elemsize", "nelems", "freeindex", "allocBits", "gcmarkBits"):
+    for name in ("elemsize", "nelems", "freeindex", "allocCount", "allocBits", "gcmarkBits"):
         spans[name] = kept[name]
     return spans, int((~ok).sum() + (~sound).sum())
 
@@ -170,7 +172,7 @@ def _sound(raw: Spans) -> NDArray[np.bool_]:
         raw[name].astype(np.uint64) for name in ("startAddr", "npages", "nelems", "elemsize")
     )
     page = np.uint64(PAGE_SIZE)
-    sound = (start != 0) & (start < ADDRESS_LIMIT) & (start % page == 0)
+    sound: NDArray[np.bool_] = (start != 0) & (start < ADDRESS_LIMIT) & (start % page == 0)
     sound &= (pages > 0) & (pages <= LARGEST_SPAN // PAGE_SIZE)
     large = raw["spanclass"] >> schema.SIZE_CLASS_SHIFT == 0
     sound &= np.where(large, elemsize <= LARGEST_SPAN, np.isin(elemsize, np.array(SIZE_CLASSES, dtype=np.uint64)))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -43,15 +43,33 @@ PAGE = 4096
 MemoryChoice = Literal["auto", "gdb-mi", "direct"]
 
 
+class Debugger(Protocol):
+    """What gdb knows and the bytes do not tell; everything raises GdbError."""
+
+    def type_of(self, text: str) -> str:
+        """Name the type of an expression such as 'main.server'.sessions, from DWARF."""
+        ...
+
+    def value_of(self, text: str) -> int:
+        """Evaluate an expression that is a map: the address of its hmap."""
+        ...
+
+    def threads(self) -> list[Thread]:
+        """The registers of all threads that stand still."""
+        ...
+
+
 @dataclass
 class Target:
     """An opened process or core. Use as a context manager; closing it always leaves a process running.
 
-    `notes` are sentences for the person: fallbacks taken, checks that could not be made. `stopped_ms` is how
-    long the process has been held still so far.
+    A target of kind "gdb" is opened by the plugin inside of gdb, which brings its own memory and answers, and holds
+    the process still; `held_since` is set for a process that a gdbserver holds from the beginning to the end. `notes`
+    are sentences for the person: fallbacks taken, checks that could not be made. `stopped_ms` is how long the process
+    has been held still so far.
     """
 
-    kind: Literal["process", "core"]
+    kind: Literal["process", "core", "gdb"]
     path: str
     pid: int | None
     image: ElfImage
@@ -64,6 +82,8 @@ class Target:
     missing: int = 0
     stopped_ms: float = 0.0
     heap_searched: bool = False
+    own_debugger: Debugger | None = None
+    held_since: float | None = None
     _resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
@@ -84,6 +104,11 @@ class Target:
         """Keep a sentence for the person, once."""
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+    @property
+    def local_pid(self) -> int | None:
+        """The process whose end /proc tells of, None where there is none."""
+        return self.pid if self.kind == "process" and self.held_since is None else None
 
     @property
     def release(self) -> Release:
@@ -110,27 +135,37 @@ class Target:
         with self.held() if self.choice == "gdb-mi" else nullcontext():
             return self.types.search_heap(self.memory, self.regions())
 
+    @property
+    def still(self) -> bool:
+        """Whether it stands still without being held: a core, or a process that a gdb has stopped already."""
+        return self.kind != "process" or self.held_since is not None
+
     def regions(self) -> RegionMap:
         """What can be read right now; while the target stands still that is found out only once."""
-        if self.kind != "core" and not (self._held and self.stop):
+        if not self.still and not (self._held and self.stop):
             return RegionMap(self.memory.regions())
         if self._regions is None:
-            self._regions = RegionMap(self.memory.regions())
+            self._regions = RegionMap(self.memory.regions(), complete=self.kind != "core")
         return self._regions
 
     def threads(self) -> list[Thread]:
         """The threads with their registers, none where they cannot be had; call it while the target is held."""
         if isinstance(self.memory, CoreFile):
             return self.memory.threads
-        if self._bridge is not None:
+        debugger = self.own_debugger or self._bridge
+        if debugger is not None:
             try:
-                return self._bridge.threads()
+                return debugger.threads()
             except GdbDied:
                 raise
             except GdbError as error:
                 self.note(f"the threads cannot be looked at: {error.message}")
                 return []
         return ptrace.threads(self.pid) if self.pid is not None and self.stop else []
+
+    def debugger(self) -> Debugger:
+        """The gdb that we run in, or one started when first needed; raises GdbMissing."""
+        return self.own_debugger or self.bridge()
 
     def bridge(self) -> GdbBridge:
         """The gdb that knows this target's symbols, started when first needed; raises GdbMissing."""
@@ -147,15 +182,25 @@ class Target:
                 raise
             bridge = self._resources.enter_context(started)
             bridge.open_executable(self.image.opened)
-            if self.kind == "core":
-                bridge.open_core(self.path)
+            if isinstance(self.memory, CoreFile):
+                bridge.open_core(self.memory.opened)
             self._bridge = bridge
         return self._bridge
 
+    def connect(self, bridge: GdbBridge, resources: ExitStack) -> None:
+        """Take over a gdb that knows this target already, and what is to be closed after it."""
+        self._bridge = bridge
+        resources.push(self._resources)
+        self._resources = resources
+
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold a process still for the length of the block (a core always is). May be nested."""
-        if self._held or self.pid is None or self.kind == "core":
+        """Hold a process still for the length of the block, where it is not already. May be nested."""
+        if self.held_since is not None:
+            yield
+            self.stopped_ms = (time.perf_counter() - self.held_since) * 1000
+            return
+        if self._held or self.pid is None or self.still:
             yield
             return
         with self._holder(self.pid):
@@ -247,7 +292,7 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
             _require_same_build(image, running.build_ids, f"process {pid}")
         build = read_build_info(image)
         refuse_swiss(image, build)
-        image.bias = _bias(image, procfs.entry_point(pid), f"process {pid}")
+        image.bias = bias_of(image, procfs.entry_point(pid), f"process {pid}")
         process = ProcessMemory(pid)
         resources.callback(process.close)
         target = Target("process", str(pid), pid, image, build, process, choice, stop, gdb)
@@ -272,28 +317,40 @@ def _add_bridge(target: Target) -> None:
 
 
 def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
-    core = CoreFile(path)
-    notes = []
+    with ExitStack() as resources:
+        core = CoreFile(path)
+        resources.callback(core.close)
+        target = _of_core(core, exe, choice, gdb)
+        # gdb is left first, before the files it may still look at.
+        files = resources.pop_all()
+        files.push(target._resources)
+        target._resources = files
+        return target
+
+
+def _of_core(core: CoreFile, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
+    """Bind a core and its executable together."""
+    notes = [core.note] if core.note else []
     if core.missing:
-        notes.append(f"{path} is cut short: {core.missing} bytes that its headers promise are not there")
+        notes.append(f"{core.path} is cut short: {core.missing} bytes that its headers promise are not there")
     image = _core_image(core, exe)
     build = read_build_info(image)
     refuse_swiss(image, build)
-    image.bias = _bias(image, core.entry, f"the core {core.path}") if core.entry else 0
-    if not _build_matches(core, image):
+    image.bias = bias_of(image, core.entry, f"the core {core.path}") if core.entry else 0
+    if not build_matches(core, image, f"the core {core.path}"):
         notes.append("the core does not hold its executable's build id, so it could not be compared")
     file_bytes = np.frombuffer(image.data, dtype=np.uint8)
     for segment in image.segments:
         # Writable segments change at run time: what the core lacks of them is lost, not as in the file.
         if not segment.writable:
             core.overlay(segment.address + image.bias, file_bytes, segment.offset, segment.file_size)
-    target = Target("core", path, core.pid, image, build, core, choice, True, gdb, notes, core.missing)
+    target = Target("core", core.path, core.pid, image, build, core, choice, True, gdb, notes, core.missing)
     if choice == "gdb-mi":
         target.memory = GdbMemory(target.bridge(), None)
     return target
 
 
-def _bias(image: ElfImage, entry: int, whose: str) -> int:
+def bias_of(image: ElfImage, entry: int, whose: str) -> int:
     """What the loader added to the linked addresses; raises BadExecutable when it cannot have done so."""
     bias = entry - image.entry
     if bias < 0 or bias % PAGE or (bias and not image.movable):
@@ -323,17 +380,20 @@ def _require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str)
             )
 
 
-def _build_matches(core: CoreFile, image: ElfImage) -> bool:
-    """Compare the build id notes in the core's own pages with the file's; True when one was compared."""
+def build_matches(memory: Memory, image: ElfImage, whose: str) -> bool:
+    """Compare the build id notes in the target's own pages with the file's; True when one was compared.
+
+    Raises BadExecutable when they differ.
+    """
     compared = False
     held: dict[str, bytes] = {}
     for name, note in image.build_ids.items():
         section = image.section(name)
         assert section is not None
         try:
-            held[name] = bytes(core.read(section.address + image.bias, len(note)))
+            held[name] = bytes(memory.read(section.address + image.bias, len(note)))
             compared = True
         except UnreadableMemory:
             continue
-    _require_same_build(image, held, f"the core {core.path}")
+    _require_same_build(image, held, whose)
     return compared

@@ -25,8 +25,8 @@ class SteppingBridge(GdbBridge):
 
     def __init__(self) -> None:
         super().__init__()
-        for what in ("memory", "registers"):
-            self.console(f"set may-write-{what} on")
+        for what in ("write-memory", "write-registers", "insert-breakpoints"):
+            self.console(f"set may-{what} on")
 
     def instructions(self, function: str) -> list[int]:
         """Addresses of a function's instructions, none if the program does not have it."""

@@ -7,11 +7,13 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from conftest import EVERY_TOOLCHAIN
 
+from benchmarks.faults.patched import PatchedMemory
 from fixtures import USUAL
 from inspector.bulk import dtype_of
 from inspector.classic.checks import Judgement, MapView, judge
@@ -22,38 +24,11 @@ from inspector.classic.summary import growth_of, occupancy_of
 from inspector.errors import UnreadableMemory
 from inspector.hashing import HashKeys, find_hash_keys
 from inspector.memory import RegionMap
-from inspector.memory.process import ProcessMemory
 from inspector.schemas.hmap import HASH_WRITING, hmap
 from inspector.schemas.mapextra import mapextra
 from inspector.target import Target, open_target
 
 WAITING, DONE = False, True
-
-
-class PatchedMemory:
-    """Real memory with some bytes overwritten in every copy that is read from it."""
-
-    name = "patched"
-
-    def __init__(self, memory: ProcessMemory, patches: dict[int, int]) -> None:
-        self.memory, self.patches = memory, patches
-
-    def read(self, address: int, size: int) -> memoryview:
-        data = bytearray(self.memory.read(address, size))
-        for at, byte in self.patches.items():
-            if address <= at < address + size:
-                data[at - address] = byte
-        return memoryview(bytes(data))
-
-    def read_many(self, addresses, size: int):
-        rows = self.memory.read_many(addresses, size)
-        for at, byte in self.patches.items():
-            for row in np.flatnonzero((addresses <= at) & (at < addresses + np.uint64(size))):
-                rows[row, at - int(addresses[row])] = byte
-        return rows
-
-    def regions(self):
-        return self.memory.regions()
 
 
 @dataclass
@@ -346,6 +321,80 @@ def next_overflow_askew(s):
     return {at: s.byte(at) ^ 8}
 
 
+# Single bytes that random changes of every field had left unseen (benchmarks/faults).
+
+
+def noverflow_of_a_lazy_map(s):
+    return {s.field("noverflow"): 3}
+
+
+def growth_finished_by_one_bucket(s):
+    return {s.field("nevacuate"): 1}
+
+
+def old_iterator_alone(s):
+    return {s.field("flags"): 2}
+
+
+def entry_marked_as_an_empty_cell(s):
+    def choose(v, row, c):
+        return v.old.tophash[row, c] in (2, 3) and v.old.in_use[row] and v.old.slots("elems")[row, c].any()
+
+    at, _ = cell(s, "old", choose)
+    return {at: 4}
+
+
+def kept_key_of_another_bucket(s):
+    """A byte of a key that an evacuated bucket kept, so that its hash leads to another bucket."""
+    old = s.copy().old
+    at, _ = cell(s, "old", lambda v, row, c: v.old.tophash[row, c] in (2, 3))
+    row = int(np.flatnonzero((old.addresses <= at) & (at < old.addresses + np.uint64(8)))[0])
+    place = slot(s, "old", row, "keys", at - int(old.addresses[row]))
+    for value in range(256):
+        patch = {place: value}
+        if value != s.byte(place) and old_bucket_of_kept_key(s, patch, row, at) != old.home[row]:
+            return patch
+    raise AssertionError("every byte leads to the same bucket")
+
+
+def old_bucket_of_kept_key(s, patch, row: int, at: int) -> int:
+    old = s.copy(patch).old
+    key = old.slots("keys")[row, at - int(old.addresses[row])][None, :]
+    hashed = s.keys.functions(s.target.release).memhash64(key, np.full(1, s.copy().header.hash0, np.uint64))
+    return int(hashed[0]) & (old.size - 1)
+
+
+def wild_string_in_a_key(s):
+    row, at = np.argwhere(s.copy().buckets.live(5))[0]
+    return {slot(s, "new", row, "keys", at) + 6: 0x7F}
+
+
+def negative_length_of_a_key(s):
+    row, at = np.argwhere(s.copy().buckets.live(5))[0]
+    return {slot(s, "new", row, "keys", at) + 15: 0x80}
+
+
+def wild_type_of_a_key(s):
+    buckets = s.copy().buckets
+    for row, at in np.argwhere(buckets.live(5)):
+        if buckets.slots("keys")[row, at].any():
+            return {slot(s, "new", row, "keys", at) + 6: 0x7F}
+    raise AssertionError("no key that is not nil")
+
+
+def byte_in_a_preallocated_bucket(s):
+    buckets = s.copy().buckets
+    return {slot(s, "new", buckets.size + buckets.tail - 1, "keys", 2): 1}
+
+
+def overflow_pointer_in_the_old_tail(s):
+    old = s.copy().old
+    tail = [row for row in range(old.size, old.size + old.tail) if not old.in_use[row]]
+    if not tail:
+        pytest.skip("every preallocated bucket of the old array is in a chain")
+    return {int(old.addresses[tail[0]]) + old.cells.dtype.fields["overflow"][1] + 6: 0x7F}
+
+
 def needless_extra(s):
     return {s.field("extra"): 8}
 
@@ -392,6 +441,20 @@ MUTATIONS = [
     ("O2", "no_pointers_old", old_overflow_list_entry_changed),
     ("O3", "hint_100", next_overflow_askew),
     ("O4", "small_9", needless_extra),
+    ("H5", "empty", noverflow_of_a_lazy_map),
+    ("H7", "one_full_bucket", misaligned_buckets),
+    ("E2", "one_full_bucket", growth_finished_by_one_bucket),
+    ("E12", "one_full_bucket", old_iterator_alone),
+    ("E9", "double_middle", old_iterator_alone),
+    ("E9", "double_middle_int64", entry_marked_as_an_empty_cell),
+    ("E9", "double_middle_int64", kept_key_of_another_bucket),
+    ("E9", "same_middle_int64", kept_key_of_another_bucket),
+    ("C5", "one_full_bucket", wild_string_in_a_key),
+    ("C5", "double_middle", negative_length_of_a_key),
+    ("C5", "key_interface", wild_type_of_a_key),
+    ("C5", "key_named_interface", wild_type_of_a_key),
+    ("O3", "hint_100", byte_in_a_preallocated_bucket),
+    ("O3", "double_middle", overflow_pointer_in_the_old_tail),
 ]
 
 
@@ -491,6 +554,31 @@ def test_a_snapshot_can_be_pickled_and_judged_again_without_its_process(subject)
     again = pickle.loads(pickle.dumps(snapshot))
     assert judge(again) == judge(snapshot)
     assert occupancy_of(MapView(again)) == occupancy_of(MapView(snapshot))
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_an_overflow_bucket_that_lies_on_another_one_is_seen(subject, toolchain):
+    it = subject(toolchain, "many_overflow")
+    buckets = it.copy().buckets
+    overlapping = 0
+    for row in np.flatnonzero(buckets.next >= 0).tolist():
+        place = int(buckets.addresses[row]) + buckets.cells.dtype.fields["overflow"][1]
+        snapshot = it.copy({place: (int(buckets.overflow[row]) + 8) & 0xFF})
+        starts = sorted(snapshot.buckets.addresses.tolist())
+        if min(b - a for a, b in pairwise(starts)) < buckets.cells.dtype.itemsize:
+            messages = [finding.message for finding in judge(snapshot).findings if finding.rule == "O1"]
+            assert "an overflow bucket lies on another bucket" in messages
+            overlapping += 1
+    assert overlapping
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_old_iterator_alone_at_rest_needs_a_growth_or_since_clears_are_counted_a_clear(subject, toolchain):
+    it = subject(toolchain, "hint_100")
+    fresh = judge(it.copy(old_iterator_alone(it)))
+    grown = subject(toolchain, "struct_elem")
+    assert fired(fresh) == ({"E12"} if it.target.release.has_clear_seq else set())
+    assert fired(judge(grown.copy(old_iterator_alone(grown)))) == set()
 
 
 HOSTILE_STATES = ["double_middle", "same_middle_int64", "no_pointers_old", "key_elem_129", "key_interface", "elem_any"]

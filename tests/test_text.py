@@ -47,6 +47,15 @@ def test_a_resting_map_is_reported_with_its_next_growth(run):
     assert "the next is double, at new key number 5 from now" in text
 
 
+def test_times_are_written_with_four_digits_of_the_year(run):
+    told = run().map("elem_time")
+    with open_target(str(run().pid), memory="direct") as target:
+        inspection = inspect(target, told["address"], told["type"])
+    shown = {str(go_form(entry.key)): go_form(entry.value) for entry in inspection.entries()}
+    assert "0001-01-01T00:00:00Z" in shown['"zero"']
+    assert "2024-02-29T12:34:56.000000789Z" in shown['"utc"']
+
+
 def test_a_nil_map_is_explained(run):
     assert "a write to it panics" in report_of(run, "main.nilMap")
 

@@ -12,7 +12,7 @@ from inspector.schemas import hmap as schema
 
 @dataclass(frozen=True)
 class Hmap:
-    """runtime.hmap, word for word; pointers are addresses, 0 for nil."""
+    """runtime.hmap, word for word; pointers are addresses, 0 for nil; `clear_seq` is None where there is none."""
 
     count: int
     flags: int
@@ -23,11 +23,13 @@ class Hmap:
     oldbuckets: int
     nevacuate: int
     extra: int
+    clear_seq: int | None = None
 
     @staticmethod
     def of(parsed: Container) -> Hmap:
         """Take over what the construct schema parsed."""
-        return Hmap(**{name: int(parsed[name]) for name in Hmap.__dataclass_fields__})
+        fields = {name: int(parsed[name]) for name in Hmap.__dataclass_fields__ if name in parsed}
+        return Hmap(**fields, clear_seq=parsed.get("clearSeq"))
 
     def has(self, flag: int) -> bool:
         """Whether a bit of flags is set."""

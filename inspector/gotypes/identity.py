@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
+from inspector.bulk import dtype_of, grouped
 from inspector.errors import InspectError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
@@ -72,9 +72,11 @@ class _Identity:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
         numbers = np.full(len(rows), UNEQUAL, dtype=np.int64)
         offset = 0
-        for length in np.unique(headers["len"]).tolist():
-            group = np.flatnonzero(headers["len"] == length)
+        for length, group in grouped(headers["len"]):
             if not 0 <= length <= MAX_STRING:
+                continue
+            if len(group) == 1:
+                numbers[group], offset = offset, offset + 1  # no other string can equal it, whatever it holds
                 continue
             data, held = self.memory.held(headers["data"][group], length)
             numbers[group[held]] = _number(data) + offset
@@ -87,8 +89,7 @@ class _Identity:
         tabs, which = np.unique(headers["tab"], return_inverse=True)
         dynamic = np.array([self._dynamic_type(go_type, tab) for tab in tabs.tolist()], dtype=np.uint64)[which]
         offset = 0
-        for address in np.unique(dynamic).tolist():
-            group = np.flatnonzero(dynamic == address)
+        for address, group in grouped(dynamic):
             own = self._dynamic(address, headers["data"][group], depth)
             numbers[group] = np.where(own == UNEQUAL, UNEQUAL, own + offset)
             offset += len(group)
@@ -127,7 +128,8 @@ def _number(rows: Rows) -> Numbers:
 def _floats(rows: Rows, part: type[np.floating[Any]]) -> Numbers:
     values = np.ascontiguousarray(rows).view(part)
     # +0 and -0 are equal and differ in bytes; adding zero makes them one.
-    numbers = _number((values + part(0)).view(np.uint8).reshape(len(rows), -1))
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        numbers = _number((values + part(0)).view(np.uint8).reshape(len(rows), -1))
     numbers[np.isnan(values).any(axis=1)] = UNEQUAL
     return numbers
 

@@ -133,7 +133,7 @@ def time_text(value: GoStruct) -> str | None:
         return None
     nanoseconds = wall & (1 << 30) - 1
     fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}{fraction}Z"
 
 
 def _go_reference(value: GoPointer | GoFunc | GoInterface | GoMap | Unreadable) -> str:

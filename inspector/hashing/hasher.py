@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
+from inspector.bulk import dtype_of, grouped
 from inspector.errors import InspectError
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
@@ -171,8 +171,7 @@ class Hasher:
     def _strings(self, rows: Rows, at: Hashed) -> Hashed:
         headers = _bytes(rows, 0, rows.shape[1]).view(dtype_of(scalars.string_header))[:, 0]
         out = Hashed(at.hashes.copy(), at.known.copy())
-        for length in np.unique(headers["len"]).tolist():
-            group = np.flatnonzero(headers["len"] == length)
+        for length, group in grouped(headers["len"]):
             if not 0 <= length <= MAX_STRING:
                 out.known[group] = False
                 continue
@@ -184,8 +183,7 @@ class Hasher:
     def _interfaces(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
         headers = _bytes(rows, 0, rows.shape[1]).view(dtype_of(scalars.interface_header))[:, 0]
         out = Hashed(at.hashes.copy(), at.known.copy())
-        for tab in np.unique(headers["tab"]).tolist():
-            group = np.flatnonzero(headers["tab"] == tab)
+        for tab, group in grouped(headers["tab"]):
             if tab == 0:
                 continue  # a nil interface gives the seed back
             own = Hashed(at.hashes[group] ^ C0, at.known[group])

@@ -167,12 +167,19 @@ class ElfImage:
 
     def data_symbols(self) -> Iterator[Symbol]:
         """The data objects of the symbol table, compiler internals left out."""
-        table, strings = self._symbols
-        for row in table[(table["st_info"] & 0xF == STT_OBJECT) & (table["st_shndx"] != 0)]:
-            at = int(row["st_name"])
-            name = strings[at : strings.index(b"\0", at)].decode(errors="surrogateescape")
+        for name, row in self._named(STT_OBJECT):
             if ":" not in name and ".." not in name:
                 yield Symbol(name, int(row["st_value"]) + self.bias, int(row["st_size"]))
+
+    def functions(self) -> list[str]:
+        """Names of the functions of the symbol table."""
+        return [name for name, _ in self._named(STT_FUNC)]
+
+    def _named(self, kind: int) -> Iterator[tuple[str, np.void]]:
+        table, strings = self._symbols
+        for row in table[(table["st_info"] & 0xF == kind) & (table["st_shndx"] != 0)]:
+            at = int(row["st_name"])
+            yield strings[at : strings.index(b"\0", at)].decode(errors="surrogateescape"), row
 
 
 def _sections(elf: Any) -> Iterator[Section]:

@@ -6,6 +6,7 @@ it only where nothing faster reaches.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -15,9 +16,8 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
-import numpy as np
 from pygdbmi.IoManager import IoManager
 
 from inspector.errors import (
@@ -30,6 +30,7 @@ from inspector.errors import (
     UnreadableMemory,
 )
 from inspector.memory import procfs
+from inspector.memory.grouping import read_grouped
 from inspector.memory.protocol import Addresses, Region, Rows
 from inspector.memory.ptrace import INTERRUPTIONS
 from inspector.memory.threads import Thread
@@ -47,10 +48,15 @@ PIECE = 1 << 20
 """Bytes of gdb's output that are read at a time."""
 MOST_NONSENSE = 10_000
 """Lines that are no MI, after which a program is taken for no gdb."""
-CHUNK = 1 << 18
-"""Bytes asked for in one MI read; the answer is twice as long in hex."""
-NEAR = 1 << 12
-"""Ranges closer than this many bytes are read as one."""
+CHUNK = 1 << 14
+"""Bytes asked for in one MI read at most: its answer is hex in text, so more than this goes through a file."""
+DUMPED = 1 << 25
+"""Bytes dumped by one command, which must not take longer than a command may."""
+
+FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
+"""The script that gdb runs to find variables in goroutines' frames."""
+FRAME_ANSWER = "go-map-inspect answers "
+"""What stands before the script's answers, among whatever else gdb prints."""
 
 INSTALL_HINT = "install gdb (apt-get install gdb), name it with --gdb, or use --memory direct"
 
@@ -72,6 +78,7 @@ EARLY_SETTINGS = (
     "set may-write-memory off",
     "set may-write-registers off",
     "set may-call-functions off",
+    "set may-insert-breakpoints off",
     # gdb would take the language of the innermost frame, which is assembler in a parked Go program.
     "set language c",
 )
@@ -88,18 +95,21 @@ class GdbBridge:
     when it is gone.
     """
 
-    def __init__(self, gdb: str = "gdb") -> None:
+    def __init__(self, gdb: str = "gdb", inherited: tuple[int, ...] = ()) -> None:
         self.attached: int | None = None
         self._state_before = "R"
         self._token = 0
         self._nonsense = 0
         self._console: list[str] = []
+        self._searches_frames = False
+        self._stopped = False
         path = shutil.which(gdb)
         if path is None:
             raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
         command = [path, "-nx", "--quiet", "--interpreter=mi3"]
         for setting in EARLY_SETTINGS:
             command += ["-iex", setting]
+        self._scratch = os.memfd_create("scratch", 0)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("DEBUGINFOD", "PYTHON"))}
         try:
             # A session of its own: Ctrl-C in the terminal is ours to handle, gdb must live to detach.
@@ -111,8 +121,10 @@ class GdbBridge:
                 env=environment,
                 start_new_session=True,
                 bufsize=0,
+                pass_fds=(self._scratch, *inherited),
             )
         except OSError as error:
+            os.close(self._scratch)
             raise GdbMissing(f"cannot start gdb: {error.strerror}", INSTALL_HINT) from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -130,7 +142,7 @@ class GdbBridge:
             self._end()
             raise
 
-    def __enter__(self) -> GdbBridge:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -170,6 +182,7 @@ class GdbBridge:
         # A child of gdb may hold its output open after it: the end of gdb counts, not the end of that.
         if not records and self._process.poll() is not None:
             raise self._died()
+        self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
             raise GdbSilent("gdb does not answer, but prints other things", "try --memory direct, which needs no gdb")
@@ -189,16 +202,27 @@ class GdbBridge:
             f"gdb ended in the middle of its work (exit status {status})", "try --memory direct, which needs no gdb"
         )
 
-    def console(self, command: str) -> str:
+    def console(self, command: str, timeout: float | None = None) -> str:
         """Run a command of gdb's own prompt and return what it printed."""
-        self.command(f"-interpreter-exec console {quote(command)}")
+        self.command(f"-interpreter-exec console {quote(command)}", timeout)
         return "".join(self._console)
+
+    def taken(self, command: str, timeout: float | None = None) -> bytes:
+        """Run a command that writes a file, whose name goes in the place of {}; returns what it wrote.
+
+        The file is memory that gdb shares with us: nothing is left on a disk, however we end.
+        """
+        os.ftruncate(self._scratch, 0)
+        self.console(command.format(f"/proc/self/fd/{self._scratch}"), timeout)
+        return os.pread(self._scratch, os.fstat(self._scratch).st_size, 0)
 
     # Files and processes
 
-    def open_executable(self, path: str) -> None:
-        """Load an executable and its symbols."""
+    def open_executable(self, path: str, bias: int = 0) -> None:
+        """Load an executable and its symbols; `bias` where gdb cannot find out what the loader added to them."""
         self.command(f"-file-exec-and-symbols {quote(path)}")
+        if bias:
+            self.console(f"symbol-file -o {bias:#x} {quote(path)}")
 
     def open_core(self, path: str) -> None:
         """Open a core dump; its executable must have been opened before."""
@@ -233,7 +257,9 @@ class GdbBridge:
     def _attach(self, pid: int) -> None:
         self.attached = pid
         try:
+            self._stopped = False
             self.command(f"-target-attach {pid}")
+            self._wait_for_stop()
         except GdbDied:
             raise
         except GdbSilent:
@@ -248,6 +274,12 @@ class GdbBridge:
                 f"gdb cannot attach to process {pid}: {error.message.removeprefix('gdb: ').rstrip('.')}",
                 procfs.PERMISSION_HINT,
             ) from None
+
+    def _wait_for_stop(self) -> None:
+        """Wait until gdb says that the process has stopped; it may say that it has attached before that."""
+        deadline = time.monotonic() + HELD_TIMEOUT
+        while not self._stopped:
+            self._next_records(deadline)
 
     def _let_go(self, pid: int, state_before: str) -> bool:
         """Detach, or end gdb where it does not; returns whether gdb was there all the time."""
@@ -309,6 +341,9 @@ class GdbBridge:
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
+        if self._scratch >= 0:
+            os.close(self._scratch)
+            self._scratch = -1
 
     # Questions about the program
 
@@ -318,7 +353,7 @@ class GdbBridge:
         text = self.console(f"thread apply all info registers {' '.join(names)}")
         found = []
         for section in re.split(r"^Thread \d+ ", text, flags=re.MULTILINE)[1:]:
-            number = re.search(r"(?:LWP|process|Thread) (\d+)", section)
+            number = re.search(r"(?:LWP|process|Thread)(?: \d+\.| )(\d+)", section)
             registers = {
                 name: int(word, 16) for name, word in re.findall(r"^(\w+) +(0x[0-9a-f]+)", section, re.MULTILINE)
             }
@@ -331,6 +366,28 @@ class GdbBridge:
         name = self.console(f"whatis {text}").strip().rpartition("type = ")[2].strip()
         # gdb answers in C, where a struct's name follows the word: "struct string", "struct struct {...}".
         return name.removeprefix("struct ") if not name.startswith("struct {") else name
+
+    def prepare_frames(self, functions: list[str]) -> list[str]:
+        """Read what is needed to find the frames of functions; returns those that there are. Needs no process."""
+        if not self._searches_frames:
+            self.console(f"source {FRAME_SEARCH}")
+            self._searches_frames = True
+        return list(self._ask("go_map_inspect_prepare", functions))
+
+    def search_frames(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Find variables in frames, see gdbframes.search; call it while a process is held or a core is open."""
+        return dict(self._ask("go_map_inspect_search", request))
+
+    def _ask(self, function: str, question: object) -> Any:
+        """Call a function of the script in gdb; it prints its answer."""
+        printed = self.console(f"python {function}({json.dumps(question)!r})")
+        try:
+            said = json.loads(printed.rpartition(FRAME_ANSWER)[2])
+        except ValueError:
+            raise GdbError(f"gdb answers {printed[:80]!r} to a question about frames") from None
+        if "problem" in said:
+            raise GdbError(f"gdb: {said['problem']}")
+        return said["answer"]
 
     def value_of(self, text: str) -> int:
         """Evaluate an expression that is a map: the address of its hmap."""
@@ -383,8 +440,21 @@ class GdbMemory:
             raise UnreadableMemory(address, size, "no such address")
         out = bytearray()
         while len(out) < size:
-            out += self._chunk(address + len(out), min(CHUNK, size - len(out)), address, size)
+            piece = min(DUMPED, size - len(out))
+            read = self._dumped if piece > CHUNK else self._chunk
+            out += read(address + len(out), piece, address, size)
         return memoryview(bytes(out))
+
+    def _dumped(self, at: int, size: int, address: int, whole: int) -> bytes:
+        try:
+            data = self.bridge.taken(f"dump binary memory {{}} {at} {at + size}")
+        except GdbDied:
+            raise
+        except GdbError as error:
+            raise UnreadableMemory(address, whole, error.message.removeprefix("gdb: ")) from None
+        if len(data) != size:
+            raise UnreadableMemory(address, whole, "gdb can read only part of it")
+        return data
 
     def _chunk(self, at: int, size: int, address: int, whole: int) -> bytes:
         try:
@@ -400,29 +470,8 @@ class GdbMemory:
         return data
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
-        """Return rows of shape (len(addresses), size); raises UnreadableMemory, GdbError.
-
-        Each MI command costs a round trip, so ranges that lie close together are read as one.
-        """
-        rows = np.empty((len(addresses), size), dtype=np.uint8)
-        order = np.argsort(addresses, kind="stable")
-        starts = addresses[order]
-        breaks = np.flatnonzero(np.diff(starts) > np.uint64(size + NEAR)) + 1
-        for group in np.split(order, breaks):
-            if not len(group) or not size:
-                continue
-            low, high = int(addresses[group[0]]), int(addresses[group[-1]]) + size
-            try:
-                block = self.read(low, high - low)
-            except UnreadableMemory:
-                # A gap between two ranges may be unmapped: only each range itself counts.
-                for index in group:
-                    rows[index] = np.frombuffer(self.read(int(addresses[index]), size), np.uint8)
-                continue
-            data = np.frombuffer(block, np.uint8)
-            offsets = (addresses[group] - np.uint64(low)).astype(np.int64)
-            rows[group] = data[offsets[:, None] + np.arange(size)]
-        return rows
+        """Return rows of shape (len(addresses), size); raises UnreadableMemory, GdbError."""
+        return read_grouped(self.read, addresses, size)
 
     def regions(self) -> list[Region]:
         """Return the mappings of the process, or the sections that gdb has of core and executable."""

@@ -70,13 +70,18 @@ def executable_path(pid: int) -> str:
 def mappings(pid: int) -> list[Region]:
     """The readable mappings of /proc/PID/maps."""
     try:
-        lines = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape").splitlines()
+        text = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape")
     except PermissionError:
         raise NotPermitted(f"no permission to read the memory of process {pid}", PERMISSION_HINT) from None
     except (FileNotFoundError, ProcessLookupError):
         raise NoSuchTarget(f"process {pid} has ended") from None
+    return parse_mappings(text)
+
+
+def parse_mappings(text: str) -> list[Region]:
+    """The readable mappings in the text of a /proc/PID/maps."""
     regions = []
-    for line in lines:
+    for line in text.splitlines():
         span, permissions, _, _, _, *name = line.split(None, 5)
         start, _, end = span.partition("-")
         # [vvar] and [vvar_vclock] are readable by its owner only: process_vm_readv faults on them.

@@ -23,9 +23,13 @@ class Region:
 
 
 class RegionMap:
-    """Readable ranges as sorted arrays, so that a million pointers are judged in one step."""
+    """Readable ranges as sorted arrays, so that a million pointers are judged in one step.
 
-    def __init__(self, regions: Iterable[Region]) -> None:
+    `complete` says that nothing else is mapped; what a core holds is only what was dumped.
+    """
+
+    def __init__(self, regions: Iterable[Region], complete: bool = True) -> None:
+        self.complete = complete
         starts: list[int] = []
         ends: list[int] = []
         for region in sorted(regions, key=lambda r: r.start):

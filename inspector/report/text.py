@@ -57,7 +57,7 @@ def _title(inspection: Inspection, console: Console) -> None:
     if ref.name:
         title.append(f"  ({plain(ref.name)})", style="not bold")
     console.print(title)
-    what = f"process {target.pid}" if target.kind == "process" else "core"
+    what = {"process": f"process {target.pid}", "core": "core", "gdb": f"process {target.pid} in gdb"}[target.kind]
     experiments = "".join(f" {plain(name)}" for name in target.experiments)
     _source(inspection, console)
     console.print(Text(f"{what} of {plain(target.exe)}, {target.go_version}{experiments}, read by {target.memory}"))

@@ -29,13 +29,21 @@ SPAN_AGES = (SWEPT, SWEPT_AND_CACHED, UNSWEPT, UNSWEPT_AND_CACHED, BEING_SWEPT)
 """All that it can be."""
 
 
-mheap_spans = Struct(
-    # Counts up by two, so it is even.
-    "sweepgen" / go.uint32,
-    "pad" / go.uint32,
-    "allspans" / go.slice_header,
-)
-"""runtime.mheap from sweepgen to allspans, the same since 1.19; what stands before it changed its size often."""
+@cache
+def _mheap_spans(has_sweepers: bool) -> Construct:
+    return Struct(
+        # Counts up by two, so it is even.
+        "sweepgen" / go.uint32,
+        # All spans are swept, and how many sweepers are at work; both moved to sweep.active in 1.18.
+        *(["sweepdone" / go.uint32, "sweepers" / go.uint32] if has_sweepers else []),
+        "pad" / go.uint32,
+        "allspans" / go.slice_header,
+    )
+
+
+def mheap_spans(release: Release) -> Construct:
+    """runtime.mheap from sweepgen to allspans; what stands before it changed its size often."""
+    return _mheap_spans(not release.at_least(1, 18))
 
 
 @cache

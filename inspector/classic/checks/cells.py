@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 from inspector.classic.buckets import BucketArray
 from inspector.classic.checks.finding import OF_ONE_CELL, Array, Finding, Where
 from inspector.classic.checks.view import MapView
+from inspector.gotypes.dangling import Dangling
 from inspector.gotypes.identity import UNEQUAL, identify
+from inspector.memory.protocol import Region, RegionMap
 from inspector.releases import BUCKET_CELLS
+
+WORD = 8
+USER_SPACE = RegionMap([Region(1 << 12, 1 << 47)])
+"""Where linux/amd64 maps anything: never the first page, never beyond 47 bits."""
 
 
 def c1_tophash_is_defined(view: MapView) -> Iterator[Finding]:
@@ -90,8 +96,8 @@ def c4_no_key_occurs_twice(view: MapView) -> Iterator[Finding]:
     known, counts = np.unique(ids[ids != UNEQUAL], return_counts=True)
     repeated = known[counts > 1]
     for twice in repeated:
-        cells = [_place(view, places, int(at)) for at in np.flatnonzero(ids == twice)]
-        first, second = cells[0], cells[1]
+        cells = np.flatnonzero(ids == twice)
+        first, second = (_place(view, places, int(at)) for at in cells[:2])
         yield Finding(
             rule="C4",
             message=f"a key occurs {len(cells)} times",
@@ -118,7 +124,47 @@ def _place(view: MapView, parts: list[tuple[Array, int]], at: int) -> Where:
 
 
 def c5_indirect_slots_are_readable(view: MapView) -> Iterator[Finding]:
-    """Keys and elements stored by reference point to readable memory."""
+    """Keys and elements stored by reference point to readable memory, and so do strings and interfaces in keys."""
+    yield from _unreadable_slots(view)
+    marks, regions = view.snapshot.release.marks, view.snapshot.regions
+    for name, array in view.arrays:
+        yield from _dangling_keys(view, name, array, array.live(marks.min_tophash), regions)
+    if view.old is not None:
+        # What an evacuated key led to may have been unmapped since its entry was deleted.
+        moved = (view.old.tophash == marks.evacuated_x) | (view.old.tophash == marks.evacuated_y)
+        yield from _dangling_keys(view, "old", view.old, moved & view.old.in_use[:, None], USER_SPACE)
+
+
+def _dangling_keys(
+    view: MapView, name: Array, array: BucketArray, cells: NDArray[np.bool_], regions: RegionMap
+) -> Iterator[Finding]:
+    snapshot = view.snapshot
+    key = snapshot.types.key(snapshot.type)
+    if not key.has_pointers:
+        return
+    keys, places = array.slots("keys")[cells], np.argwhere(cells)
+    if snapshot.layout.indirect_key:
+        keys, held = snapshot.memory.held(np.ascontiguousarray(keys).view(np.uint64).reshape(-1), key.size)
+        places = places[held]
+    bad = np.flatnonzero(Dangling(snapshot.types, snapshot.memory, regions).of(key, keys))
+    for at in bad:
+        row, cell = places[at].tolist()
+        yield Finding(
+            rule="C5",
+            message="a key leads to memory or to a type that is not there",
+            observed=f"key bytes {keys[at].tobytes().hex(' ', WORD)}",
+            expected="strings and interfaces that can be read, as the key was hashed when it was stored",
+            source="runtime.mapassign",
+            where=view.where(name, row, cell),
+            # What is not in a core may merely not have been dumped.
+            severity="error" if regions.complete else "warning",
+            unreadable=True,
+            # A new cell gets its tophash first, and its key after it.
+            in_flight=OF_ONE_CELL if len(bad) == 1 else (),
+        )
+
+
+def _unreadable_slots(view: MapView) -> Iterator[Finding]:
     snapshot, layout = view.snapshot, view.snapshot.layout
     parts = [
         ("keys", snapshot.types.key(snapshot.type), layout.indirect_key),

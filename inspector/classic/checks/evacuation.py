@@ -8,6 +8,7 @@ import numpy as np
 
 from inspector.classic.checks.finding import Finding, Step, Where
 from inspector.classic.checks.view import MapView
+from inspector.classic.header import Hmap
 from inspector.classic.mirror.evacuation import ADVANCE_LIMIT, mark_may_rest_on_evacuated
 from inspector.classic.mirror.growth import too_many_overflow_buckets
 from inspector.schemas.hmap import ITERATOR, OLD_ITERATOR, SAME_SIZE_GROW
@@ -65,14 +66,15 @@ def e2_mark_is_within_old_array(view: MapView) -> Iterator[Finding]:
     if not 0 <= header.B <= 62:
         return
     if header.oldbuckets:
-        if header.old_b < 0:
-            yield _bad_mark(view, "a map with B 0 cannot come from a smaller array", "B of at least 1")
+        if not header.B:
+            # A bucket has an overflow bucket only where there are more, so that one never grows to its own size.
+            yield _bad_mark(view, "a map with B 0 has never grown", "B of at least 1")
         elif header.nevacuate >= 1 << header.old_b:
             at_end = header.nevacuate == 1 << header.old_b
             expected = f"less than {1 << header.old_b}, the number of old buckets"
             yield _bad_mark(view, "nevacuate lies beyond the old array", expected, at_end)
         return
-    left_by = {0, 1 << header.B, 1 << max(header.B - 1, 0)}
+    left_by = {0, 1 << header.B, 1 << header.B - 1} if header.B else {0}
     if header.nevacuate not in left_by:
         expected = "one of " + ", ".join(str(mark) for mark in sorted(left_by))
         yield _bad_mark(view, "nevacuate is not where a finished growth leaves it", expected)
@@ -211,13 +213,26 @@ def e8_unfilled_buckets_are_untouched(view: MapView) -> Iterator[Finding]:
 
 
 def e12_iterator_flags_agree(view: MapView) -> Iterator[Finding]:
-    """Iterator comes with oldIterator: mapiterinit sets both, and hashGrow clears iterator first."""
-    if view.header.has(ITERATOR) and not view.header.has(OLD_ITERATOR):
-        yield Finding(
-            rule="E12",
-            message="iterator is set without oldIterator",
-            observed=", ".join(view.header.flag_names),
-            expected="both, or oldIterator alone",
-            source="runtime.mapiterinit, runtime.hashGrow",
-            where=Where(address=view.snapshot.address),
-        )
+    """Iterator comes with oldIterator: mapiterinit sets both, and only hashGrow leaves oldIterator alone."""
+    header = view.header
+    if header.has(ITERATOR) and not header.has(OLD_ITERATOR):
+        message, expected = "iterator is set without oldIterator", "both, or oldIterator alone"
+    elif header.has(OLD_ITERATOR) and not header.has(ITERATOR) and _never_grew(header):
+        message, expected = "oldIterator is set alone, but the map has never grown", "both, or neither"
+    else:
+        return
+    yield Finding(
+        rule="E12",
+        message=message,
+        observed=", ".join(view.header.flag_names),
+        expected=expected,
+        source="runtime.mapiterinit, runtime.hashGrow",
+        where=Where(address=view.snapshot.address),
+        # hashGrow stores the flags before the arrays.
+        in_flight=("runtime.hashGrow",) if header.B and not header.has(ITERATOR) else (),
+    )
+
+
+def _never_grew(header: Hmap) -> bool:
+    """Whether no growth can have begun: only clear puts nevacuate back, and from Go 1.24 on clears are counted."""
+    return not header.B or (header.clear_seq == 0 and not header.oldbuckets and not header.nevacuate)

@@ -81,9 +81,9 @@ def h4_nil_buckets_mean_empty(view: MapView) -> Iterator[Finding]:
 def h5_noverflow_counts_overflow_buckets(view: MapView) -> Iterator[Finding]:
     """Noverflow equals the overflow buckets of the new array; from B = 16 on it is a sample of them."""
     header, new = view.header, view.new
-    if new is None or len(new.broken):
+    if (new is None and header.buckets) or (new is not None and len(new.broken)):
         return
-    linked = len(new.overflow_rows)
+    linked = len(new.overflow_rows) if new is not None else 0
     if header.B < EXACT_NOVERFLOW_B:
         if header.noverflow != linked:
             yield Finding(
@@ -131,7 +131,9 @@ def h7_pointers_are_sound(view: MapView) -> Iterator[Finding]:
     header, unusable = view.header, view.snapshot.unusable
     for name in ("buckets", "oldbuckets"):
         address = getattr(header, name)
-        if name in unusable and (name == "oldbuckets" or address % 8) and header.old_b >= 0:
+        # An old array of an impossible size is E2's, an unmapped new one H2's.
+        mine = header.old_b >= 0 if name == "oldbuckets" else address % 8
+        if name in unusable and mine:
             yield Finding(
                 rule="H7",
                 message=f"{name} cannot be a bucket array: {unusable[name]}",

@@ -18,12 +18,12 @@ BY_NEW_ARRAY = frozenset({"H5", "E2", "E3", "E4", "E12", "O2", "O3", "O4"})
 """Rules about what hashGrow stores after the arrays: nevacuate, noverflow, the lists in extra."""
 
 BY_MARKING = frozenset({"H3", "C2", "E3", "E4", "E5", "E6", "E8", "E9"})
-"""Rules about cells that mapclear marks empty, bucket by bucket, before it clears the header (since 1.21)."""
+"""Rules about cells that mapclear marks empty, bucket by bucket, before it clears the header (1.21 to 1.23)."""
 
 BY_CLEARED_FIELDS = frozenset({"H3", "H5", "E1", "E2"})
 """Rules about the fields that mapclear sets to zero, one after the other: oldbuckets, nevacuate, noverflow, count."""
 
-BY_CLEARING = BY_CLEARED_FIELDS | {"C2", "C3", "O2", "O3", "O4"}
+BY_CLEARING = BY_CLEARED_FIELDS | {"C2", "C3", "C5", "O2", "O3", "O4"}
 """Rules about hash0, extra and cells, which mapclear sets last."""
 
 WHAT: dict[Step, str] = {

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector.classic.buckets import SHARED_NEXT, BucketArray
 from inspector.classic.checks.binomial import upper_tail
@@ -13,7 +14,10 @@ from inspector.classic.checks.finding import OF_NEW_OVERFLOW, Array, Finding, St
 from inspector.classic.checks.view import MapView
 from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, most_entries
 from inspector.releases import BUCKET_CELLS
+from inspector.schemas.bmap import OVERFLOW_SIZE
 
+POINTER_SIZE = 8
+NOWHERE = np.empty(0, dtype=np.uint64)
 CHANCE_OF_CHAIN = 1e-15
 """A chain less likely than this in a whole map is worth a warning."""
 
@@ -34,6 +38,30 @@ def o1_chains_are_sound(view: MapView) -> Iterator[Finding]:
                 where=view.where(name, int(row)),
                 unreadable=not shared,
             )
+    yield from _overlapping(view)
+
+
+def _overlapping(view: MapView) -> Iterator[Finding]:
+    """Overflow buckets allocated apart that lie on other buckets of the map, of either array."""
+    size = np.uint64(view.snapshot.layout.bucket_size)
+    apart = [(name, row) for name, array in view.arrays for row in range(array.size + array.tail, len(array.addresses))]
+    addresses = np.concatenate([array.addresses[array.size + array.tail :] for _, array in view.arrays] or [NOWHERE])
+    order = np.argsort(addresses)
+    overlap = np.zeros(len(addresses), dtype=bool)
+    overlap[order[1:]] = np.diff(addresses[order]) < size
+    for _, array in view.arrays:
+        last = array.addresses[array.size + array.tail - 1]
+        overlap |= (addresses + size > array.addresses[0]) & (addresses < last + size)
+    for at in np.flatnonzero(overlap):
+        name, row = apart[at]
+        yield Finding(
+            rule="O1",
+            message="an overflow bucket lies on another bucket",
+            observed=f"a bucket at {int(addresses[at]):#x}",
+            expected=f"{size} bytes for this bucket alone",
+            source="runtime.newoverflow",
+            where=view.where(name, row),
+        )
 
 
 def o2_extra_lists_overflow_buckets(view: MapView) -> Iterator[Finding]:
@@ -90,6 +118,12 @@ def _bad_list(
 
 def o3_preallocated_buckets_are_used_in_order(view: MapView) -> Iterator[Finding]:
     """Preallocated overflow buckets are handed out in order, nextOverflow is the first one left."""
+    yield from _new_tail(view)
+    if view.old is not None and not len(view.old.broken):
+        yield from _old_tail(view, view.old)
+
+
+def _new_tail(view: MapView) -> Iterator[Finding]:
     new, extra = view.new, view.snapshot.extra
     if new is None or len(new.broken) or "extra" in view.snapshot.unusable:
         return
@@ -132,31 +166,80 @@ def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding
     for at in np.flatnonzero(in_use[used:]) + used:
         address = int(new.addresses[new.size + at])
         yield _bad_tail(view, address, "a bucket from nextOverflow on in a chain", "only buckets below it linked")
-    free = new.overflow[tail][used:]
-    expected = np.zeros(len(free), dtype=np.uint64)
-    expected[-1:] = new.address
-    for at in np.flatnonzero((free != expected) & ~in_use[used:]):
-        row = new.size + used + at
-        wanted = "the sentinel: the array's own address" if at == len(free) - 1 else "nil"
+    for row in new.size + used + np.flatnonzero(~_untouched(new)[used:] & ~in_use[used:]):
         # The sentinel goes before nextOverflow does when the last one is handed out.
-        taken = not free[at] and at == 0 and len(free) == 1
-        yield _bad_tail(
-            view,
-            int(new.addresses[row]),
-            f"overflow pointer {int(free[at]):#x}",
-            wanted,
-            OF_NEW_OVERFLOW if taken else (),
-        )
+        taken = not new.overflow[row] and used == new.tail - 1
+        yield _touched(view, "new", new, int(row), OF_NEW_OVERFLOW if taken else ())
 
 
-def _bad_tail(view: MapView, address: int, observed: str, expected: str, in_flight: tuple[Step, ...] = ()) -> Finding:
+def _old_tail(view: MapView, old: BucketArray) -> Iterator[Finding]:
+    """The old array's tail tells itself how far it was handed out: extra points into the new one's by now."""
+    tail, bucket_size = slice(old.size, old.size + old.tail), view.snapshot.layout.bucket_size
+    # Buckets with pointers are unlinked from evacuated chains when these are cleared; the markers stay in them.
+    left = view.is_marker(old.tophash[tail]).all(axis=1) & view.snapshot.layout.bucket_has_pointers
+    handed_out = old.in_use[tail] | left
+    apart = len(old.overflow_rows) > np.count_nonzero(old.in_use[tail])
+    used = old.tail if apart else int(np.max(np.flatnonzero(handed_out), initial=-1)) + 1
+    for row in old.size + np.flatnonzero(left & ~old.in_use[tail]):
+        pointer = int(old.overflow[row])
+        if pointer and not (pointer % POINTER_SIZE == 0 and view.snapshot.regions.covers(pointer, bucket_size)):
+            yield _bad_tail(
+                view,
+                int(old.addresses[row]),
+                f"overflow pointer {pointer:#x}",
+                "nil or the next bucket of a chain that was evacuated",
+                array="old",
+            )
+    for row in old.size + np.flatnonzero(~handed_out):
+        if row < old.size + used:
+            yield _bad_tail(
+                view,
+                int(old.addresses[row]),
+                "a bucket in no chain before others in use",
+                "buckets used in order",
+                array="old",
+            )
+        elif not _untouched(old)[row - old.size]:
+            yield _touched(view, "old", old, int(row))
+
+
+def _untouched(array: BucketArray) -> NDArray[np.bool_]:
+    """For each preallocated bucket whether it is as makeBucketArray left it: zeros, and the last one's sentinel."""
+    raw = array.cells.view(np.uint8).reshape(len(array.cells), -1)[array.size : array.size + array.tail]
+    expected = np.zeros(array.tail, dtype=np.uint64)
+    expected[-1:] = array.address
+    overflow = array.overflow[array.size : array.size + array.tail]
+    untouched: NDArray[np.bool_] = ~raw[:, :-OVERFLOW_SIZE].any(axis=1) & (overflow == expected)
+    return untouched
+
+
+def _touched(view: MapView, name: Array, array: BucketArray, row: int, in_flight: tuple[Step, ...] = ()) -> Finding:
+    last = row == array.size + array.tail - 1
+    return _bad_tail(
+        view,
+        int(array.addresses[row]),
+        f"a bucket not yet handed out is in use (overflow pointer {int(array.overflow[row]):#x})",
+        f"zeros, and the overflow pointer {'leading to the array itself, the sentinel' if last else 'nil'}",
+        in_flight,
+        name,
+    )
+
+
+def _bad_tail(
+    view: MapView,
+    address: int,
+    observed: str,
+    expected: str,
+    in_flight: tuple[Step, ...] = (),
+    array: Array = "new",
+) -> Finding:
     return Finding(
         rule="O3",
         message="the preallocated overflow buckets are not as makeBucketArray and newoverflow leave them",
         observed=observed,
         expected=expected,
         source="runtime.makeBucketArray, runtime.newoverflow",
-        where=Where("new", address=address),
+        where=Where(array, address=address),
         in_flight=in_flight,
     )
 

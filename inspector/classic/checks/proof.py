@@ -15,7 +15,7 @@ from inspector.classic.checks.finding import OF_ONE_CELL, Array, Finding
 from inspector.classic.checks.view import MapView
 from inspector.hashing.hasher import Hasher, MemoryHash
 from inspector.schemas.bmap import TOPHASH_SIZE
-from inspector.schemas.hmap import OLD_ITERATOR
+from inspector.schemas.hmap import ITERATOR, OLD_ITERATOR
 
 NO_KEYS = "the process's hash keys were not found"
 NO_ALGORITHM = "the hash function of this Go release is not known here"
@@ -147,7 +147,7 @@ def c3_keys_hash_to_their_cells(proof: Proof) -> Iterator[Finding]:
 
 
 def e9_evacuated_memory_is_cleared_or_kept(proof: Proof) -> Iterator[Finding]:
-    """Evacuated buckets are cleared (pointers in them, oldIterator clear) or keep keys that explain X and Y."""
+    """Evacuated buckets are cleared (pointers in them, oldIterator clear) or keep what explains their markers."""
     view = proof.view
     old = view.old
     if old is None:
@@ -155,8 +155,12 @@ def e9_evacuated_memory_is_cleared_or_kept(proof: Proof) -> Iterator[Finding]:
     has_pointers = view.snapshot.layout.bucket_has_pointers
     if has_pointers and not view.header.has(OLD_ITERATOR):
         yield from _not_cleared(view, old)
-    if proof.functions is not None and view.growing == "double":
-        yield from _wrong_half(proof, old)
+        return
+    if has_pointers and not view.header.has(ITERATOR):
+        yield from _not_kept(view, old)
+    yield from _elements_of_nothing(view, old)
+    if proof.functions is not None:
+        yield from _unexplained_markers(proof, old)
 
 
 def _not_cleared(view: MapView, old: BucketArray) -> Iterator[Finding]:
@@ -173,24 +177,70 @@ def _not_cleared(view: MapView, old: BucketArray) -> Iterator[Finding]:
         )
 
 
-def _wrong_half(proof: Proof, old: BucketArray) -> Iterator[Finding]:
+def _not_kept(view: MapView, old: BucketArray) -> Iterator[Finding]:
+    """OldIterator alone was set by hashGrow, before anything was evacuated: nothing has been cleared since."""
+    marks = view.snapshot.release.marks
+    moved = (old.tophash == marks.evacuated_x) | (old.tophash == marks.evacuated_y)
+    # One entry may be all zeros, two cannot: their keys differ.
+    lost = (moved.sum(axis=1) > 1) & cleared_rows(old) & old.in_use
+    for row in np.flatnonzero(lost).tolist():
+        yield Finding(
+            rule="E9",
+            message=f"old bucket {old.home[row]} was cleared, but a range loop begun before the growth needs it",
+            observed="only zeros behind the tophash",
+            expected="the entries: oldIterator was set when the growth began",
+            source="runtime.evacuate",
+            where=view.where("old", row),
+        )
+
+
+def _elements_of_nothing(view: MapView, old: BucketArray) -> Iterator[Finding]:
+    """A cell that was empty when it was evacuated has no element: a deletion clears it, whatever its type."""
+    marks = view.snapshot.release.marks
+    empty = (old.tophash == marks.evacuated_empty) & old.in_use[:, None]
+    for row, cell in np.argwhere(empty & old.slots("elems").any(axis=2)).tolist():
+        yield Finding(
+            rule="E9",
+            message="an evacuated cell is marked empty, but holds an element",
+            observed="evacuatedEmpty",
+            expected="evacuatedX or evacuatedY",
+            source="runtime.evacuate, runtime.mapdelete",
+            where=view.where("old", row, cell),
+        )
+
+
+def _unexplained_markers(proof: Proof, old: BucketArray) -> Iterator[Finding]:
+    """What an evacuated bucket kept hashes to this bucket, and to the half that its marker names."""
     cells, marks = proof.evacuated, proof.snapshot.release.marks
-    second_half = (cells.hashes & np.uint64(old.size)) != 0
+    double = proof.view.growing == "double"
+    homes, buckets = old.home[cells.rows], bucket_of(cells, old.size)
+    second_half = ((cells.hashes & np.uint64(old.size)) != 0) & double
     marked_y = old.tophash[cells.rows, cells.cells] == marks.evacuated_y
-    wrong = np.flatnonzero(cells.known & (second_half != marked_y))
-    known = int(np.count_nonzero(cells.known))
-    # A map that became empty while it grew has a new hash0, and half of its old keys disagree with it.
-    if lower_tail(len(wrong), known, 0.5) > SEED_IS_THE_SAME:
+    wrong = np.flatnonzero(cells.known & ((buckets != homes) | (second_half != marked_y) & double))
+    if not len(wrong) or not _seed_is_the_same(proof, old, len(wrong)):
         return
     for at in wrong:
         yield Finding(
             rule="E9",
-            message="an evacuated cell is marked with the other half than its key's hash says",
-            observed="evacuatedY" if marked_y[at] else "evacuatedX",
-            expected=f"evacuated{'Y' if second_half[at] else 'X'} (hash {int(cells.hashes[at]):#018x})",
+            message="an evacuated cell is marked otherwise than its key's hash says",
+            observed=f"evacuated{'Y' if marked_y[at] else 'X'} in old bucket {homes[at]}",
+            expected=f"evacuated{'Y' if second_half[at] else 'X'} in old bucket {buckets[at]} "
+            f"(hash {int(cells.hashes[at]):#018x})",
             source="runtime.evacuate",
             where=proof.view.where("old", int(cells.rows[at]), int(cells.cells[at])),
         )
+
+
+def _seed_is_the_same(proof: Proof, old: BucketArray, wrong: int) -> bool:
+    """Whether hash0 placed the old entries: a map that became empty while it grew has a new one (mapdelete).
+
+    Then hardly any of the keys that were evacuated before would agree with it, and none would be left to wait.
+    """
+    waiting = proof.live["old"]
+    agreeing = bucket_of(waiting, old.size) == old.home[waiting.rows]
+    known = int(np.count_nonzero(proof.evacuated.known)) + int(np.count_nonzero(waiting.known))
+    wrong += int(np.count_nonzero(waiting.known & ~agreeing))
+    return lower_tail(wrong, known, 1 - 1 / old.size) <= SEED_IS_THE_SAME
 
 
 def e10_entries_come_from_their_old_bucket(proof: Proof) -> Iterator[Finding]:

@@ -1,0 +1,67 @@
+"""The questions that inspector.target.Debugger asks, answered by the gdb that we run in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gdb
+
+from gdb_plugin.expressions import name_of, quoted_value
+from inspector.errors import GdbError
+from inspector.memory.threads import Thread
+from inspector.schemas.prstatus import GENERAL
+
+REGISTERS = (*GENERAL, "rip", "rsp", "fs_base")
+
+
+class InnerDebugger:
+    """What GdbBridge is for the command line."""
+
+    def type_of(self, text: str) -> str:
+        """Name the type of an expression; raises GdbError, GdbMissing without DWARF."""
+        with _as_ours():
+            return name_of(quoted_value(text).type)
+
+    def value_of(self, text: str) -> int:
+        """Evaluate an expression that is a map; raises GdbError."""
+        with _as_ours():
+            return int(quoted_value(text))
+
+    def threads(self) -> list[Thread]:
+        """The registers of the threads of the selected inferior that stand still; raises GdbError."""
+        with _as_ours(), _selection_kept():
+            threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
+            found = map(_registers_of, threads)
+            return [thread for thread in found if thread is not None]
+
+
+def _registers_of(thread: gdb.InferiorThread) -> Thread | None:
+    try:
+        thread.switch()
+        frame = gdb.newest_frame()
+        registers = {name: int(frame.read_register(name)) % (1 << 64) for name in REGISTERS}
+    except (gdb.error, ValueError):
+        # It runs, or its registers are not in the core.
+        return None
+    return Thread.of(thread.ptid[1] or thread.ptid[0], registers)
+
+
+@contextmanager
+def _selection_kept() -> Iterator[None]:
+    """Select the thread and frame again that are selected now."""
+    thread, frame = gdb.selected_thread(), gdb.selected_frame()
+    try:
+        yield
+    finally:
+        if thread is not None and thread.is_valid():
+            thread.switch()
+            frame.select()
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    try:
+        yield
+    except gdb.error as error:
+        raise GdbError(f"gdb: {error}") from None

@@ -1,0 +1,128 @@
+"""The convenience functions $gomap_len and $gomap_get, for breakpoint conditions above all."""
+
+from __future__ import annotations
+
+import gdb
+
+from gdb_plugin.expressions import is_go_string, locate_in_gdb, locate_value
+from gdb_plugin.opening import open_inferior
+from gdb_plugin.output import told_in_one_line
+from gdb_plugin.strings import string_value
+from inspector.errors import UsageError
+from inspector.gotypes.gotype import Kind
+from inspector.gotypes.render import go_form
+from inspector.gotypes.values import GoFunc, GoMap, GoPointer, GoString, GoValue
+from inspector.identification import believe, header_at
+from inspector.keylookup import look_up
+from inspector.locate import Locator, locate
+from inspector.target import Target
+
+
+class GomapLen(gdb.Function):
+    """Number of entries of a Go map.
+    Usage: $gomap_len (MAP)
+
+    MAP is a map, the address of one, or in double quotes whatever `info gomap`
+    takes: $gomap_len ("main.sessions").
+    """
+
+    def __init__(self) -> None:
+        super().__init__("gomap_len")
+
+    def invoke(self, map_value: gdb.Value) -> int:
+        """What len gives."""
+        with told_in_one_line():
+            target = open_inferior()
+            found = _located(target, map_value)
+            address = found.find(target).address if found.type else found.address
+            if not address:
+                return 0
+            # A package variable that is declared as a map is one, anything else has to look like one.
+            if found.address is None:
+                return header_at(target, address).count
+            return believe(target, target.regions(), address, found.type).count
+
+
+class GomapGet(gdb.Function):
+    """Element of a key of a Go map, as a number or a string; an error if the key is not there.
+    Usage: $gomap_get (MAP, KEY)
+
+    MAP is as for $gomap_len. KEY is a number, a string, or in double quotes a Go
+    literal of the key's type: "{1, \\"x\\"}". Numbers, bools and strings are given
+    back as such, pointers as their address, everything else as text.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("gomap_get")
+
+    def invoke(self, map_value: gdb.Value, key: gdb.Value) -> gdb.Value | bool | int | float | str:
+        """What indexing gives."""
+        with told_in_one_line():
+            target = open_inferior()
+            found = _located(target, map_value)
+            literal = _literal(target, found, key)
+            lookup = look_up(target, found, None, literal).lookup
+            if lookup.found is None:
+                raise UsageError(f"key {literal} is not in the map: {lookup.ended}")
+            return _given_back(lookup.value)
+
+
+def _located(target: Target, value: gdb.Value) -> Locator:
+    """A map from the argument of a function: a map, its address, or the text of an expression."""
+    text = _text_of(value)
+    found = locate_value(target, value, "the map", None) if text is None else locate_in_gdb(target, text, None)
+    return locate(target, found, None)
+
+
+def _text_of(value: gdb.Value) -> str | None:
+    """The text of a C or Go string; None for anything else."""
+    stripped = value.type.strip_typedefs()
+    if stripped.code == gdb.TYPE_CODE_ARRAY and stripped.target().sizeof == 1:
+        return str(value.string(errors="surrogateescape"))
+    if is_go_string(value.type):
+        return _go_text(value)
+    return None
+
+
+def _go_text(value: gdb.Value) -> str:
+    length = int(value["len"])
+    return str(value["str"].string(length=length, errors="surrogateescape")) if length else ""
+
+
+def _literal(target: Target, found: Locator, key: gdb.Value) -> str:
+    """The key as a Go literal."""
+    text = _text_of(key)
+    if text is not None:
+        is_text = key.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT
+        is_text |= found.type is not None and target.types.key(found.type).kind == Kind.STRING
+        return _quoted(text) if is_text else text
+    code = key.type.strip_typedefs().code
+    if code == gdb.TYPE_CODE_BOOL:
+        return "true" if key else "false"
+    if code == gdb.TYPE_CODE_FLT:
+        return repr(float(key))
+    if code in (gdb.TYPE_CODE_INT, gdb.TYPE_CODE_CHAR):
+        return str(int(key))
+    if code == gdb.TYPE_CODE_PTR:
+        return hex(int(key))
+    raise UsageError("the key is neither a number nor a string", 'give a Go literal in quotes: "{1, 2}"')
+
+
+def _quoted(text: str) -> str:
+    """Write any bytes as a Go string literal."""
+    data = text.encode(errors="surrogateescape")
+    return (
+        '"' + "".join(f"\\x{byte:02x}" if byte in b'"\\' or not 32 <= byte < 127 else chr(byte) for byte in data) + '"'
+    )
+
+
+def _given_back(value: GoValue) -> gdb.Value | bool | int | float | str:
+    if value is None:
+        return 0
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, GoString):
+        return string_value(value.data)
+    if isinstance(value, (GoPointer, GoFunc, GoMap)):
+        return value.address
+    return go_form(value)

@@ -1,0 +1,129 @@
+"""The selected inferior as a Target: what the command line's open_target is, inside of gdb."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import gdb
+
+from gdb_plugin.debugger import InnerDebugger
+from gdb_plugin.memory import InferiorMemory
+from inspector.errors import BadExecutable, InspectError, NoSuchTarget, UsageError
+from inspector.gotypes.table import TypeTable
+from inspector.image.buildinfo import BuildInfo, read_build_info
+from inspector.image.elf import ElfImage, open_image
+from inspector.memory import procfs
+from inspector.target import Target, bias_of, build_matches, refuse_swiss
+
+ON_THE_REMOTE_SIDE = "target:"
+"""gdb's mark for files that it reads through the remote side."""
+
+_ENTRY = re.compile(r"AT_ENTRY.*?(0x[0-9a-f]+)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is learnt once for each process: its executable and its types, which never change."""
+
+    image: ElfImage
+    build: BuildInfo
+    compared: bool
+    types: TypeTable
+
+
+_programs: dict[tuple[object, ...], Program] = {}
+"""The last program of each inferior, by what would be different for another one."""
+
+
+def open_inferior() -> Target:
+    """The inferior that is selected in gdb, which must be stopped; raises the InspectError family."""
+    inferior = gdb.selected_inferior()
+    if not inferior.pid:
+        raise NoSuchTarget("gdb has no process and no core", "run or attach to a Go program, or load its core")
+    if _is_executing():
+        raise UsageError("the program is running, so its maps may change at any time", "stop it: interrupt -a")
+    connection = getattr(inferior, "connection", None)
+    memory = InferiorMemory(inferior, connection.type if connection else "remote")
+    files = tuple(objfile.filename for objfile in gdb.objfiles())
+    key = inferior.num, inferior.pid, memory.connection, gdb.current_progspace().filename, files
+    program = _programs.get(key) or _remember(key, memory)
+    target = _target(memory, program.image, program.build, program.compared)
+    target.types = program.types
+    # Other threads may run: gdb can hold a single one (set non-stop on).
+    target.stop = not any(thread.is_running() for thread in inferior.threads())
+    return target
+
+
+def _is_executing() -> bool:
+    """Whether the selected thread runs.
+
+    While gdb evaluates the condition of a breakpoint it calls threads running that stand there: only those that run
+    have no frame.
+    """
+    thread = gdb.selected_thread()
+    if thread is None or not thread.is_running():
+        return False
+    try:
+        gdb.selected_frame()
+    except gdb.error:
+        return True
+    return False
+
+
+def _remember(key: tuple[object, ...], memory: InferiorMemory) -> Program:
+    image, compared = _executable(memory)
+    build = read_build_info(image)
+    refuse_swiss(image, build)
+    program = Program(image, build, compared, _target(memory, image, build, compared).types)
+    for other in [other for other in _programs if other[0] == key[0]]:
+        del _programs[other]
+    _programs[key] = program
+    return program
+
+
+def _target(memory: InferiorMemory, image: ElfImage, build: BuildInfo, compared: bool) -> Target:
+    pid = memory.inferior.pid
+    target = Target("gdb", str(pid), pid, image, build, memory, "auto", own_debugger=InnerDebugger())
+    if not compared and memory.connection == "core":
+        target.note("the core does not hold its executable's build id, so it could not be compared")
+    return target
+
+
+def _executable(memory: InferiorMemory) -> tuple[ElfImage, bool]:
+    """The first executable that is the one which runs; returns whether build ids said so."""
+    problems: list[InspectError] = []
+    for opened, shown in _candidates(memory):
+        try:
+            image = open_image(opened, shown)
+            whose = f"process {memory.inferior.pid}"
+            image.bias = bias_of(image, entry, whose) if (entry := _entry_point()) else 0
+            return image, build_matches(memory, image, whose)
+        except InspectError as error:
+            problems.append(error)
+    raise problems[0]
+
+
+def _candidates(memory: InferiorMemory) -> Iterator[tuple[str, str]]:
+    """Paths to open, and to show: the file that gdb has, which may be an unstripped twin, and the one that runs."""
+    filename = gdb.current_progspace().filename
+    if filename:
+        # A remote side that is this very machine has it in the same place; build ids tell whether it is the same.
+        path = filename.removeprefix(ON_THE_REMOTE_SIDE)
+        yield path, path
+    if memory.connection == "native":
+        link = procfs.executable_path(memory.inferior.pid)
+        yield link, os.readlink(link)
+    elif not filename:
+        raise BadExecutable("gdb does not know the executable", "name it with --exe")
+
+
+def _entry_point() -> int:
+    """AT_ENTRY of the process's auxiliary vector, 0 where gdb does not have it."""
+    try:
+        found = _ENTRY.search(gdb.execute("info auxv", to_string=True))
+    except gdb.error:
+        return 0
+    return int(found[1], 16) if found else 0

@@ -1,0 +1,79 @@
+"""What goes out: through gdb's own output, so that it is paged, logged and wrapped by gdb; and errors as one line."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, cast
+
+import gdb
+from rich.console import Console
+
+from inspector.errors import InspectError
+from inspector.gotypes.render import plain
+
+UNLIMITED_WIDTH = 160
+"""Columns where gdb does not limit them, as the command line has it for pipes."""
+
+DEBUG_VARIABLE = "GO_MAP_INSPECT_DEBUG"
+
+
+class _GdbOutput(io.TextIOBase):
+    """gdb's output as a file."""
+
+    def write(self, text: str) -> int:
+        """Hand a piece of text to gdb's pager."""
+        gdb.write(text)
+        return len(text)
+
+    def writable(self) -> bool:
+        """Always: gdb takes whatever comes."""
+        return True
+
+
+def output() -> IO[str]:
+    """Where an answer goes."""
+    return cast(IO[str], _GdbOutput())
+
+
+def console() -> Console:
+    """A console as wide as gdb thinks the screen is."""
+    width = gdb.parameter("width") or UNLIMITED_WIDTH
+    return Console(
+        file=output(),
+        width=width,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        color_system=None,
+        force_terminal=False,
+    )
+
+
+def write_notes(notes: tuple[str, ...]) -> None:
+    """Notes go where the command line puts them: beside the answer, not into it."""
+    for note in notes:
+        gdb.write(f"note: {plain(note)}\n", gdb.STDERR)
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Turn whatever goes wrong in the block into one line from gdb, which stays usable."""
+    try:
+        yield
+    except InspectError as error:
+        # gdb has a command where the command line has an option.
+        raise gdb.GdbError(plain(str(error)).replace("with --exe", "with gdb's command `file`")) from None
+    except gdb.error as error:
+        raise gdb.GdbError(plain(str(error))) from None
+    except gdb.GdbError:
+        raise
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        what = plain(f"{type(error).__name__}: {error}")
+        raise gdb.GdbError(
+            f"internal error of go-map-inspect ({what}); please report it, with {DEBUG_VARIABLE}=1 for the details"
+        ) from None

@@ -1,0 +1,123 @@
+"""The pretty-printer: a Go map as its entries, each once, in every state of a growth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import gdb
+
+from gdb_plugin.expressions import CLASSIC_MAP, is_go_string, is_map, locate_value, name_of
+from gdb_plugin.opening import open_inferior
+from inspector.bulk import dtype_of
+from inspector.errors import InspectError
+from inspector.inspection import Inspection, inspect, live_cells
+from inspector.schemas.bmap import bmap
+
+PARAMETER = "gomap pretty-print"
+
+
+class MapPrinter:
+    """Prints one map. gdb asks for the title, then for keys and elements in turn."""
+
+    def __init__(self, value: gdb.Value) -> None:
+        self._value = value
+
+    def display_hint(self) -> str:
+        """Children are keys and elements in turn."""
+        return "map"
+
+    @cached_property
+    def _inspection(self) -> Inspection | str:
+        """The answer, or why there is none."""
+        try:
+            target = open_inferior()
+            return inspect(target, locate_value(target, self._value, "the map", None), None, 0)
+        except (InspectError, gdb.error) as error:
+            return str(error)
+
+    def to_string(self) -> str:
+        """The type and the count, and what is wrong with the map."""
+        found = self._inspection
+        name = name_of(self._value.type)
+        if isinstance(found, str):
+            return f"{name} at {int(self._value):#x} <{found}>"
+        if found.snapshot is None:
+            return f"{name}(nil)"
+        verdict = found.judgement.verdict
+        doubt = "" if verdict == "consistent" else f", {verdict}: see info gomap"
+        return f"{name}({found.snapshot.header.count} entries{doubt})"
+
+    def children(self) -> Iterator[tuple[str, gdb.Value]]:
+        """Keys and elements in turn, where they lie in memory."""
+        found = self._inspection
+        if isinstance(found, str) or found.view is None:
+            return
+        layout = found.view.snapshot.layout
+        places = dtype_of(bmap(layout.key_slot, layout.elem_slot)).fields
+        assert places is not None
+        keys, elems = places["keys"][1], places["elems"][1]
+        # DWARF has the slots of buckets too: pointers, where keys or elements are stored by reference.
+        bucket = self._value.type.strip_typedefs().target()["buckets"].type.strip_typedefs().target()
+        key_type, elem_type = (bucket[name].type.target() for name in ("keys", "values"))
+        for number, (_, array, row, cell) in enumerate(live_cells(found.view)):
+            address = int(array.addresses[row])
+            key = _value_at(address + keys + cell * layout.key_slot, key_type, layout.indirect_key)
+            elem = _value_at(address + elems + cell * layout.elem_slot, elem_type, layout.indirect_elem)
+            yield f"[{2 * number}]", key
+            yield f"[{2 * number + 1}]", elem
+
+
+def _value_at(address: int, slot_type: gdb.Type, indirect: bool) -> gdb.Value:
+    slot = gdb.Value(address).cast(slot_type.pointer()).dereference()
+    return slot.dereference() if indirect else slot
+
+
+class StringPrinter:
+    """Prints a Go string as text, which gdb does by itself in frames of Go only."""
+
+    def __init__(self, value: gdb.Value) -> None:
+        self._value = value
+
+    def display_hint(self) -> str:
+        """Front ends quote it."""
+        return "string"
+
+    def to_string(self) -> gdb.LazyString | str:
+        """The text, as much of it as gdb is set to print."""
+        length = int(self._value["len"])
+        return self._value["str"].lazy_string(length=length) if length > 0 else ""
+
+
+def find_printer(value: gdb.Value) -> MapPrinter | StringPrinter | None:
+    """The printer for a value, if it is a classic map or a string and can be read."""
+    if value.is_optimized_out:
+        return None
+    if is_go_string(value.type):
+        return StringPrinter(value)
+    return MapPrinter(value) if is_map(value.type, CLASSIC_MAP) else None
+
+
+def turn_on() -> None:
+    """Register the printer with every file, before others: Go's own script would be asked first else."""
+    for objfile in _objfiles():
+        if find_printer not in objfile.pretty_printers:
+            objfile.pretty_printers.insert(0, find_printer)
+
+
+def turn_off() -> None:
+    """Leave every file as it was."""
+    for objfile in _objfiles():
+        if find_printer in objfile.pretty_printers:
+            objfile.pretty_printers.remove(find_printer)
+
+
+def keep_on(_: gdb.NewObjFileEvent) -> None:
+    """Files that are loaded later get the printer too, while it is on."""
+    if gdb.parameter(PARAMETER):
+        turn_on()
+
+
+def _objfiles() -> Iterator[gdb.Objfile]:
+    for space in gdb.progspaces():
+        yield from space.objfiles()

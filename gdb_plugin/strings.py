@@ -1,0 +1,13 @@
+"""Go strings as gdb's."""
+
+from __future__ import annotations
+
+import gdb
+
+
+def string_value(data: bytes) -> gdb.Value:
+    """A string that gdb quotes, compares and measures as one; bytes that its character set lacks are escaped."""
+    try:
+        return gdb.Value(data.decode())
+    except (UnicodeError, gdb.error):
+        return gdb.Value(data.decode("ascii", errors="backslashreplace"))
