@@ -24,13 +24,11 @@ from inspector.errors import EXIT_ERROR, InspectError, UsageError
 from inspector.gdbsetup import fetch_packages, script_path
 from inspector.inspection import DEFAULT_ENTRIES, inspect
 from inspector.keylookup import look_up
+from inspector.locate import shown
 from inspector.memory.ptrace import INTERRUPTIONS
-<<<<<<< HEAD
 from inspector.options import duration, number_or_all, pattern, size
-from inspector.report.census import write_census
-=======
 from inspector.remote import open_remote
->>>>>>> heap
+from inspector.report.census import write_census
 from inspector.report.document import write_json, write_ndjson
 from inspector.report.lookup import print_lookup, write_lookup
 from inspector.report.progress import ProgressBar
@@ -78,7 +76,6 @@ class Interrupted(BaseException):
 @click.option(
     "--key", metavar="LITERAL", help="Look one key up as the runtime does, e.g. '\"text\"', 42, '{1, \"x\"}'."
 )
-<<<<<<< HEAD
 @click.option("--sort", type=click.Choice(list(ORDERS)), default="bytes", show_default=True,
               help="Census: most bytes, most to give back, or most entries first; or growing maps.")  # fmt: skip
 @click.option("--top", callback=number_or_all, metavar="N|all",
@@ -93,12 +90,10 @@ class Interrupted(BaseException):
 @click.option(
     "--diff", metavar="OTHER", help="Census: what changed since OTHER: a pid, a core, or a file that --json wrote."
 )
-=======
 @click.option(
     "--gdb-script", is_flag=True, help="Print the path of the file for gdb's command `source`, and nothing else."
 )
 @click.option("--gdb-setup", is_flag=True, help="Fetch the packages that the file needs in the Python inside of --gdb.")
->>>>>>> heap
 @click.option("--demo", is_flag=True, help="Inspect a small core dump that comes with the program.")
 @click.version_option(version("go-map-inspect"), prog_name=PROGRAM)
 def command(
@@ -115,7 +110,6 @@ def command(
     gdb: str,
     demo: bool,
     key: str | None,
-<<<<<<< HEAD
     sort: Order,
     top: int | None,
     min_bytes: int,
@@ -123,22 +117,16 @@ def command(
     only_findings: bool,
     max_stop: float,
     diff: str | None,
-=======
     gdb_script: bool,
     gdb_setup: bool,
->>>>>>> heap
 ) -> int:
     """Decode and judge Go maps in a live process or a core dump.
 
-<<<<<<< HEAD
-    TARGET is a pid or the path of a core dump. MAP is the address of an hmap (0xc00007c420) or a Go variable,
-    with a field path if you like (main.sessions, main.server.sessions). Without MAP all maps are listed: the census.
-=======
     TARGET is a pid or the path of a core dump, compressed or not (zst, lz4, xz, gz, bz2). MAP is the address of
     an hmap (0xc00007c420) or a Go variable, with a field path if you like (main.sessions,
     main.server.sessions); or a variable of a function that is being executed (main.handler:sessions,
-    main.handler@18:s.cache for the one in goroutine 18).
->>>>>>> heap
+    main.handler@18:s.cache for the one in goroutine 18). Without MAP all maps
+    are listed: the census.
 
     Exit codes: 0 consistent, 1 inconsistent, 2 usage or target error, 3 answered only in part.
     """
