@@ -16,7 +16,7 @@ from inspector.census.scan import Headers, scan
 from inspector.census.shortlist import Shortlist
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
-from inspector.classic.checks.writers import find_writers, goroutines_at_maps
+from inspector.classic.writers import find_writers, goroutines_at_maps
 from inspector.classic.header import Hmap
 from inspector.classic.identify import identify
 from inspector.classic.mirror.growth import roundup_size
@@ -111,6 +111,8 @@ class _Taker:
     def _say(self, territory: Territory, walk: Walk) -> None:
         """Tell the person what could not be done."""
         target = self.target
+        if target.missing:
+            target.note("the heap's own books may lack parts, too: dead maps may be among those listed")
         if walk.cut:
             target.note("there are more objects than typed references were followed through: some maps have no name")
         if self.examiner.too_large:
@@ -171,7 +173,7 @@ class _Taker:
         on_stack = territory.on_stack(left.addresses)
         claims = []
         for at, (address, types) in enumerate(zip(left.addresses.tolist(), lists, strict=True)):
-            header = Hmap(**{name: int(left.rows[at][name]) for name in Hmap.__dataclass_fields__})
+            header = left.header(at)
             # The hashes have been looked at; what is left is told apart by what elements can be.
             known = identify(memory, regions, header, self.types, None, types)
             if known.candidates:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.bulk import dtype_of
+from inspector.classic.header import Hmap
 from inspector.classic.snapshot import LARGEST_B
 from inspector.errors import UnreadableMemory
 from inspector.memory.protocol import Addresses, Memory, Region
@@ -46,6 +47,10 @@ class Headers:
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Headers:
         """Some of them."""
         return Headers(self.addresses[chosen], self.rows[chosen])
+
+    def header(self, at: int) -> Hmap:
+        """One of them, as others read it."""
+        return Hmap.of(dict(zip(self.rows.dtype.names or (), self.rows[at].item(), strict=True)))
 
     def without(self, addresses: list[int]) -> Headers:
         """Those at other addresses."""
