@@ -244,7 +244,9 @@ def test_a_core_cut_short_is_answered_in_part_and_invents_nothing(crashed, tmp_p
             maps = document_of(done)["census"]["maps"]
             assert {one["verdict"] for one in maps} <= {"consistent", "unreadable"}
             others = [one for one in maps if int(one["address"], 16) not in told]
-            assert all(one["type"] in LIBRARY_TYPES for one in others), others
+            # Without the heap's books maps that are out of use look like all others: that is said.
+            notes = " ".join(document_of(done)["notes"])
+            assert "dead maps" in notes or all(one["type"] in LIBRARY_TYPES for one in others), others
 
 
 def test_a_core_of_concurrent_map_writes_names_the_map(tmp_path):

@@ -111,7 +111,7 @@ class _Taker:
     def _say(self, territory: Territory, walk: Walk) -> None:
         """Tell the person what could not be done."""
         target = self.target
-        if target.missing:
+        if target.missing and territory.heap is not None:
             target.note("the heap's own books may lack parts, too: dead maps may be among those listed")
         if walk.cut:
             target.note("there are more objects than typed references were followed through: some maps have no name")

@@ -14,7 +14,7 @@ from inspector.classic.mirror.growth import roundup_size
 from inspector.errors import UnreadableMemory
 from inspector.heap import Heap, read_heap
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses, Region
+from inspector.memory.protocol import Addresses, Region, RegionMap
 from inspector.releases import MALLOC_HEADER_SIZE
 from inspector.schemas.goroutine import g
 from inspector.schemas.hmap import hmap
@@ -27,6 +27,9 @@ HEAP_END = 0xE000000000
 
 MOST_GOROUTINES = 1 << 22
 LARGEST_STACK = 1 << 30
+NEAR = 1 << 20
+"""Bytes between two spans that are copied with them."""
+
 WORD = 8
 
 
@@ -85,17 +88,18 @@ def survey(target: Target) -> Territory:
     size = roundup_size(target.release, hmap(target.release).sizeof(), False)
     spans = heap.spans[(heap.spans["elemsize"] == size) & ~heap.spans["noscan"]]
     slots = [Region(int(start), int(end)) for start, end in zip(spans["start"], spans["end"], strict=True)]
-    return Territory(arena, _joined(slots), _stacks(target), heap)
+    return Territory(arena, _joined(slots, target.regions()), _stacks(target), heap)
 
 
-def _joined(regions: list[Region]) -> list[Region]:
-    """Neighbours as one: fewer copies."""
+def _joined(spans: list[Region], readable: RegionMap) -> list[Region]:
+    """Spans that lie close together as one, with what is between them: a stop costs more than to copy that."""
     joined: list[Region] = []
-    for region in regions:
-        if joined and joined[-1].end == region.start:
-            joined[-1] = Region(joined[-1].start, region.end)
+    for span in spans:
+        last = joined[-1] if joined else None
+        if last and span.start - last.end <= NEAR and readable.covers(last.start, span.end - last.start):
+            joined[-1] = Region(last.start, span.end)
         else:
-            joined.append(region)
+            joined.append(span)
     return joined
 
 
