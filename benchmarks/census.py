@@ -1,9 +1,10 @@
 """How fast a heap is searched for maps, and how much memory that takes.
 
-Run it with `python -m benchmarks.census [MIB]`. A Go program fills that much of a heap (2048). Measured are the search of
-the whole heap for words shaped like a header, as it is done where the heap's own books are not found; the search of those
-slots that the books say may be one; and a bare copy of the same bytes. Memory is the peak above what the interpreter has
-with everything imported and the program's types read; the maps are proven afterwards, and not measured here.
+Run it with `python -m benchmarks.census [MIB]`. A Go program fills that much of a heap (2048). Measured are the search
+of the whole heap for words shaped like a header, as it is done where the heap's own books are not found; the search of
+those slots that the books say may be one; and a bare copy of the same bytes. Memory is the peak above what the
+interpreter has with everything imported and the program's types read; the maps are proven afterwards, and not measured
+here.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ that was allocated since or while it ran; what became unreachable since then is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -86,9 +87,13 @@ class Heap:
             yield Slots(addresses, span["elemsize"], span["noscan"])
 
 
-def read_heap(target: Target) -> Heap | None:
-    """Copy the heap's books while the target is held; None, with a note, where they are not found."""
-    with target.held():
+def read_heap(target: Target, hold: bool = True) -> Heap | None:
+    """Copy the heap's books while the target is held; None, with a note, where they are not found.
+
+    Those of a heap of gigabytes take more than a second: without `hold` they are copied while the target runs, and what
+    is allocated or swept meanwhile is as before or as after it.
+    """
+    with target.held() if hold else nullcontext():
         found = find_spans(target)
         if found is None:
             target.note(NOT_FOUND)

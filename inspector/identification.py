@@ -79,7 +79,7 @@ def _identified(target: Target, address: int) -> MapRef:
     regions = target.regions()
     header = believe(target, regions, address, None)
     identity = identify(target.memory, regions, header, target.types, target.hash_keys)
-    sound = sound_types(target, regions, address, header, identity.candidates)
+    sound = _sound(target, regions, address, header, identity.candidates)
     if not identity.candidates or not (sound or target.heap_searched):
         known = len(target.types.map_types)
         raise UnknownMap(
@@ -94,7 +94,7 @@ def _identified(target: Target, address: int) -> MapRef:
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
 
 
-def sound_types(
+def _sound(
     target: Target, regions: RegionMap, address: int, header: Hmap, candidates: tuple[GoType, ...]
 ) -> tuple[GoType, ...]:
     """Those candidates whose bucket layout breaks no rule; all of them where the map is too large to try.

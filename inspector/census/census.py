@@ -16,14 +16,11 @@ from inspector.census.scan import Headers, scan
 from inspector.census.shortlist import Shortlist
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
-from inspector.classic.writers import find_writers, goroutines_at_maps
-from inspector.classic.header import Hmap
 from inspector.classic.identify import identify
 from inspector.classic.mirror.growth import roundup_size
-from inspector.errors import UnreadableMemory, UsageError
-from inspector.gotypes.gotype import GoType
+from inspector.classic.writers import find_writers, goroutines_at_maps
+from inspector.errors import UsageError
 from inspector.gotypes.variables import package_variables
-from inspector.identification import sound_types
 from inspector.inspection import target_info
 from inspector.schemas.hmap import hmap
 from inspector.target import Target, noticing_the_end
@@ -177,20 +174,8 @@ class _Taker:
             # The hashes have been looked at; what is left is told apart by what elements can be.
             known = identify(memory, regions, header, self.types, None, types)
             if known.candidates:
-                candidates = self._sound(address, header, known.candidates)
-                claims.append(Claim(address, candidates, "hash-proof", "stack" if on_stack[at] else "heap"))
+                claims.append(Claim(address, known.candidates, "hash-proof", "stack" if on_stack[at] else "heap"))
         return claims
-
-    def _sound(self, address: int, header: Hmap, candidates: tuple[GoType, ...]) -> tuple[GoType, ...]:
-        """Types that break no rule: in a small map nothing else may tell how large the elements are."""
-        if len({go_type.layout for go_type in candidates}) == 1:
-            return candidates
-        with self.pace.hold():
-            regions = self.target.regions()
-            try:
-                return sound_types(self.target, regions, address, header, candidates) or candidates
-            except UnreadableMemory:
-                return candidates
 
     # Found by reference
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inspector.census.claim import Claim, listed, unjudged
 from inspector.census.model import CensusMap
@@ -14,7 +14,8 @@ from inspector.classic.header import Hmap
 from inspector.classic.mirror.growth import allocated_buckets
 from inspector.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
 from inspector.errors import UnreadableMemory
-from inspector.gotypes.gotype import GoType
+from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.identification import MOST_TRIED
 from inspector.schemas.hmap import hmap
 from inspector.target import Target
 
@@ -33,6 +34,8 @@ BYTES_KEPT = 1 << 25
 TRIES = 3
 """How often a map is copied again that looks wrong in a process that was not stopped."""
 
+
+Judged = tuple[Claim, MapSnapshot, Judgement]
 
 Links = Callable[[int], Iterable[tuple[int, int]]]
 """The words that must hold certain values for an object that a walk found to be still reached (Visited.links)."""
@@ -123,7 +126,9 @@ class Examiner:
         if isinstance(copy, Hmap):
             return self._too_large(claim, copy)
         judgement = self._judge(copy)
-        if judgement.verdict == "inconsistent":
+        if claim.number is None:
+            claim, copy, judgement = self._told_apart(claim, copy, judgement)
+        elif judgement.verdict == "inconsistent":
             better = self._again(claim)
             if better is None:
                 return Examined(claim, None)
@@ -147,7 +152,26 @@ class Examiner:
     def _judge(self, snapshot: MapSnapshot) -> Judgement:
         return judge(snapshot, incomplete=self.target.missing > 0)
 
-    def _again(self, claim: Claim) -> tuple[Claim, MapSnapshot, Judgement] | None:
+    def _told_apart(self, claim: Claim, copy: MapSnapshot, judgement: Judgement) -> Judged:
+        """Rule out types of other bucket layouts: in a small map nothing else may tell how large the elements are."""
+        judged: dict[MapLayout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
+        for go_type in claim.types:
+            if go_type.layout in judged or copy.layout.bucket_size << copy.header.B > MOST_TRIED:
+                continue
+            attempt = replace(claim, types=(go_type,))
+            with self.pace.hold():
+                taken = self._copy(attempt)
+            if isinstance(taken, MapSnapshot):
+                judged[go_type.layout] = attempt, taken, self._judge(taken)
+        sound = {layout: one for layout, one in judged.items() if one[0].believed(one[2])}
+        if not sound:
+            return claim, copy, judgement
+        types = tuple(each for each in claim.types if each.layout in sound or each.layout not in judged)
+        first = next(each for each in types if each.layout in sound)
+        _, copy, judgement = sound[first.layout]
+        return replace(claim, types=(first, *(each for each in types if each is not first))), copy, judgement
+
+    def _again(self, claim: Claim) -> Judged | None:
         """Look at an inconsistent map again: with its other types, and for a path that leads to it no more.
 
         None if nothing leads to it any more, or if it is not there.

@@ -82,7 +82,8 @@ def survey(target: Target) -> Territory:
     """Find out where to look; where the heap's books are not found, everywhere in the heap."""
     regions = [region for region in target.memory.regions() if HEAP_START <= region.start < HEAP_END]
     arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(HEAP_START, HEAP_START)
-    heap = read_heap(target)
+    # A stop for the books of a large heap would be longer than any other.
+    heap = read_heap(target, hold=False)
     if heap is None:
         return Territory(arena, regions, [], None)
     size = roundup_size(target.release, hmap(target.release).sizeof(), False)

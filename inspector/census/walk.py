@@ -39,7 +39,7 @@ MOST_LEVELS = 1 << 12
 MOST_NESTING = 32
 
 WHOLE, ELEM, KEY = -1, -2, -3
-"""Instead of an index: the word leads to the object; or it is a slot of a key, and the object its element, or the key."""
+"""Instead of an index: the word leads to the object; or it is a key's slot, and the object its element, or the key."""
 
 Numbers = NDArray[np.int64]
 
