@@ -6,10 +6,12 @@ import time
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
+
 from inspector.census.cells import CellReader
 from inspector.census.claim import Claim
 from inspector.census.examine import Examined, Examiner, Pace
-from inspector.census.interfaces import interface_values
+from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
 from inspector.census.scan import Headers, scan
@@ -17,12 +19,10 @@ from inspector.census.shortlist import Shortlist
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
 from inspector.classic.identify import identify
-from inspector.classic.mirror.growth import roundup_size
 from inspector.classic.writers import find_writers, goroutines_at_maps
 from inspector.errors import UsageError
 from inspector.gotypes.variables import package_variables
 from inspector.inspection import target_info
-from inspector.schemas.hmap import hmap
 from inspector.target import Target, noticing_the_end
 
 MAX_STOP = 0.2
@@ -78,6 +78,7 @@ class _Taker:
         # Found before any stop, as they never change.
         self.types, self.hash_keys = target.types, target.hash_keys
         self.roots: list[Root] = []
+        self.unnamed = False
         # In a process they are elsewhere by the time that a map is looked at.
         self.at_maps = goroutines_at_maps(target) if target.kind == "core" else []
 
@@ -87,30 +88,30 @@ class _Taker:
         headers = self._scan(territory)
         self.timing.scan = _ms(started)
         walking = time.perf_counter()
-        walk = self._walk()
+        walk = self._walk(territory)
         self.examiner.links = walk.visited.links
         self.timing.walk = _ms(walking)
         proving = time.perf_counter()
-        found = self._examine(self._claims(walk, []))
+        found = self._examine(self._claims(walk, territory, []))
         proven = self._examine(self._proven(headers.without([one.claim.address for one in found]), territory))
         self._into(walk, proven)
-        found += self._examine(self._claims(walk, found))
+        found += self._examine(self._claims(walk, territory, found))
         self.timing.prove = _ms(proving)
-        self._say(territory, walk)
+        self._say(territory)
         self.timing.stopped, self.timing.longest_stop = self.target.stopped_ms, self.pace.longest * 1000
         self.timing.total = _ms(started)
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
-        partial = self.target.missing > 0 or walk.cut or self.examiner.too_large > 0
+        partial = self.target.missing > 0 or self.unnamed or self.examiner.too_large > 0
         return Census(
             target_info(self.target), tuple(maps), self.scanned, self.timing, tuple(self.target.notes), partial
         )
 
-    def _say(self, territory: Territory, walk: Walk) -> None:
+    def _say(self, territory: Territory) -> None:
         """Tell the person what could not be done."""
         target = self.target
         if target.missing and territory.heap is not None:
             target.note("the heap's own books may lack parts, too: dead maps may be among those listed")
-        if walk.cut:
+        if self.unnamed:
             target.note("there are more objects than typed references were followed through: some maps have no name")
         if self.examiner.too_large:
             target.note(
@@ -119,18 +120,22 @@ class _Taker:
         if not target.stop:
             target.note("the process was not stopped while the maps were copied")
 
-    def _walk(self) -> Walk:
+    def _walk(self, territory: Territory) -> Walk:
         """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
         target, regions = self.target, self.target.regions()
         walk = Walk(self.types, target.memory, regions, CellReader(target.memory, regions, target.release).cells)
         for variable in package_variables(target.image, self.types):
             if not variable.name.startswith(RUNTIME):
                 self.roots.append(Root(variable.name, variable.type))
-                walk.begin(variable.type, variable.address, -len(self.roots))
+                walk.begin(variable.type, np.array([variable.address], np.uint64), -len(self.roots))
         walk.run()
-        for go_type, address in interface_values(self.types, target.memory, regions):
+        self.unnamed = walk.cut
+        interfaces = Interfaces(self.types, target.memory, regions)
+        interfaces.in_variables()
+        interfaces.in_heap(territory, self.pace.hold)
+        for go_type, addresses in interfaces.values().items():
             self.roots.append(Root(None, go_type))
-            walk.begin(go_type, address, -len(self.roots))
+            walk.begin(go_type, addresses, -len(self.roots))
         walk.run()
         return walk
 
@@ -151,8 +156,7 @@ class _Taker:
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
         for piece in scan(self.target.memory, ranges, territory.arena, release, self.pace.hold):
-            size = roundup_size(release, hmap(release).sizeof(), False)
-            headers = piece.headers.where(territory.alive(piece.headers, size) & (piece.headers.rows["count"] > 0))
+            headers = piece.headers.where(territory.alive(piece.headers) & (piece.headers.rows["count"] > 0))
             parts.append(headers)
             found += len(headers)
             self.scanned += piece.size
@@ -179,13 +183,15 @@ class _Taker:
 
     # Found by reference
 
-    def _claims(self, walk: Walk, done: list[Examined]) -> list[Claim]:
+    def _claims(self, walk: Walk, territory: Territory, done: list[Examined]) -> list[Claim]:
         """The maps that typed references lead to, without those that are done."""
         known = {one.claim.address for one in done}
         namer = Namer(self.types, self.target.memory, walk.visited, self.roots)
-        return [
-            self._claim(walk, namer, address, numbers) for address, numbers in walk.maps.items() if address not in known
-        ]
+        new = [address for address in walk.maps if address not in known]
+        claims = [self._claim(walk, namer, address, walk.maps[address]) for address in new]
+        # What is not named may be reached by mistake.
+        right = territory.holds_header(np.array(new, np.uint64))
+        return [claim for claim, fits in zip(claims, right, strict=True) if claim.named or fits]
 
     def _claim(self, walk: Walk, namer: Namer, address: int, numbers: list[int]) -> Claim:
         """What is claimed of a map that one or more objects lead to; the first reference that has a name counts."""

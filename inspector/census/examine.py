@@ -113,6 +113,8 @@ class Examiner:
         declared = hmap(target.release)
         try:
             header = Hmap.of(declared.parse(target.memory.read(claim.address, declared.sizeof())))
+            if not claim.named and not header.hash0:
+                return None  # memory that was never used: every map is given one
             if bounded and self.pace.too_long(go_type, header, target.types.key(go_type).has_pointers):
                 return header
             regions = target.regions()

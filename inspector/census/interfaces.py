@@ -1,55 +1,117 @@
-"""Values in interfaces among a program's variables: where a stripped program still says what type something has."""
+"""Values in interfaces, in variables and on the heap: where a stripped program still says what type something has.
+
+Two neighbouring words may look like an interface by chance, or be something like it (a reflect.Value, the malloc header
+of an object): what they lead to has to be sound before it is believed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
+from inspector.census.scan import PIECE, WORD, Hold
+from inspector.census.territory import Territory
 from inspector.errors import InspectError, UnreadableMemory
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
-from inspector.memory.protocol import Memory, RegionMap
+from inspector.memory.protocol import Addresses, Memory, Region, RegionMap
+from inspector.releases import MIN_SIZE_FOR_MALLOC_HEADER
 from inspector.schemas.types import itab
 
-WORD = 8
-LARGEST_RANGE = 1 << 30
+MOST_VALUES = 1 << 20
+"""Values of one type that are kept."""
 
 
-def interface_values(types: TypeTable, memory: Memory, regions: RegionMap) -> Iterator[tuple[GoType, int]]:
-    """What two neighbouring words in the variables of all modules say as an interface: a type, and where its value is.
+@dataclass
+class Interfaces:
+    """Looks for values in interfaces; `found` are their addresses by type."""
 
-    Two words may look like that by chance: what they lead to has to be sound.
-    """
-    known: dict[int, GoType | None] = {}
-    for module in types.modules:
-        for start, end in module.variables:
-            if not 0 < end - start <= LARGEST_RANGE:
-                continue
-            try:
-                words = np.frombuffer(memory.read(start, (end - start) // WORD * WORD), np.uint64)
-            except UnreadableMemory:
-                continue
-            tabs, data = words[:-1], words[1:]
-            likely = np.flatnonzero(regions.contains(tabs, itab.sizeof()) & regions.contains(data, WORD))
-            for at in likely.tolist():
-                tab = int(tabs[at])
-                if tab not in known:
-                    known[tab] = _dynamic_type(types, memory, tab)
-                dynamic = known[tab]
-                if dynamic is not None:
-                    # A value that an interface holds directly lies in its second word.
-                    yield dynamic, start + (at + 1) * WORD if dynamic.direct_iface else int(data[at])
+    types: TypeTable
+    memory: Memory
+    regions: RegionMap
+    found: dict[GoType, list[Addresses]] = field(default_factory=lambda: defaultdict(list))
+    _dynamic: dict[int, GoType | None] = field(default_factory=dict)
+    _kept: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
+    def in_variables(self) -> None:
+        """Look through the variables of all modules."""
+        for module in self.types.modules:
+            for start, end in module.variables:
+                if self.regions.covers(start, end - start):
+                    self._look(Region(start, end), None)
 
-def _dynamic_type(types: TypeTable, memory: Memory, tab: int) -> GoType | None:
-    """The type that the first word of an interface names: by its descriptor, or by an itab."""
-    try:
-        if types.is_static(tab):
-            return types.get(tab)
-        pair = itab.parse(memory.read(tab, itab.sizeof()))
-        if not (types.is_static(pair.typ) and types.is_static(pair.inter)):
+    def in_heap(self, territory: Territory, hold: Hold) -> None:
+        """Look through the objects of the heap that hold pointers, each piece in a stop of its own."""
+        for region in territory.pointers:
+            for start in range(region.start, region.end, PIECE):
+                with hold():
+                    self._look(Region(start, min(start + PIECE + WORD, region.end)), territory)
+
+    def values(self) -> dict[GoType, Addresses]:
+        """All that was found, each value once."""
+        return {go_type: np.unique(np.concatenate(parts)) for go_type, parts in self.found.items()}
+
+    def _look(self, region: Region, territory: Territory | None) -> None:
+        try:
+            words = np.frombuffer(self.memory.read(region.start, (region.end - region.start) // WORD * WORD), np.uint64)
+        except UnreadableMemory:
+            return
+        tabs, data = words[:-1], words[1:]
+        likely = np.flatnonzero(self._can_be(tabs, data, territory))
+        for tab in np.unique(tabs[likely]).tolist():
+            if tab not in self._dynamic:
+                self._dynamic[tab] = self._dynamic_type(tab)
+        known = np.array([tab for tab, dynamic in self._dynamic.items() if dynamic is not None], np.uint64)
+        likely = likely[np.isin(tabs[likely], known)]
+        places = np.uint64(region.start) + likely.astype(np.uint64) * np.uint64(WORD)
+        if territory is not None:
+            real = self._in_objects(places, territory)
+            likely, places = likely[real], places[real]
+        for tab in np.unique(tabs[likely]).tolist():
+            dynamic = self._dynamic[tab]
+            assert dynamic is not None
+            chosen = tabs[likely] == tab
+            # A value that an interface holds directly lies in its second word.
+            values = places[chosen] + np.uint64(WORD) if dynamic.direct_iface else data[likely[chosen]]
+            if self._kept[dynamic.address] < MOST_VALUES:
+                self._kept[dynamic.address] += len(values)
+                self.found[dynamic].append(values)
+
+    def _can_be(self, tabs: Addresses, data: Addresses, territory: Territory | None) -> NDArray[np.bool_]:
+        if territory is None:
+            return self.regions.contains(tabs, itab.sizeof()) & self.regions.contains(data, WORD)
+        arena = territory.arena
+        # Only what lies in the heap leads further, and type descriptors and itabs lie elsewhere.
+        likely = np.flatnonzero((data - np.uint64(arena.start)) < np.uint64(arena.size))
+        right = np.zeros(len(tabs), dtype=bool)
+        some = tabs[likely]
+        outside = (
+            (some != 0) & ((some - np.uint64(arena.start)) >= np.uint64(arena.size)) & (some % np.uint64(WORD) == 0)
+        )
+        right[likely[outside]] = self.regions.contains(some[outside], itab.sizeof())
+        return right
+
+    def _in_objects(self, places: Addresses, territory: Territory) -> NDArray[np.bool_]:
+        """Which places lie in objects in use, and are no malloc headers: those begin with a type, too."""
+        if territory.heap is None:
+            return np.ones(len(places), dtype=bool)
+        objects = territory.heap.objects(places)
+        header = self.types.release.malloc_headers & (objects.base == places)
+        header &= objects.size > MIN_SIZE_FOR_MALLOC_HEADER
+        return np.asarray(objects.alive & ~header)
+
+    def _dynamic_type(self, tab: int) -> GoType | None:
+        """The type that the first word of an interface names: by its descriptor, or by an itab."""
+        types = self.types
+        try:
+            if types.is_static(tab):
+                return types.get(tab)
+            pair = itab.parse(self.memory.read(tab, itab.sizeof()))
+            if not (types.is_static(pair.typ) and types.is_static(pair.inter)):
+                return None
+            return types.get(pair.typ) if types.get(pair.inter).kind == Kind.INTERFACE else None
+        except InspectError:
             return None
-        return types.get(pair.typ) if types.get(pair.inter).kind == Kind.INTERFACE else None
-    except InspectError:
-        return None

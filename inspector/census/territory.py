@@ -19,6 +19,7 @@ from inspector.releases import MALLOC_HEADER_SIZE
 from inspector.schemas.goroutine import g
 from inspector.schemas.hmap import hmap
 from inspector.schemas.scalars import slice_header
+from inspector.spans import Spans
 from inspector.target import Target
 
 HEAP_START = 0xC000000000
@@ -37,31 +38,40 @@ WORD = 8
 class Territory:
     """The memory to look through: `slots` in the heap and `stacks`, both without what is known to be out of use.
 
-    `arena` spans the whole heap; `heap` are its books, None where they were not found and `slots` is everything.
+    `pointers` are the parts of the heap whose objects hold pointers. `arena` spans the whole heap; `heap` are its
+    books, None where they were not found and `slots` is everything. An hmap is in a slot of `header_size` bytes.
     """
 
     arena: Arena
     slots: list[Region]
     stacks: list[Region]
+    pointers: list[Region]
     heap: Heap | None
+    header_size: int
 
     @property
     def size(self) -> int:
         """Bytes to look through."""
         return sum(region.end - region.start for region in (*self.slots, *self.stacks))
 
-    def alive(self, headers: Headers, header_size: int) -> NDArray[np.bool_]:
-        """Which candidates are objects in use, of a size for an hmap, with buckets that begin an object in use."""
+    def holds_header(self, addresses: Addresses) -> NDArray[np.bool_]:
+        """Which addresses begin an object in use of a size for an hmap, or lie on a stack."""
+        if self.heap is None:
+            return np.ones(len(addresses), dtype=bool)
+        own = self.heap.objects(addresses)
+        fits = own.alive & (own.base == addresses) & (own.size == self.header_size)
+        return np.asarray(fits | self.on_stack(addresses))
+
+    def alive(self, headers: Headers) -> NDArray[np.bool_]:
+        """Which candidates are where an hmap can be, with buckets that begin an object in use, too."""
         if self.heap is None:
             return np.ones(len(headers), dtype=bool)
-        own = self.heap.objects(headers.addresses)
-        fits = own.alive & (own.base == headers.addresses) & (own.size == header_size)
-        on_stack = self.on_stack(headers.addresses)
         buckets = self.heap.objects(headers.rows["buckets"])
         # Objects with pointers may have a malloc header before them.
         there = buckets.alive & (headers.rows["buckets"] - buckets.base <= MALLOC_HEADER_SIZE)
         # The buckets of a map on a stack may be there, too.
-        return np.asarray((fits & there) | (on_stack & (there | (buckets.size == 0))))
+        there |= (buckets.size == 0) & self.on_stack(headers.addresses)
+        return np.asarray(there & self.holds_header(headers.addresses))
 
     def room(self, buckets: Addresses) -> NDArray[np.uint64]:
         """Bytes from each address to the end of the heap object it is in; 0 where the heap's books do not tell."""
@@ -82,25 +92,25 @@ def survey(target: Target) -> Territory:
     """Find out where to look; where the heap's books are not found, everywhere in the heap."""
     regions = [region for region in target.memory.regions() if HEAP_START <= region.start < HEAP_END]
     arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(HEAP_START, HEAP_START)
+    size = roundup_size(target.release, hmap(target.release).sizeof(), False)
     # A stop for the books of a large heap would be longer than any other.
     heap = read_heap(target, hold=False)
     if heap is None:
-        return Territory(arena, regions, [], None)
-    size = roundup_size(target.release, hmap(target.release).sizeof(), False)
-    spans = heap.spans[(heap.spans["elemsize"] == size) & ~heap.spans["noscan"]]
-    slots = [Region(int(start), int(end)) for start, end in zip(spans["start"], spans["end"], strict=True)]
-    return Territory(arena, _joined(slots, target.regions()), _stacks(target), heap)
+        return Territory(arena, regions, [], regions, None, size)
+    readable, scanned = target.regions(), ~heap.spans["noscan"]
+    slots = _joined(heap.spans[scanned & (heap.spans["elemsize"] == size)], readable)
+    return Territory(arena, slots, _stacks(target), _joined(heap.spans[scanned], readable), heap, size)
 
 
-def _joined(spans: list[Region], readable: RegionMap) -> list[Region]:
+def _joined(spans: Spans, readable: RegionMap) -> list[Region]:
     """Spans that lie close together as one, with what is between them: a stop costs more than to copy that."""
     joined: list[Region] = []
-    for span in spans:
+    for start, end in zip(spans["start"].tolist(), spans["end"].tolist(), strict=True):
         last = joined[-1] if joined else None
-        if last and span.start - last.end <= NEAR and readable.covers(last.start, span.end - last.start):
-            joined[-1] = Region(last.start, span.end)
+        if last and start - last.end <= NEAR and readable.covers(last.start, end - last.start):
+            joined[-1] = Region(last.start, end)
         else:
-            joined.append(span)
+            joined.append(Region(start, end))
     return joined
 
 

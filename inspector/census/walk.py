@@ -135,10 +135,10 @@ class Walk:
         self._dynamic: dict[tuple[int, bool], GoType | None] = {}
         self._leads: dict[int, bool] = {}
 
-    def begin(self, go_type: GoType, address: int, root: int) -> None:
-        """Begin at a value in memory; `root` is a negative number that stands for it."""
-        word = np.array([address], np.uint64)
-        self._push(go_type, Objects(word, np.array([root]), word, np.array([WHOLE])))
+    def begin(self, go_type: GoType, addresses: Addresses, root: int) -> None:
+        """Begin at values in memory; `root` is a negative number that stands for them."""
+        same = np.full(len(addresses), root), addresses, np.full(len(addresses), WHOLE)
+        self._push(go_type, Objects(addresses, *same))
 
     def run(self) -> None:
         """Visit all that can be reached."""
