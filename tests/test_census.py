@@ -34,8 +34,8 @@ FEW, MANY = "2", "80"
 """How many maps of each kind the program makes: hundreds, and thousands."""
 
 STRIPPED = "-s -w"
-LIBRARY_TYPES = {"map[string]*unicode.RangeTable", "map[interface {}]*sync.entry"}
-"""Maps of the standard library that the program does not know; one of its sync.Map is among them."""
+LIBRARY_TYPES = {"map[string]*unicode.RangeTable", "map[interface {}]*sync.entry", "map[interface {}]struct {}"}
+"""Maps of the standard library that the program does not know: of unicode, inside of sync.Map, of encoding/json."""
 
 UNITS = 8
 """Entries of time.unitMap, a map[string]uint64 that programs of 1.19 make when they begin."""
