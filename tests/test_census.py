@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 import rich_click as click
 from commandline import assert_free, assert_running
 from conftest import EVERY_TOOLCHAIN
+from rich.console import Console
 from truth import PROMISED
 
 from fixtures import USUAL, Core, Running, Truth, build, gcore_core, kernel_core, start
@@ -28,6 +30,7 @@ from inspector.census.select import Selection
 from inspector.cli import command
 from inspector.errors import InspectError, UsageError
 from inspector.memory.corefile import CoreFile
+from inspector.report.progress import ProgressBar
 from inspector.target import open_target
 
 FEW, MANY = "2", "80"
@@ -54,6 +57,13 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Core:
     return kernel_core(build("census", USUAL), FEW, directory=tmp_path_factory.mktemp("census"))
 
 
+@pytest.fixture(scope="module")
+def stripped(tmp_path_factory: pytest.TempPathFactory) -> Core:
+    """A kernel core of the program without symbols."""
+    program = build("census", USUAL, ldflags=STRIPPED)
+    return kernel_core(program, FEW, directory=tmp_path_factory.mktemp("stripped"))
+
+
 def census_of(target: str) -> Census:
     with open_target(target, memory="direct") as opened:
         return take_census(opened)
@@ -66,6 +76,10 @@ def differences(truth: Truth, census: Census, named: bool = True) -> list[str]:
     wrong = []
     for address, one in told.items():
         seen = found.get(address)
+        if one["name"] == "stack":
+            # Where goroutines have their stacks is told by a symbol.
+            wrong += [f"not on a stack: {seen}"] if named and (seen is None or seen.found_by != "stack") else []
+            continue
         if seen is None:
             wrong += [f"missing {one}"] if one["len"] or named else []
             continue
@@ -99,6 +113,25 @@ def test_every_map_with_entries_is_found_in_a_stripped_program(toolchain):
         census = census_of(str(running.pid))
         assert differences(running.truth, census, named=False) == []
     assert (census.exit_code, census.notes) == (0, ())
+
+
+def test_an_emptied_map_of_a_stripped_program_is_found_by_the_overflow_buckets_it_has_in_store(stripped):
+    census = census_of(str(stripped.path))
+    worst = Selection(sort="waste").matching(census.maps)[0]
+    emptied = next(one for one in stripped.truth["maps"] if one["name"] == "main.emptied")
+    assert (hex(worst.address), worst.count, worst.type_source) == (emptied["address"], 0, "heap")
+    assert "map[int64]int64" in (worst.type, *worst.alternatives)
+    assert worst.bytes.wasted > 40_000_000
+
+
+def test_a_person_who_waits_is_told_how_far_it_is(crashed):
+    told = io.StringIO()
+    console = Console(file=told, force_terminal=True, width=100)
+    with open_target(str(crashed.path), memory="direct") as target, ProgressBar(console) as bar:
+        maps = take_census(target, watcher=bar).maps
+    assert maps
+    assert "scanned" in told.getvalue()
+    assert "maps judged" in told.getvalue()
 
 
 @pytest.mark.slow

@@ -19,10 +19,12 @@ from inspector.census.shortlist import Shortlist
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
 from inspector.classic.identify import identify
+from inspector.classic.mirror.growth import PREALLOCATED_FROM_B
 from inspector.classic.writers import find_writers, goroutines_at_maps
 from inspector.errors import UsageError
 from inspector.gotypes.variables import package_variables
 from inspector.inspection import target_info
+from inspector.locate import TypeSource
 from inspector.target import Target, noticing_the_end
 
 MAX_STOP = 0.2
@@ -156,7 +158,10 @@ class _Taker:
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
         for piece in scan(self.target.memory, ranges, territory.arena, release, self.pace.hold):
-            headers = piece.headers.where(territory.alive(piece.headers) & (piece.headers.rows["count"] > 0))
+            rows = piece.headers.rows
+            # An empty map has nothing to prove it but overflow buckets in store.
+            provable = (rows["count"] > 0) | (rows["B"] >= PREALLOCATED_FROM_B) & (rows["extra"] != 0)
+            headers = piece.headers.where(territory.alive(piece.headers) & provable)
             parts.append(headers)
             found += len(headers)
             self.scanned += piece.size
@@ -178,7 +183,8 @@ class _Taker:
             # The hashes have been looked at; what is left is told apart by what elements can be.
             known = identify(memory, regions, header, self.types, None, types)
             if known.candidates:
-                claims.append(Claim(address, known.candidates, "hash-proof", "stack" if on_stack[at] else "heap"))
+                source: TypeSource = "hash-proof" if header.count else "heap"
+                claims.append(Claim(address, known.candidates, source, "stack" if on_stack[at] else "heap"))
         return claims
 
     # Found by reference

@@ -8,7 +8,7 @@ from inspector.census.model import CensusMap, FoundBy, Held
 from inspector.census.names import Name
 from inspector.classic.checks import Judgement, MapView
 from inspector.classic.header import Hmap
-from inspector.classic.mirror.growth import allocated_buckets, roundup_size
+from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, roundup_size
 from inspector.classic.snapshot import MapSnapshot
 from inspector.classic.summary import growth_of, occupancy_of
 from inspector.gotypes.gotype import GoType, MapLayout
@@ -36,12 +36,12 @@ class Claim:
     named: bool = False
     name: Name = NO_NAME
 
-    def believed(self, judgement: Judgement) -> bool:
+    def believed(self, judgement: Judgement, snapshot: MapSnapshot) -> bool:
         """Whether the map is to be listed, judging by its buckets."""
         if self.named:
             return True
         proof = judgement.proof
-        proven = self.number is not None or 0 < proof.checked == proof.matched
+        proven = self.number is not None or 0 < proof.checked == proof.matched or proven_by_its_tail(snapshot)
         return judgement.verdict in EVIDENCE and proven
 
     def with_type(self, go_type: GoType) -> Claim:
@@ -49,6 +49,16 @@ class Claim:
         tried = {other.layout for other in self.types[: self.types.index(go_type)]} - {go_type.layout}
         rest = (other for other in self.types if other is not go_type and other.layout not in tried)
         return replace(self, types=(go_type, *rest))
+
+
+def proven_by_its_tail(snapshot: MapSnapshot) -> bool:
+    """Whether an empty map has overflow buckets in store: rule O3 then finds a pointer back to the array at their end.
+
+    That word is nowhere else than where makeBucketArray puts it for buckets of this size.
+    """
+    header, extra = snapshot.header, snapshot.extra
+    stored = extra is not None and extra.next_overflow != 0
+    return header.count == 0 and header.B >= PREALLOCATED_FROM_B and stored and snapshot.buckets is not None
 
 
 def listed(claim: Claim, snapshot: MapSnapshot, judgement: Judgement) -> CensusMap:

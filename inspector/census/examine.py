@@ -135,17 +135,17 @@ class Examiner:
             if better is None:
                 return Examined(claim, None)
             claim, copy, judgement = better
-        row = listed(claim, copy, judgement) if claim.believed(judgement) else None
+        row = listed(claim, copy, judgement) if claim.believed(judgement, copy) else None
         return Examined(claim, row, copy.header.buckets)
 
     def _too_large(self, claim: Claim, header: Hmap) -> Examined:
         """A map that takes too long to copy in one stop is copied while the process runs: often that goes well."""
-        for _ in range(TRIES):
-            copy = self._copy(claim, bounded=False)
+        for attempt in _by_layout(claim) * TRIES:
+            copy = self._copy(attempt, bounded=False)
             if isinstance(copy, MapSnapshot):
                 judgement = self._judge(copy)
-                if judgement.verdict == "consistent" and claim.believed(judgement):
-                    return Examined(claim, listed(claim, copy, judgement), header.buckets)
+                if judgement.verdict == "consistent" and attempt.believed(judgement, copy):
+                    return Examined(attempt, listed(attempt, copy, judgement), header.buckets)
         if not claim.named:
             return Examined(claim, None)
         self.too_large += 1
@@ -158,14 +158,15 @@ class Examiner:
         """Rule out types of other bucket layouts: in a small map nothing else may tell how large the elements are."""
         judged: dict[MapLayout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
         for go_type in claim.types:
-            if go_type.layout in judged or copy.layout.bucket_size << copy.header.B > MOST_TRIED:
+            large = copy.layout.bucket_size << copy.header.B > MOST_TRIED
+            if go_type.layout in judged or (large and any(one[0].believed(one[2], one[1]) for one in judged.values())):
                 continue
             attempt = replace(claim, types=(go_type,))
             with self.pace.hold():
                 taken = self._copy(attempt)
             if isinstance(taken, MapSnapshot):
                 judged[go_type.layout] = attempt, taken, self._judge(taken)
-        sound = {layout: one for layout, one in judged.items() if one[0].believed(one[2])}
+        sound = {layout: one for layout, one in judged.items() if one[0].believed(one[2], one[1])}
         if not sound:
             return claim, copy, judgement
         types = tuple(each for each in claim.types if each.layout in sound or each.layout not in judged)
@@ -178,8 +179,7 @@ class Examiner:
 
         None if nothing leads to it any more, or if it is not there.
         """
-        layouts = {go_type.layout: claim.with_type(go_type) for go_type in reversed(claim.types)}
-        tries = [layouts[layout] for layout in dict.fromkeys(go_type.layout for go_type in claim.types)]
+        tries = _by_layout(claim)
         tries += [claim] * (0 if self.target.stop else TRIES)
         first = None
         for attempt in tries:
@@ -189,7 +189,7 @@ class Examiner:
                 return None
             judgement = self._judge(taken)
             first = first or (attempt, taken, judgement)
-            if judgement.verdict != "inconsistent" and attempt.believed(judgement):
+            if judgement.verdict != "inconsistent" and attempt.believed(judgement, taken):
                 return attempt, taken, judgement
         return first
 
@@ -204,3 +204,9 @@ class Examiner:
             )
         except UnreadableMemory:
             return False
+
+
+def _by_layout(claim: Claim) -> list[Claim]:
+    """The claim with a type of each bucket layout first, in the order of its types."""
+    firsts = {go_type.layout: go_type for go_type in reversed(claim.types)}
+    return [claim.with_type(firsts[layout]) for layout in dict.fromkeys(go_type.layout for go_type in claim.types)]
