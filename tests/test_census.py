@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -26,11 +27,14 @@ from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from fixtures.etcd import etcd
 from fixtures.prometheus import prometheus
 from inspector.census import Census, take_census
+from inspector.census.diff import Earlier, compare
 from inspector.census.select import Selection
 from inspector.cli import command
 from inspector.errors import InspectError, UsageError
 from inspector.memory.corefile import CoreFile
+from inspector.report.census import census_form, write_census
 from inspector.report.progress import ProgressBar
+from inspector.report.table import print_census
 from inspector.target import open_target
 
 FEW, MANY = "2", "80"
@@ -62,6 +66,12 @@ def stripped(tmp_path_factory: pytest.TempPathFactory) -> Core:
     """A kernel core of the program without symbols."""
     program = build("census", USUAL, ldflags=STRIPPED)
     return kernel_core(program, FEW, directory=tmp_path_factory.mktemp("stripped"))
+
+
+@pytest.fixture(scope="module")
+def census(crashed: Core) -> Census:
+    """What the census says of that core."""
+    return census_of(str(crashed.path))
 
 
 def census_of(target: str) -> Census:
@@ -142,8 +152,7 @@ def test_thousands_of_maps_are_all_found(ldflags):
         assert differences(running.truth, census_of(str(running.pid)), named=not ldflags) == []
 
 
-def test_every_map_of_a_core_is_found(crashed):
-    census = census_of(str(crashed.path))
+def test_every_map_of_a_core_is_found(crashed, census):
     assert differences(crashed.truth, census) == []
     assert census.exit_code == 0
 
@@ -210,8 +219,9 @@ def test_a_map_that_was_filled_and_emptied_wastes_most_and_the_answer_says_what_
     assert document["census"]["totals"]["entries"] >= sum(one["len"] for one in crashed.truth["maps"])
 
 
-def test_the_schema_refuses_a_census_that_lacks_a_promised_field(crashed):
-    document = document_of(go_map_inspect(crashed.path, "--json", "--top", "3"))
+def test_the_schema_refuses_a_census_that_lacks_a_promised_field(census):
+    document = census_form(census, Selection(top=3))
+    PROMISED.validate(document)
     for field in ("maps", "totals", "scanned_bytes", "timing"):
         part = {name: value for name, value in document["census"].items() if name != field}
         with pytest.raises(jsonschema.ValidationError, match=field):
@@ -229,13 +239,12 @@ def test_the_table_shows_the_largest_maps_their_types_and_the_totals(crashed):
     assert any("maps with" in line and "0 inconsistent" in line for line in lines)
 
 
-def test_filters_choose_by_size_type_and_findings(crashed):
-    census = census_of(str(crashed.path))
+def test_filters_choose_by_size_type_and_findings(crashed, census):
     large = Selection(min_bytes=10240).matching(census.maps)
     assert {one.name for one in large} >= {"main.emptied", "main.grown", "main.sessions"}
     assert all(one.bytes.total >= 10240 for one in large)
-    users = document_of(go_map_inspect(crashed.path, "--json", "--type-matches", r"\*main\.user$"))["census"]
-    assert users["totals"]["maps"] == sum(one["type"].endswith("*main.user") for one in crashed.truth["maps"])
+    users = Selection(type_matches=re.compile(r"\*main\.user$")).matching(census.maps)
+    assert len(users) == sum(one["type"].endswith("*main.user") for one in crashed.truth["maps"])
     assert Selection(only_findings=True).matching(census.maps) == [one for one in census.maps if one.findings]
     by_count = Selection(sort="count").matching(census.maps)
     assert [one.count for one in by_count] == sorted((one.count for one in census.maps), reverse=True)
@@ -253,9 +262,10 @@ def test_a_damaged_map_is_told_by_name_and_by_exit_code(crashed, tmp_path):
     bad = [one for one in document_of(done)["census"]["maps"] if one["verdict"] == "inconsistent"]
     assert (done.returncode, [one["name"] for one in bad]) == (1, ["main.sessions"])
     assert [finding["rule"] for finding in bad[0]["findings"]] == ["H3"]
-    table = go_map_inspect(broken, "--top", "1").stdout
-    assert "inconsistent (the runtime cannot have produced this state)" in table
-    assert "H3 error: count is 7" in table
+    told = io.StringIO()
+    print_census(census_of(str(broken)), Selection(top=1), None, Console(file=told, width=160))
+    assert "inconsistent (the runtime cannot have produced this state)" in told.getvalue()
+    assert "H3 error: count is 7" in told.getvalue()
 
 
 def overwrite(core: Path, address: int, data: bytes) -> None:
@@ -267,9 +277,8 @@ def overwrite(core: Path, address: int, data: bytes) -> None:
         file.write(data)
 
 
-@pytest.mark.parametrize(
-    "share", [pytest.param(20, marks=pytest.mark.slow), 50, pytest.param(95, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [20, 50, 95])
 def test_a_core_cut_short_is_answered_in_part_and_says_what_may_be_wrong(crashed, tmp_path, share):
     told = {int(one["address"], 16) for one in crashed.truth["maps"]}
     short = tmp_path / "short"
@@ -295,21 +304,32 @@ def test_a_core_of_concurrent_map_writes_names_the_map(tmp_path):
     assert "W2 info: goroutine" in go_map_inspect(core.path).stdout
 
 
-def test_what_changed_in_a_process_is_told_by_address_and_in_another_by_name(tmp_path):
-    with start(build("census", USUAL), FEW) as running, start(build("census", USUAL), FEW) as other:
+def test_what_changed_in_a_process_is_told_by_address_and_in_another_by_name(census, tmp_path):
+    with start(build("census", USUAL), FEW) as running:
         saved = tmp_path / "before.json"
-        saved.write_text(go_map_inspect(running.pid, "--json").stdout)
+        with saved.open("w") as file:
+            write_census(census_of(str(running.pid)), Selection(), None, file)
         grown = running.ask("grow")
-        same = document_of(go_map_inspect(running.pid, "--diff", saved, "--json"))["diff"]
-        another = document_of(go_map_inspect(running.pid, "--diff", other.pid, "--json"))["diff"]
-        text = go_map_inspect(running.pid, "--diff", saved).stdout
+        document = document_of(go_map_inspect(running.pid, "--diff", saved, "--json"))
+        later = census_of(str(running.pid))
     before = running.map("main.sessions")
-    for diff, how in ((same, "address"), (another, "name")):
-        first = diff["changes"][0]
-        assert (diff["matched_by"], first["name"], first["type"]) == (how, "main.sessions", "map[string]int")
-        assert (first["before"]["count"], first["after"]["count"]) == (before["len"], grown["len"])
-    assert [change["name"] for change in same["changes"]] == ["main.sessions"]
-    assert "main.sessions" in text[text.index("changes, matched by address") :]
+    (change,) = document["diff"]["changes"]
+    assert (document["diff"]["matched_by"], change["name"], change["type"]) == (
+        "address",
+        "main.sessions",
+        "map[string]int",
+    )
+    assert (change["before"]["count"], change["after"]["count"]) == (before["len"], grown["len"])
+    diff = compare(Earlier.of(census), Earlier.of(later))
+    first = diff.changes[0]
+    assert not diff.by_address
+    assert first.before is not None
+    assert first.after is not None
+    assert (first.after.name, first.before.count, first.after.count) == ("main.sessions", before["len"], grown["len"])
+    told = io.StringIO()
+    print_census(later, Selection(top=1), diff, Console(file=told, width=160))
+    text = told.getvalue()
+    assert "main.sessions" in text[text.index("changes, matched by name and type") :]
 
 
 @pytest.mark.parametrize(
