@@ -94,7 +94,7 @@ def _literal(target: Target, found: Locator, key: gdb.Value) -> str:
     text = _text_of(key)
     if text is not None:
         is_text = key.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT
-        is_text |= found.type is not None and target.types.key(found.type).kind == Kind.STRING
+        is_text |= _has_string_keys(target, found)
         return _quoted(text) if is_text else text
     code = key.type.strip_typedefs().code
     if code == gdb.TYPE_CODE_BOOL:
@@ -106,6 +106,13 @@ def _literal(target: Target, found: Locator, key: gdb.Value) -> str:
     if code == gdb.TYPE_CODE_PTR:
         return hex(int(key))
     raise UsageError("the key is neither a number nor a string", 'give a Go literal in quotes: "{1, 2}"')
+
+
+def _has_string_keys(target: Target, found: Locator) -> bool:
+    """Whether a map is known to have strings as keys before it is looked at."""
+    if found.type is None or found.type.layout is None:
+        return False
+    return target.types.key(found.type).kind == Kind.STRING
 
 
 def _quoted(text: str) -> str:

@@ -230,6 +230,7 @@ def test_variables_of_the_selected_frame_are_inspected(in_a_frame, toolchain):
         "main.served",
         "$m",
         "main.front.cache",
+        "main.shards[2].table",
     ]
     said = in_a_frame(
         "set $m = local", *(f"info gomap {name} -entries all -json" for name in names), toolchain=toolchain
@@ -241,6 +242,7 @@ def test_variables_of_the_selected_frame_are_inspected(in_a_frame, toolchain):
         "escaped": {"1": "escaped", "2": "escaped"}, "s.inner.cache": {"b": 2},
         "s.parts[1].table": {"1": "one", "2": "two"}, "main.served": {"request-1": 1, "request-2": 2},
         "$m": {"1": True, "2": True}, "main.front.cache": {"a": 1},
+        "main.shards[2].table": {"1": "one", "2": "two"},
     }  # fmt: skip
     assert {document["verdict"] for document in documents.values()} == {"consistent"}
     assert [documents[name]["map"]["name"] for name in names] == names
