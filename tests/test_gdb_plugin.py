@@ -491,7 +491,7 @@ def assert_one_line(said: str, *words: str) -> None:
 
 
 def test_expressions_may_have_quotes_as_print_wants_them(plain):
-    written = ["'main.words'", "*(long *) &'main.words'", "('main.words')", "&'main.words'"]
+    written = ["'main.words'", "*&'main.words'", "('main.words')", "&'main.words'"]
     *said, key, literal = gdb(
         *(f"info gomap {text} -json" for text in written), "info gomap -key 'two' main.words",
         r'info gomap main.words -key "\"two\""', on=("-p", plain.pid),
