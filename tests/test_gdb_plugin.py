@@ -104,6 +104,7 @@ def test_every_state_is_told_through_gdbserver(run, toolchain):
     assert_running(running)
 
 
+@pytest.mark.slow
 def test_a_million_entries_are_judged_and_shown(run):
     running = run("million")
     answer, length, last = gdb(
@@ -467,6 +468,7 @@ def test_maps_in_values_nil_maps_and_odd_strings_are_printed(run):
     del large
 
 
+@pytest.mark.slow
 def test_a_damaged_map_is_called_so_by_everything():
     with start(build("plain")) as running:
         *_, inspected, listed, printed = gdb(
@@ -517,6 +519,7 @@ def test_what_is_no_go_program_is_refused():
     assert usable == "$1 = 2"
 
 
+@pytest.mark.slow
 def test_swiss_maps_are_refused():
     with start(build("plain", SWISS)) as running:
         said = gdb("info gomap main.words", "info gomaps", "print $gomap_len ('main.words')",
@@ -567,6 +570,7 @@ def test_a_variable_that_is_optimised_out_is_told_as_such(in_a_frame):
     assert json.loads(usable)["entries_total"] == 2
 
 
+@pytest.mark.slow
 def test_a_variable_that_was_not_written_yet_is_no_damaged_map(in_a_frame):
     *_, alone, listed, length, printed, usable = in_a_frame(
         "set language c", "set variable *(long *) &unused = $sp", "set gomap pretty-print on", "info gomap unused",

@@ -120,7 +120,9 @@ WRITER = {
 """Maps of the program `churn`: type, fast path, and the function that writes them."""
 
 
-@pytest.mark.parametrize("memory", ["direct", "auto", pytest.param("gdb-mi", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "memory", ["direct", *(pytest.param(each, marks=pytest.mark.slow) for each in ("auto", "gdb-mi"))]
+)
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_the_goroutine_that_was_interrupted_in_a_write_is_named_with_its_caller(toolchain, memory):
     told = 0
