@@ -121,8 +121,11 @@ def _sound(
     return tuple(go_type for go_type in candidates if go_type.layout and verdicts[go_type.layout])
 
 
-def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | None) -> Hmap:
-    """Refuse an address that cannot be an hmap, with the reasons; a named variable is believed instead."""
+def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | None, name: str | None = None) -> Hmap:
+    """Refuse an address that cannot be an hmap, with the reasons; a package variable is believed instead.
+
+    `name` is the variable of a frame that led here.
+    """
     if address % 8:
         raise NotAMap(f"{address:#x} is no hmap: it is not aligned to 8 bytes", "is a digit missing?")
     try:
@@ -134,11 +137,13 @@ def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | 
         raise NotAMap(f"{address:#x} is no hmap: {error}", "is it an address of this process or core?") from None
     doubts = _doubts(header, regions, go_type, bool(target.missing))
     if doubts:
-        raise NotAMap(
-            f"{address:#x} is no hmap: {'; '.join(doubts)}",
-            "a map variable holds the address of its hmap: is this the variable's own address? "
-            "a damaged map is inspected all the same when its variable is named",
+        hint = (
+            f"{name} may not be in use here: not written yet, or not needed any more"
+            if name
+            else "a map variable holds the address of its hmap: is this the variable's own address? "
+            "a damaged map is inspected all the same when its variable is named"
         )
+        raise NotAMap(f"{address:#x} is no hmap: {'; '.join(doubts)}", hint)
     return header
 
 

@@ -187,7 +187,7 @@ def _say_contradiction(target: Target, ref: MapRef, judgement: Judgement) -> Non
 def _snapshot(target: Target, ref: MapRef, entries: int | None) -> MapSnapshot:
     regions = target.regions()
     if not ref.declared:
-        believe(target, regions, ref.address, ref.type)
+        believe(target, regions, ref.address, ref.type, ref.name)
     return take_snapshot(target.memory, regions, ref.address, ref.type, target.types, entries, target.hash_keys)
 
 

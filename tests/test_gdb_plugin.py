@@ -576,6 +576,7 @@ def test_a_variable_that_was_not_written_yet_is_no_damaged_map(in_a_frame):
         "set language c", "set variable *(long *) &unused = $sp", "set gomap pretty-print on", "info gomap unused",
         "info gomaps ^unused", "print $gomap_len (unused)", "print unused", "info gomap local -json",
     )  # fmt: skip
+    assert_one_line(alone, "unused may not be in use here")
     for said in (alone, listed.splitlines()[1], length, printed):
         assert_one_line(said, " is no hmap: ")
         assert "inconsistent" not in said
