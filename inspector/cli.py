@@ -97,9 +97,10 @@ def command(
 ) -> int:
     """Decode and judge a Go map in a live process or a core dump.
 
-    TARGET is a pid or the path of a core dump. MAP is the address of an hmap (0xc00007c420) or a Go variable,
-    with a field path if you like (main.sessions, main.server.sessions); or a variable of a function that is
-    being executed (main.handler:sessions, main.handler@18:s.cache for the one in goroutine 18).
+    TARGET is a pid or the path of a core dump, compressed or not (zst, lz4, xz, gz, bz2). MAP is the address of
+    an hmap (0xc00007c420) or a Go variable, with a field path if you like (main.sessions,
+    main.server.sessions); or a variable of a function that is being executed (main.handler:sessions,
+    main.handler@18:s.cache for the one in goroutine 18).
 
     Exit codes: 0 consistent, 1 inconsistent, 2 usage or target error, 3 answered only in part.
     """

@@ -12,9 +12,9 @@ import numpy as np
 from inspector.classic.buckets import BucketArray
 from inspector.classic.checks import Judgement, MapView, judge
 from inspector.classic.checks.finding import Array
-from inspector.classic.checks.writers import find_writers
 from inspector.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.classic.summary import Growth, Occupancy, growth_of, occupancy_of
+from inspector.classic.writers import find_writers
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, UnknownMap, UnreadableMemory
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType
@@ -151,13 +151,13 @@ def _take(
             snapshot = _snapshot(target, ref, entries) if ref.address else None
             # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
             at_work = snapshot is not None and (snapshot.header.writing or target.still)
-            writers = find_writers(target, ref.address) if at_work else []
+            writers = find_writers(target) if at_work else []
             timing.read = _ms(reading)
         checking = time.perf_counter()
         if snapshot is None:
             return ref, None, Judgement("consistent", ())
         judgement = judge(snapshot, incomplete=target.missing > 0)
-        told = tuple(writer.finding(ref.address) for writer in writers)
+        told = tuple(writer.finding(ref.address) for writer in writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:

@@ -133,6 +133,11 @@ class Release:
         return self.at_least(1, 22) and not (self.number[:2] == (1, 22) and "noallocheaders" in self.experiments)
 
     @property
+    def marks_in_spans(self) -> bool:
+        """Whether the collector keeps marks inside spans that wait to be swept (Green Tea, an experiment of 1.25)."""
+        return "greenteagc" in self.experiments
+
+    @property
     def type_alg(self) -> bool:
         """Whether a type descriptor leads to a typeAlg with its hash function (until 1.13).
 

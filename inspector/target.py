@@ -182,8 +182,8 @@ class Target:
                 raise
             bridge = self._resources.enter_context(started)
             bridge.open_executable(self.image.opened)
-            if self.kind == "core":
-                bridge.open_core(self.path)
+            if isinstance(self.memory, CoreFile):
+                bridge.open_core(self.memory.opened)
             self._bridge = bridge
         return self._bridge
 
@@ -317,10 +317,22 @@ def _add_bridge(target: Target) -> None:
 
 
 def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
-    core = CoreFile(path)
-    notes = []
+    with ExitStack() as resources:
+        core = CoreFile(path)
+        resources.callback(core.close)
+        target = _of_core(core, exe, choice, gdb)
+        # gdb is left first, before the files it may still look at.
+        files = resources.pop_all()
+        files.push(target._resources)
+        target._resources = files
+        return target
+
+
+def _of_core(core: CoreFile, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
+    """Bind a core and its executable together."""
+    notes = [core.note] if core.note else []
     if core.missing:
-        notes.append(f"{path} is cut short: {core.missing} bytes that its headers promise are not there")
+        notes.append(f"{core.path} is cut short: {core.missing} bytes that its headers promise are not there")
     image = _core_image(core, exe)
     build = read_build_info(image)
     refuse_swiss(image, build)
@@ -332,7 +344,7 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
         # Writable segments change at run time: what the core lacks of them is lost, not as in the file.
         if not segment.writable:
             core.overlay(segment.address + image.bias, file_bytes, segment.offset, segment.file_size)
-    target = Target("core", path, core.pid, image, build, core, choice, True, gdb, notes, core.missing)
+    target = Target("core", core.path, core.pid, image, build, core, choice, True, gdb, notes, core.missing)
     if choice == "gdb-mi":
         target.memory = GdbMemory(target.bridge(), None)
     return target

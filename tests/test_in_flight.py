@@ -108,7 +108,7 @@ def test_a_process_stopped_inside_a_write_is_told_the_step_that_gdb_shows():
 @pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_a_process_stopped_inside_writes_of_every_kind_is_told_the_step_that_gdb_shows(toolchain):
-    seen = sum((named(toolchain, kind, 60) for kind in KINDS), Counter())
+    seen = sum((named(toolchain, kind, 40) for kind in KINDS), Counter())
     assert seen[""] > 0
     assert len(seen) > 3, seen
 

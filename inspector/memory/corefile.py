@@ -18,7 +18,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from inspector.errors import BadCore, NoSuchTarget, NotPermitted, UnreadableMemory, UnsupportedTarget
-from inspector.memory.files import DAMAGE, map_file
+from inspector.memory.files import DAMAGE, map_opened, open_file
+from inspector.memory.packed import unpack
 from inspector.memory.procfs import AT_ENTRY
 from inspector.memory.protocol import Addresses, Region, Rows
 from inspector.memory.threads import Thread
@@ -46,7 +47,7 @@ class Chunk:
 
 
 class CoreFile:
-    """An ELF core of a linux/amd64 process.
+    """An ELF core of a linux/amd64 process, compressed or not.
 
     `entry` is AT_ENTRY (0 if the core does not say), `mappings` the files it had mapped, `threads` their registers,
     the one that crashed first, `missing` how many bytes the file lacks compared with what its headers promise.
@@ -58,7 +59,9 @@ class CoreFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         try:
-            self._map = map_file(self.path)
+            with open_file(self.path) as file:
+                self._unpacked = unpack(file, self.path)
+                self._map = map_opened(self._unpacked.file if self._unpacked else file)
         except FileNotFoundError:
             raise NoSuchTarget(
                 f"there is no process and no file called {self.path!r}", "give a pid or the path of a core dump"
@@ -80,7 +83,11 @@ class CoreFile:
 
     def _parse(self) -> None:
         if self._map[:4] != b"\x7fELF":
-            raise BadCore(f"{self.path} is not a core dump: it is no ELF file", "is it compressed?")
+            what = "what it unpacks to" if self._unpacked else "it"
+            raise BadCore(
+                f"{self.path} is not a core dump: {what} is no ELF file",
+                "is it packed? cores as .zst, .lz4, .xz, .gz and .bz2 are unpacked, anything else you have to",
+            )
         try:
             elf = ELFFile(self._map)
             if elf["e_type"] != "ET_CORE":
@@ -154,6 +161,16 @@ class CoreFile:
         self._chunks += added
         self._index()
 
+    @property
+    def opened(self) -> str:
+        """A path under which others can open the core while it is not closed: that of what was unpacked, if it was."""
+        return f"/proc/{os.getpid()}/fd/{self._unpacked.file.fileno()}" if self._unpacked else self.path
+
+    @property
+    def note(self) -> str:
+        """A sentence for the person on an archive that is cut short, else nothing."""
+        return self._unpacked.note if self._unpacked else ""
+
     def executable_path(self) -> str | None:
         """The file that held the entry point, as the crashed process knew it; None if the core is silent."""
         for mapping in self.mappings:
@@ -162,7 +179,9 @@ class CoreFile:
         return None
 
     def close(self) -> None:
-        """Forget the chunks; the mapping itself goes when the last view of it does."""
+        """Forget the chunks and what was unpacked; the mapping itself goes when the last view of it does."""
+        if self._unpacked:
+            self._unpacked.file.close()
         self._chunks = []
         self._index()
 

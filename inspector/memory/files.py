@@ -6,6 +6,8 @@ import mmap
 import os
 import stat
 import struct
+from contextlib import ExitStack
+from typing import IO, BinaryIO
 
 from construct import ConstructError
 from elftools import construct as elftools_construct
@@ -26,11 +28,12 @@ DAMAGE = (
 """What reading damaged files raises: our declarations, pyelftools' own errors, and those that it does not foresee."""
 
 
-def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
-    """Map a whole file for reading; raises OSError, or ValueError when it is no file or empty."""
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading; raises OSError, or ValueError when it is no file or empty."""
     # Opening a pipe would wait for a writer, opening a device may do anything.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
+    with ExitStack() as unless_sound:
+        unless_sound.callback(os.close, descriptor)
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
             raise ValueError("it is a directory")
@@ -38,6 +41,16 @@ def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
             raise ValueError("it is no regular file")
         if not status.st_size:
             raise ValueError("the file is empty")
-        return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    finally:
-        os.close(descriptor)
+        unless_sound.pop_all()
+    return os.fdopen(descriptor, "rb")
+
+
+def map_opened(file: IO[bytes]) -> mmap.mmap:
+    """Map a whole opened file for reading; the mapping stays when the file is closed."""
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def map_file(path: str | os.PathLike[str]) -> mmap.mmap:
+    """Map a whole file for reading; raises as open_file does."""
+    with open_file(path) as file:
+        return map_opened(file)

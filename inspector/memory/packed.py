@@ -1,0 +1,123 @@
+"""Compressed files, as systemd-coredump and distributions keep cores: unpacked into a file without a name.
+
+The kind is told by the first bytes, not by the name. The unpacked file is sparse, since a Go core is mostly zeros,
+and nothing of it remains when this process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, Any
+
+import lz4.frame
+import numpy as np
+
+from inspector.errors import BadCore, InspectError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PIECE = 1 << 20
+"""Bytes unpacked at a time."""
+
+PAGE = 4096
+"""Zeros are left out in whole pages."""
+
+FORMATS: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
+    b"\x28\xb5\x2f\xfd": ("zst", zstd.open),
+    b"\x04\x22\x4d\x18": ("lz4", lz4.frame.open),
+    b"\xfd7zXZ\0": ("xz", lzma.open),
+    b"\x1f\x8b": ("gz", gzip.open),
+    b"BZh": ("bz2", bz2.open),
+}
+"""First bytes of a file, and what it then is and what reads it."""
+
+LONGEST_MAGIC = max(map(len, FORMATS))
+
+DAMAGE = (OSError, zlib.error, lzma.LZMAError, zstd.ZstdError, MemoryError, RuntimeError, ValueError)
+"""What the readers raise on damaged archives; one that ends too early makes all of them raise EOFError."""
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A file that was unpacked; `note` is a sentence for the person when its archive is cut short, else empty."""
+
+    file: IO[bytes]
+    note: str
+
+
+def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
+    """Unpack an archive that is opened at its beginning, `path` for the person; None when it is none.
+
+    Raises BadCore for a damaged one, InspectError where there is no room.
+    """
+    head = archive.read(LONGEST_MAGIC)
+    archive.seek(0)
+    found = next((FORMATS[magic] for magic in FORMATS if head.startswith(magic)), None)
+    if found is None:
+        return None
+    kind, reader = found
+    size, note = 0, ""
+    with ExitStack() as unless_done:
+        # Without a name from the start, so that no interruption can leave it behind.
+        try:
+            file = unless_done.enter_context(tempfile.TemporaryFile(buffering=0))
+        except OSError as error:
+            raise _no_room(path, error) from None
+        try:
+            for piece in _pieces(reader(archive)):
+                _write(file, size, piece, path)
+                size += len(piece)
+        except EOFError:
+            note = f"{path} is a {kind} archive that is cut short: {size} bytes could be unpacked"
+        except DAMAGE as error:
+            raise BadCore(f"{path} is a damaged {kind} archive: {error}", "was it copied whole?") from None
+        if not size:
+            raise BadCore(f"{path} is a {kind} archive of which nothing can be unpacked", "was it copied whole?")
+        file.truncate(size)
+        unless_done.pop_all()
+    return Unpacked(file, note)
+
+
+def _pieces(reader: Any) -> Iterator[bytes]:
+    # read1 gives what could be read before a cut, read would lose it.
+    while piece := reader.read1(PIECE):
+        yield piece
+
+
+def _write(file: IO[bytes], at: int, data: bytes, path: str) -> None:
+    """Write data at an offset, but leave holes for its pages of zeros."""
+    try:
+        for start, end in _written(data):
+            file.seek(at + start)
+            left = memoryview(data)[start:end]
+            while left:
+                left = left[file.write(left) :]
+    except OSError as error:
+        raise _no_room(path, error) from None
+
+
+def _no_room(path: str, error: OSError) -> InspectError:
+    return InspectError(
+        f"cannot unpack {path} in the temporary folder: {error.strerror}", "set TMPDIR to a folder with more room"
+    )
+
+
+def _written(data: bytes) -> Iterator[tuple[int, int]]:
+    """The ranges of data that are not whole pages of zeros."""
+    whole = len(data) // PAGE * PAGE
+    used = np.frombuffer(data[:whole], "<u8").reshape(-1, PAGE // 8).any(axis=1)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], used, [False])).astype(np.int8))) * PAGE
+    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    if whole < len(data):
+        yield whole, len(data)
