@@ -162,5 +162,5 @@ def _element(value: gdb.Value, index: int) -> gdb.Value:
     else:
         length, first = int(value["len"]), value["array"]
     if index >= length:
-        raise gdb.error(f"no such vector element: {index} of {length}")
+        raise gdb.error(f"index {index} is out of range")
     return first[index]

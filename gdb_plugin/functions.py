@@ -29,9 +29,10 @@ class GomapLen(gdb.Function):
     def __init__(self) -> None:
         super().__init__("gomap_len")
 
-    def invoke(self, map_value: gdb.Value) -> int:
+    def invoke(self, *arguments: gdb.Value) -> int:
         """What len gives."""
         with told_in_one_line():
+            (map_value,) = _counted(arguments, "$gomap_len (MAP)")
             target = open_inferior()
             found = _located(target, map_value)
             address = found.find(target).address if found.type else found.address
@@ -55,9 +56,10 @@ class GomapGet(gdb.Function):
     def __init__(self) -> None:
         super().__init__("gomap_get")
 
-    def invoke(self, map_value: gdb.Value, key: gdb.Value) -> gdb.Value | bool | int | float | str:
+    def invoke(self, *arguments: gdb.Value) -> gdb.Value | bool | int | float | str:
         """What indexing gives."""
         with told_in_one_line():
+            map_value, key = _counted(arguments, "$gomap_get (MAP, KEY)")
             target = open_inferior()
             found = _located(target, map_value)
             literal = _literal(target, found, key)
@@ -65,6 +67,14 @@ class GomapGet(gdb.Function):
             if lookup.found is None:
                 raise UsageError(f"key {literal} is not in the map: {lookup.ended}")
             return _given_back(lookup.value)
+
+
+def _counted(arguments: tuple[gdb.Value, ...], usage: str) -> tuple[gdb.Value, ...]:
+    """The arguments, if they are as many as the usage shows; gdb would answer with a Python error else."""
+    wanted = usage.count(",") + 1
+    if len(arguments) != wanted:
+        raise UsageError(f"{len(arguments)} arguments where {wanted} {'is' if wanted == 1 else 'are'} needed", usage)
+    return arguments
 
 
 def _located(target: Target, value: gdb.Value) -> Locator:
@@ -94,7 +104,7 @@ def _literal(target: Target, found: Locator, key: gdb.Value) -> str:
     text = _text_of(key)
     if text is not None:
         is_text = key.type.strip_typedefs().code == gdb.TYPE_CODE_STRUCT
-        is_text |= found.type is not None and target.types.key(found.type).kind == Kind.STRING
+        is_text |= _has_string_keys(target, found)
         return _quoted(text) if is_text else text
     code = key.type.strip_typedefs().code
     if code == gdb.TYPE_CODE_BOOL:
@@ -106,6 +116,13 @@ def _literal(target: Target, found: Locator, key: gdb.Value) -> str:
     if code == gdb.TYPE_CODE_PTR:
         return hex(int(key))
     raise UsageError("the key is neither a number nor a string", 'give a Go literal in quotes: "{1, 2}"')
+
+
+def _has_string_keys(target: Target, found: Locator) -> bool:
+    """Whether a map is known to have strings as keys before it is looked at."""
+    if found.type is None or found.type.layout is None:
+        return False
+    return target.types.key(found.type).kind == Kind.STRING
 
 
 def _quoted(text: str) -> str:

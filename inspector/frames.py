@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownVariable, UnreadableMemory, UsageError
+from inspector.gotypes.names import SHAPE
 from inspector.target import Target
 
 SYNTAX = "frames' variables are written main.handler:sessions, main.handler@18:sessions for that of goroutine 18"
@@ -112,10 +113,14 @@ def prepare(target: Target, name: FrameName) -> FrameName:
 
 def _functions(target: Target, wanted: str) -> list[str]:
     """Full names of the functions that a name may mean: itself, or those whose names end like it."""
-    every = target.image.functions()
-    found = [each for each in every if wanted in (each, _TYPE_ARGUMENTS.sub("[...]", each))]
+    names = {each: _TYPE_ARGUMENTS.sub("[...]", each) for each in target.image.functions()}
+    found = [each for each, short in names.items() if wanted in (each, short)]
     if not found:
-        found = [each for each in every if each.endswith((f".{wanted}", f"/{wanted}"))]
+        ends = f".{wanted}", f"/{wanted}"
+        found = [each for each, short in names.items() if each.endswith(ends) or short.endswith(ends)]
+    # Generic code goes by its shape; the functions of its instances only call that.
+    generic = {names[each] for each in found if SHAPE in each}
+    found = [each for each in found if SHAPE in each or names[each] not in generic]
     if len(found) > MOST_FUNCTIONS:
         shown = ", ".join(found[:NEAR_NAMES])
         raise UsageError(f"{len(found)} functions are called {wanted}", f"write the package: {shown}, ...")
@@ -183,7 +188,7 @@ def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
         )
     return UnknownVariable(
         f"{name.text} cannot be read: {(found.problem or '').rstrip('.')}",
-        "is a pointer on the way to it nil? fields are written as in the Go source",
+        "is a pointer on the way to it nil? promoted fields are written by their embedded type: s.base.sessions",
     )
 
 

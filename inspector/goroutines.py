@@ -18,8 +18,8 @@ from inspector.schemas.goroutine import G_BEFORE_TLS, g, m
 from inspector.target import Target
 
 WORD = 8
-LARGEST_STACK = 1 << 30
-"""Bytes that a goroutine's stack may grow to (runtime.maxstacksize on 64-bit systems)."""
+MOST_STACK = 1 << 20
+"""Bytes of a stack that are looked through; a few frames of the runtime are far less."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,15 @@ class Goroutine:
     frames: tuple[Frame, ...]
     registers: frozenset[int]
 
-    def mentions(self, memory: Memory, word: int, start: int, end: int) -> bool:
-        """Whether a word lies in [start, end) of the stack, or in a register."""
-        if word in self.registers:
-            return True
-        if not 0 < end - start <= LARGEST_STACK:
-            return False
+    def words(self, memory: Memory, start: int, end: int) -> frozenset[int]:
+        """What lies in [start, end) of the stack and in the registers; the stack is left out where it is unreadable."""
+        if not 0 < end - start <= MOST_STACK:
+            return self.registers
         try:
             words = np.frombuffer(memory.read(start, (end - start) // WORD * WORD), np.uint64)
         except UnreadableMemory:
-            return False
-        return bool((words == word).any())
+            return self.registers
+        return self.registers | frozenset(words.tolist())
 
 
 def running(target: Target) -> Iterator[Goroutine]:

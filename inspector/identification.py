@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from inspector.classic.checks import judge
 from inspector.classic.header import Hmap
 from inspector.classic.identify import identify
 from inspector.classic.snapshot import LARGEST_B, take_snapshot
 from inspector.errors import InspectError, NotAMap, UnknownMap, UnreadableMemory
-from inspector.gotypes.gotype import GoType, Kind, MapLayout
-from inspector.locate import Locator, MapRef
+from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.shapes import of_shape
+from inspector.locate import UNKNOWN_MAP, Locator, MapRef
 from inspector.memory.protocol import RegionMap
 from inspector.schemas.hmap import FLAG_NAMES, hmap
 from inspector.schemas.mapextra import mapextra
@@ -22,8 +23,6 @@ MOST_TRIED = 1 << 18
 SMALLEST_BUCKET = 16
 """Bytes of a bucket whose keys and elements have none: tophashes and the overflow pointer."""
 
-UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
-"""The type of a nil map of which nothing else is known."""
 LAZY = ("count", "B", "noverflow", "oldbuckets")
 LARGEST_COUNT = 1 << 47
 """No map has more entries than there are bytes to address."""
@@ -69,17 +68,26 @@ def header_at(target: Target, address: int) -> Hmap:
 
 def find_map(target: Target, locator: Locator) -> MapRef:
     """Read where a map is, and what it is when only its address is known; call it while the target is held."""
-    return locator.find(target) if locator.type or locator.frame else _identified(target, locator.address or 0)
+    if locator.type is None and locator.frame is None:
+        return _identified(target, locator.address or 0)
+    found = locator.find(target)
+    if found.type.layout:
+        return found
+    return replace(_identified(target, found.address, found.type), name=found.name)
 
 
-def _identified(target: Target, address: int) -> MapRef:
-    """Find the type of the map at a bare address by what lies there; raises NotAMap."""
+def _identified(target: Target, address: int, declared: GoType = UNKNOWN_MAP) -> MapRef:
+    """Find the type of the map at an address by what lies there, and by its shape if it is `declared` with one.
+
+    Raises NotAMap.
+    """
     if not address:
-        return MapRef(0, UNKNOWN_MAP, "heap")
+        return MapRef(0, declared, "heap")
     regions = target.regions()
     header = believe(target, regions, address, None)
     identity = identify(target.memory, regions, header, target.types, target.hash_keys)
-    sound = _sound(target, regions, address, header, identity.candidates)
+    candidates = of_shape(target.types, identity.candidates, declared.name)
+    sound = _sound(target, regions, address, header, candidates)
     if not identity.candidates or not (sound or target.heap_searched):
         known = len(target.types.map_types)
         raise UnknownMap(
@@ -87,7 +95,7 @@ def _identified(target: Target, address: int) -> MapRef:
             "give the type with --type if you know it",
         )
     # Where every type breaks a rule the map itself is damaged, and the likeliest type shows how.
-    best, *others = sound or identity.candidates
+    best, *others = sound or candidates
     if not identity.proven:
         why = "the map is empty" if not header.count else "its keys have no hash that could be repeated"
         target.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; choose one with --type")
@@ -113,8 +121,11 @@ def _sound(
     return tuple(go_type for go_type in candidates if go_type.layout and verdicts[go_type.layout])
 
 
-def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | None) -> Hmap:
-    """Refuse an address that cannot be an hmap, with the reasons; a named variable is believed instead."""
+def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | None, name: str | None = None) -> Hmap:
+    """Refuse an address that cannot be an hmap, with the reasons; a package variable is believed instead.
+
+    `name` is the variable of a frame that led here.
+    """
     if address % 8:
         raise NotAMap(f"{address:#x} is no hmap: it is not aligned to 8 bytes", "is a digit missing?")
     try:
@@ -126,11 +137,13 @@ def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | 
         raise NotAMap(f"{address:#x} is no hmap: {error}", "is it an address of this process or core?") from None
     doubts = _doubts(header, regions, go_type, bool(target.missing))
     if doubts:
-        raise NotAMap(
-            f"{address:#x} is no hmap: {'; '.join(doubts)}",
-            "a map variable holds the address of its hmap: is this the variable's own address? "
-            "a damaged map is inspected all the same when its variable is named",
+        hint = (
+            f"{name} may not be in use here: not written yet, or not needed any more"
+            if name
+            else "a map variable holds the address of its hmap: is this the variable's own address? "
+            "a damaged map is inspected all the same when its variable is named"
         )
+        raise NotAMap(f"{address:#x} is no hmap: {'; '.join(doubts)}", hint)
     return header
 
 

@@ -151,13 +151,13 @@ def _take(
             snapshot = _snapshot(target, ref, entries) if ref.address else None
             # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
             at_work = snapshot is not None and (snapshot.header.writing or target.still)
-            writers = find_writers(target, ref.address) if at_work else []
+            writers = find_writers(target) if at_work else []
             timing.read = _ms(reading)
         checking = time.perf_counter()
         if snapshot is None:
             return ref, None, Judgement("consistent", ())
         judgement = judge(snapshot, incomplete=target.missing > 0)
-        told = tuple(writer.finding(ref.address) for writer in writers)
+        told = tuple(writer.finding(ref.address) for writer in writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:
@@ -187,7 +187,7 @@ def _say_contradiction(target: Target, ref: MapRef, judgement: Judgement) -> Non
 def _snapshot(target: Target, ref: MapRef, entries: int | None) -> MapSnapshot:
     regions = target.regions()
     if not ref.declared:
-        believe(target, regions, ref.address, ref.type)
+        believe(target, regions, ref.address, ref.type, ref.name)
     return take_snapshot(target.memory, regions, ref.address, ref.type, target.types, entries, target.hash_keys)
 
 

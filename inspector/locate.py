@@ -6,12 +6,13 @@ import difflib
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownType, UnknownVariable, UsageError
 from inspector.frames import FrameName, find_variable, parse_frame_name, prepare, selector
-from inspector.gotypes.gotype import GoType
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.names import SHAPE
 from inspector.image.elf import Symbol
 from inspector.target import Target
 
@@ -28,7 +29,12 @@ _DIGITS = re.compile(r"(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{6,16}")
 _NAME = re.compile(r"[\w./%~@+\-\[\],*·]+")
 
 # gdb evaluates a path as C: anything but plain fields could assign to the target or call into it.
-_PATH = re.compile(r"(?:\.[^\W\d]\w*(?:\[\d{1,9}\])*)*")
+_PATH = re.compile(r"(?:\.[^\W\d]\w*|\[\d{1,9}\])*")
+_INDICES = re.compile(r"(?:\[\d{1,9}\])*$")
+
+
+UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
+"""Stands for the type of a map that only the map itself can tell; its name is what the declaration tells."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +174,7 @@ def locate(target: Target, text: str | Locator, type_name: str | None) -> Locato
     except GdbError as error:
         raise UnknownVariable(
             f"{text} cannot be looked up: {gdb_words(error)}",
-            "fields are written as in the Go source: main.server.sessions",
+            "fields are written main.server.sessions, promoted ones by their embedded type: main.server.base.sessions",
         ) from None
     if wanted is not None:
         is_map = _check_contradiction(target, text, wanted, declared)
@@ -193,10 +199,13 @@ def _find_type(target: Target, type_name: str) -> GoType:
 
 
 def _map_type(target: Target, text: str, declared: str) -> GoType:
+    # Generic code is compiled once for types of the same shape; its maps are of other types.
+    if declared.startswith(("map[", f"{SHAPE}map[")) and SHAPE in declared:
+        return replace(UNKNOWN_MAP, name=declared)
     try:
         return target.types.find_map_type(declared)
     except UnknownType as error:
-        if declared.startswith("map["):
+        if declared.startswith("map[") and not declared.endswith(" *"):
             raise UnknownVariable(f"{text} is declared as a map, but {error.message}", error.hint) from None
         raise UnknownVariable(
             f"{text} is of type {shown(declared)}, not a map",
@@ -209,6 +218,8 @@ def _check_contradiction(target: Target, text: str, wanted: GoType, dwarf_name: 
     try:
         declared = target.types.find_map_type(dwarf_name)
     except UnknownType:
+        if SHAPE in dwarf_name:
+            return True
         target.notes.append(f"--type says {wanted.name}, but {text} is declared as {shown(dwarf_name)}")
         return dwarf_name.startswith("map[")
     if declared.address != wanted.address:
@@ -257,15 +268,22 @@ def _find_by_package_name(target: Target, text: str) -> tuple[Symbol, str] | Non
 
 
 def _splits(text: str) -> Iterator[tuple[str, str]]:
-    """Possible (symbol, field path) readings, shortest path first."""
+    """Possible (symbol, path) readings, shortest path first; a path is fields and indices: ".field[3].field"."""
     slash = text.rfind("/") + 1
     directory, rest = text[:slash], text[slash:]
     parts = rest.split(".")
     for end in range(len(parts), 1, -1):
-        path = "".join(f".{part}" for part in parts[end:])
-        name = ".".join(parts[:end])
-        yield directory + name, path
+        indices = _indices(parts[end - 1])
+        path = indices + "".join(f".{part}" for part in parts[end:])
+        name = [*parts[: end - 1], parts[end - 1].removesuffix(indices)]
+        yield directory + ".".join(name), path
         # The linker escapes the dots of an import path's last element: gopkg.in/yaml%2ev2.cache
         for cut in range(2, end):
-            escaped = "%2e".join(parts[:cut]) + "." + ".".join(parts[cut:end])
+            escaped = "%2e".join(name[:cut]) + "." + ".".join(name[cut:])
             yield directory + escaped, path
+
+
+def _indices(part: str) -> str:
+    """The indices at the end of a part: "[1][2]" of "table[1][2]"."""
+    found = _INDICES.search(part)
+    return found[0] if found else ""

@@ -15,14 +15,13 @@ from inspector import inspect, open_target
 from inspector.errors import InspectError
 from inspector.remote import open_remote
 
-OLDEST_AND_NEWEST = [CLASSIC[0], NEWEST]
 SLOW_OLDEST = [pytest.param(CLASSIC[0], marks=pytest.mark.slow), NEWEST]
 UNOPTIMISED = ("-gcflags=all=-N -l",)
-MAPS = 14
+MAPS = 16
 """Maps that the program tells of."""
 
 
-@pytest.fixture(scope="module", params=OLDEST_AND_NEWEST, ids=lambda each: each.name)
+@pytest.fixture(scope="module", params=SLOW_OLDEST, ids=lambda each: each.name)
 def frames(request) -> Iterator:
     """The program whose goroutines wait, sleep in the kernel and run."""
     with start(build("handlers", request.param)) as running:
@@ -64,6 +63,7 @@ def test_every_map_of_a_live_process_is_found_by_its_frame(frames):
         assert all_differences(target, frames.truth["maps"]) == {}
 
 
+@pytest.mark.slow
 def test_every_map_of_a_process_that_only_gdb_reads_is_found_by_its_frame(newest):
     with open_target(str(newest.pid), memory="gdb-mi") as target:
         assert all_differences(target, newest.truth["maps"]) == {}
@@ -76,17 +76,20 @@ def test_every_map_of_a_kernel_core_is_found_by_its_frame(toolchain, tmp_path):
         assert all_differences(target, core.truth["maps"]) == {}
 
 
+@pytest.mark.slow
 @needs_gdbserver
 def test_every_map_of_a_remote_process_is_found_by_its_frame(frames, tmp_path):
     with attached(frames, tmp_path) as server, open_remote(server.endpoint) as target:
         assert all_differences(target, frames.truth["maps"]) == {}
 
 
+@pytest.mark.slow
 def test_every_map_of_an_unoptimised_program_is_found_by_its_frame(unoptimised):
     with open_target(str(unoptimised.pid)) as target:
         assert all_differences(target, unoptimised.truth["maps"]) == {}
 
 
+@pytest.mark.slow
 def test_every_map_of_a_position_independent_program_is_found_by_its_frame():
     exe = build("handlers", extra_flags=["-buildmode=pie"])
     with start(exe) as running, open_target(str(running.pid)) as target:
@@ -112,7 +115,8 @@ def spinning() -> Iterator:
         assert_running(running)
 
 
-@pytest.mark.parametrize("tries", [2, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [30])
 def test_a_running_goroutine_is_found_wherever_it_is_just_then(spinning, tries):
     for _ in range(tries):
         with open_target(str(spinning.pid)) as target:
@@ -133,6 +137,7 @@ def test_the_package_may_be_left_out(newest):
     with open_target(str(newest.pid)) as target:
         assert entries_of(target, "argument:sessions") == newest.map("argument")["len"]
         assert entries_of(target, "(*server).handle:s.cache") == newest.map("field")["len"]
+        assert entries_of(target, "(*shelf[...]).hold:s.items") == newest.map("generic")["len"]
 
 
 def test_a_package_is_enough_for_its_path_where_there_is_one_of_that_name(opened, newest):
@@ -146,12 +151,14 @@ def test_of_functions_that_share_a_name_the_one_with_the_variable_is_meant(newes
         assert entries_of(target, "handle:s.cache") == newest.map("field")["len"]
 
 
+@pytest.mark.slow
 def test_a_key_is_looked_up_in_a_map_of_a_frame(newest):
     answer = cli(newest.pid, "main.local:counts", "--key", "local-7")
     assert answer.code == 0
     assert re.search(r"found in cell \d: 7\n", answer.out)
 
 
+@pytest.mark.slow
 def test_a_nil_map_in_a_frame_is_a_nil_map(unoptimised):
     answer = cli(unoptimised.pid, "main.none:empty")
     assert answer.code == 0
@@ -165,10 +172,13 @@ def choices(answer) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "sizes"),
-    [("main.worker:jobs", [1, 2]), ("main.recursive:seen", [3, 2, 1]), ("main.scoped:names", [3, 2])],
-    ids=["goroutines", "recursion", "scopes"],
+    [
+        pytest.param("main.worker:jobs", [1, 2], id="goroutines", marks=pytest.mark.slow),
+        pytest.param("main.recursive:seen", [3, 2, 1], id="recursion", marks=pytest.mark.slow),
+        pytest.param("main.scoped:names", [3, 2], id="scopes"),
+    ],
 )
-@pytest.mark.parametrize("program", ["newest", "unoptimised"])
+@pytest.mark.parametrize("program", ["newest", pytest.param("unoptimised", marks=pytest.mark.slow)])
 def test_several_variables_are_told_apart_and_each_can_be_chosen(name, sizes, program, request):
     running = request.getfixturevalue(program)
     answer = cli(running.pid, name)
@@ -179,7 +189,7 @@ def test_several_variables_are_told_apart_and_each_can_be_chosen(name, sizes, pr
         assert sorted(entries_of(target, each) for each in offered) == sorted(sizes)
         goroutine = re.search(r"@(\d+)#", offered[0])[1]
         if name == "main.worker:jobs":
-            assert entries_of(target, f"main.worker@{goroutine}:jobs") == sizes[0]
+            assert entries_of(target, f"main.worker@{goroutine}:jobs") == entries_of(target, offered[0])
 
 
 # What cannot be answered
@@ -224,7 +234,11 @@ def test_what_names_no_map_is_refused_in_one_line(opened, name, words):
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"), [("-s -w", ["stripped", "--exe"]), ("-w", ["no DWARF"])], ids=["stripped", "without DWARF"]
+    ("flags", "words"),
+    [
+        pytest.param("-s -w", ["stripped", "--exe"], id="stripped"),
+        pytest.param("-w", ["no DWARF"], id="without DWARF", marks=pytest.mark.slow),
+    ],
 )
 def test_a_program_without_names_has_no_variables_in_frames(flags, words):
     with start(build("handlers", ldflags=flags)) as running:
@@ -236,8 +250,8 @@ def test_a_program_without_names_has_no_variables_in_frames(flags, words):
     ("option", "words"),
     [
         (["--memory", "direct"], ["gdb", "--memory direct"]),
-        (["--no-stop"], ["--no-stop"]),
-        (["--gdb", "/nowhere/gdb"], ["gdb is not installed"]),
+        pytest.param(["--no-stop"], ["--no-stop"], marks=pytest.mark.slow),
+        pytest.param(["--gdb", "/nowhere/gdb"], ["gdb is not installed"], marks=pytest.mark.slow),
     ],
     ids=lambda each: each[-1],
 )

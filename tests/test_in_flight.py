@@ -108,7 +108,7 @@ def test_a_process_stopped_inside_a_write_is_told_the_step_that_gdb_shows():
 @pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_a_process_stopped_inside_writes_of_every_kind_is_told_the_step_that_gdb_shows(toolchain):
-    seen = sum((named(toolchain, kind, 60) for kind in KINDS), Counter())
+    seen = sum((named(toolchain, kind, 40) for kind in KINDS), Counter())
     assert seen[""] > 0
     assert len(seen) > 3, seen
 
@@ -120,7 +120,9 @@ WRITER = {
 """Maps of the program `churn`: type, fast path, and the function that writes them."""
 
 
-@pytest.mark.parametrize("memory", ["direct", "auto", pytest.param("gdb-mi", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "memory", ["direct", *(pytest.param(each, marks=pytest.mark.slow) for each in ("auto", "gdb-mi"))]
+)
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_the_goroutine_that_was_interrupted_in_a_write_is_named_with_its_caller(toolchain, memory):
     told = 0

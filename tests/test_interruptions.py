@@ -26,7 +26,7 @@ from fixtures import build, start
 WORDS = "main.words"
 TYPE = ("--type", "map[string]int")
 MODES = ("auto", "direct", "gdb-mi")
-FEW_OR_MANY = pytest.mark.parametrize("tries", [2, pytest.param(30, marks=pytest.mark.slow)])
+FEW_OR_MANY = pytest.mark.parametrize("tries", [2, pytest.param(15, marks=pytest.mark.slow)])
 
 AT_ONCE = 0.0
 LATEST = 1.1
@@ -85,7 +85,7 @@ def test_an_interrupted_inspection_ends_with_130_and_leaves_the_process_running(
 
 @pytest.mark.slow
 def test_someone_who_presses_ctrl_c_many_times_does_no_harm(plain, moments):
-    for attempt in range(30):
+    for attempt in range(15):
         process = run_until(moments.uniform(AT_ONCE, LATEST / 2), plain, MODES[attempt % 3])
         for _ in range(20):
             process.send_signal(signal.SIGINT)
@@ -148,7 +148,7 @@ def test_a_process_that_exits_and_is_reaped_while_it_is_inspected_is_said_to_be_
 def test_a_stopped_process_stays_stopped_when_the_inspection_is_interrupted_or_gdb_dies(moments):
     with start(build("plain")) as running:
         os.kill(running.pid, signal.SIGSTOP)
-        for attempt in range(30):
+        for attempt in range(15):
             process = run_until(moments.uniform(0.3, 0.8), running, MODES[attempt % 3])
             if attempt % 2:
                 process.send_signal(signal.SIGINT)

@@ -12,8 +12,8 @@ from replay import KINDS, Player, Replay, crowd, overload, play, random_part, ra
 
 from fixtures import CLASSIC, USUAL
 
-COMPARED_EVERY = 25
-COMPARED_GROWING_EVERY = 3
+COMPARED_EVERY = 40
+COMPARED_GROWING_EVERY = 5
 """Operations between two comparisons: differences stay local, and tests quick."""
 
 JUDGED_EVERY = 5

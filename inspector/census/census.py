@@ -20,7 +20,7 @@ from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
 from inspector.classic.identify import identify
 from inspector.classic.mirror.growth import PREALLOCATED_FROM_B
-from inspector.classic.writers import find_writers, goroutines_at_maps
+from inspector.classic.writers import find_writers
 from inspector.errors import UsageError
 from inspector.gotypes.variables import package_variables
 from inspector.inspection import target_info
@@ -82,7 +82,7 @@ class _Taker:
         self.roots: list[Root] = []
         self.unnamed = False
         # In a process they are elsewhere by the time that a map is looked at.
-        self.at_maps = goroutines_at_maps(target) if target.kind == "core" else []
+        self.writers = find_writers(target) if target.still else []
 
     def take(self) -> Census:
         started = time.perf_counter()
@@ -229,11 +229,10 @@ class _Taker:
 
     def _with_writers(self, one: Examined) -> Examined:
         """Add who was at work on a map: a core may be one of two goroutines that wrote the same."""
-        if not self.at_maps or one.row is None:
+        address = one.claim.address
+        told = tuple(writer.finding(address) for writer in self.writers if address in writer.words)
+        if not told or one.row is None:
             return one
-        told = (
-            writer.finding(one.claim.address) for writer in find_writers(self.target, one.claim.address, self.at_maps)
-        )
         return replace(one, row=replace(one.row, findings=(*one.row.findings, *told)))
 
 

@@ -57,12 +57,12 @@ class Pace:
             with self.target.held():
                 yield
         finally:
-            if self.target.kind == "process" and self.target.stop:
+            if self.target.stop and not self.target.still:
                 self.longest = max(self.longest, time.perf_counter() - started)
 
     def too_long(self, go_type: GoType, header: Hmap, has_pointers: bool) -> bool:
         """Whether copying a map may take longer than a stop is allowed to."""
-        if self.target.kind != "process" or not self.target.stop:
+        if self.target.still or not self.target.stop:
             return False
         layout, release = go_type.layout, self.target.release
         if layout is None or header.B > LARGEST_B:
@@ -195,7 +195,7 @@ class Examiner:
 
     def _still_reached(self, claim: Claim) -> bool:
         """Whether every word on the way to a map still holds what it did; a core does not change."""
-        if claim.number is None or self.target.kind == "core":
+        if claim.number is None or self.target.still:
             return True
         try:
             memory = self.target.memory

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from inspector.bulk import dtype_of
 from inspector.census.scan import Headers
-from inspector.classic.identify import SHAPE
 from inspector.classic.mirror.growth import allocated_buckets, roundup_size
 from inspector.classic.snapshot import LARGEST_B
 from inspector.gotypes.gotype import GoType, Kind, MapLayout
+from inspector.gotypes.names import SHAPE
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.hasher import Hasher, MemoryHash

@@ -18,6 +18,7 @@ from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_bucke
 from inspector.classic.snapshot import LARGEST_B
 from inspector.errors import UnreadableMemory
 from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.names import SHAPE
 from inspector.gotypes.plausible import Plausibility
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
@@ -31,9 +32,6 @@ from inspector.schemas.mapextra import mapextra
 
 FIRST = 6
 """Keys that are hashed before all others."""
-
-SHAPE = "go.shape."
-"""Marks types that stand for several in generic code: no map is ever made with them."""
 
 SAMPLE = 256
 """Buckets of each array that are looked at, spread over it."""

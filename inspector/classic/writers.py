@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from inspector.classic.checks.finding import Finding, Where
@@ -24,17 +23,26 @@ ARGUMENTS = 32
 
 @dataclass(frozen=True)
 class Writer:
-    """A goroutine inside map functions: innermost first, the last one is their caller; whether it ends the process."""
+    """A goroutine inside map functions: innermost first, the last one is their caller; whether it ends the process.
+
+    `words` are what its registers and the frames of these functions hold: the map's address is among them.
+    """
 
     goroutine: int
     thread: int
     functions: tuple[str, ...]
     ends_the_process: bool
+    words: frozenset[int]
+
+    @property
+    def doing(self) -> str:
+        """What the goroutine is in, as the end of a sentence."""
+        name, *callers = self.functions
+        return f"in {name}" + "".join(f", called by {caller}" for caller in callers)
 
     def finding(self, address: int) -> Finding:
-        """What the person is told."""
-        name, *callers = self.functions
-        doing = f"is in {name}" + "".join(f", called by {caller}" for caller in callers)
+        """What the person is told who asked for the map at an address."""
+        doing = f"is {self.doing}"
         if self.ends_the_process:
             doing = f"found another goroutine writing this map and ended the process: it {doing}"
         return Finding(
@@ -42,43 +50,28 @@ class Writer:
             message=f"goroutine {self.goroutine} {doing}",
             observed=f"thread {self.thread}",
             expected="one goroutine at a time where a map is written",
-            source=name,
+            source=self.functions[0],
             where=Where(address=address),
             severity="info",
         )
 
 
-def find_writers(target: Target, address: int, among: Iterable[Goroutine] | None = None) -> list[Writer]:
-    """The running goroutines that are inside map functions for the map at an address; call it while it is held.
-
-    `among` are those that may be, if they are known (goroutines_at_maps).
-    """
-    goroutines = running(target) if among is None else among
-    return [writer for goroutine in goroutines for writer in _at_work(target, goroutine, address)]
+def find_writers(target: Target) -> list[Writer]:
+    """The running goroutines that are inside map functions; call it while the target is held."""
+    found = (_at_work(target, goroutine) for goroutine in running(target))
+    return [writer for writer in found if writer is not None]
 
 
-def goroutines_at_maps(target: Target) -> list[Goroutine]:
-    """The running goroutines that are inside map functions for any map; call it while the target is held."""
-    return [goroutine for goroutine in running(target) if _inside(goroutine)]
-
-
-def _inside(goroutine: Goroutine) -> list[int]:
-    """The frames of a goroutine that are map functions."""
+def _at_work(target: Target, goroutine: Goroutine) -> Writer | None:
     frames = goroutine.frames
-    return [at for at, frame in enumerate(frames) if _plain(frame.function.name) in MAP_FUNCTIONS]
-
-
-def _at_work(target: Target, goroutine: Goroutine, address: int) -> Iterator[Writer]:
-    frames = goroutine.frames
-    inside = _inside(goroutine)
+    inside = [at for at, frame in enumerate(frames) if _plain(frame.function.name) in MAP_FUNCTIONS]
     if not inside:
-        return
+        return None
     first, last = inside[0], inside[-1]
-    if not goroutine.mentions(target.memory, address, frames[0].sp, frames[last].end + ARGUMENTS):
-        return
     names = [frame.function.name for frame in frames]
+    words = goroutine.words(target.memory, frames[0].sp, frames[last].end + ARGUMENTS)
     ends = any(name in ENDERS for name in names[:first])
-    yield Writer(goroutine.id, goroutine.thread, tuple(names[first : last + 2]), ends)
+    return Writer(goroutine.id, goroutine.thread, tuple(names[first : last + 2]), ends, words)
 
 
 def _plain(function: str) -> str:

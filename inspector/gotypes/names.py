@@ -8,6 +8,9 @@ from urllib.parse import unquote
 ALIASES = {"any": "interface {}", "byte": "uint8", "rune": "int32"}
 """Predeclared aliases: the runtime only knows what they stand for."""
 
+SHAPE = "go.shape."
+"""Marks types that stand for several in generic code: no map is ever made with them."""
+
 _ALIAS = re.compile(r"(?<![\w./])(any|byte|rune)(?![\w.])")
 _IMPORT_PATH = re.compile(r"(?:[\w.~%@+-]+/)+(?=[\w%.-]+\.)")
 _SPACES = re.compile(r"\s+")

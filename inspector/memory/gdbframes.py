@@ -30,6 +30,7 @@ WAITING_STATES = {1: "runnable", 4: "waiting", 9: "preempted"}
 THREAD_STATES = {2: "running", 3: "in a system call"}
 SCANNED = 0x1000
 
+CLASSIC_MAP = "hash<"  # how DWARF names of what a map variable points to begin
 BELOW_ALL_STACKS = 8
 MARK = "go-map-inspect answers "  # gdbmi.py looks for it
 
@@ -333,6 +334,14 @@ def follow(value: Any, path: list[tuple[str, Any]]) -> Any:
     return value
 
 
+def is_pointer_to_map(declared: Any) -> bool:
+    """Whether a type is a pointer to a map variable."""
+    target = declared.strip_typedefs()
+    if target.code != gdb.TYPE_CODE_PTR or target.target().strip_typedefs().code != gdb.TYPE_CODE_PTR:
+        return False
+    return (target.target().strip_typedefs().target().strip_typedefs().name or "").startswith(CLASSIC_MAP)
+
+
 def describe(symbol: Any, frame: gdb.Frame, known: bool, path: list[tuple[str, Any]]) -> dict[str, Any]:
     """What a variable is: {"type", "value"}, the value a pointer's; or {"problem"} in words."""
     try:
@@ -343,6 +352,8 @@ def describe(symbol: Any, frame: gdb.Frame, known: bool, path: list[tuple[str, A
         if symbol.name.startswith("&"):
             value = value.dereference()
         value = follow(value, path)
+        if is_pointer_to_map(value.type):
+            value = value.dereference()
         name = str(value.type)
         if value.type.strip_typedefs().code != gdb.TYPE_CODE_PTR:
             return {"type": name, "value": None}

@@ -58,6 +58,9 @@ FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
 FRAME_ANSWER = "go-map-inspect answers "
 """What stands before the script's answers, among whatever else gdb prints."""
 
+_INDEX = re.compile(r"\[(\d+)\](?=[^']*$)")
+"""An index in the path behind a quoted name."""
+
 INSTALL_HINT = "install gdb (apt-get install gdb), name it with --gdb, or use --memory direct"
 
 # Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
@@ -363,7 +366,7 @@ class GdbBridge:
 
     def type_of(self, text: str) -> str:
         """Name the type of an expression as DWARF does; needs symbols only, no process."""
-        name = self.console(f"whatis {text}").strip().rpartition("type = ")[2].strip()
+        name = self.console(f"whatis {self._in_c(text, held=False)}").strip().rpartition("type = ")[2].strip()
         # gdb answers in C, where a struct's name follows the word: "struct string", "struct struct {...}".
         return name.removeprefix("struct ") if not name.startswith("struct {") else name
 
@@ -391,11 +394,34 @@ class GdbBridge:
 
     def value_of(self, text: str) -> int:
         """Evaluate an expression that is a map: the address of its hmap."""
+        return self._number(self._in_c(text, held=True))
+
+    def _number(self, text: str) -> int:
         payload = self.command(f"-data-evaluate-expression {quote(f'(unsigned long) ({text})')}")
         try:
             return int(str(payload["value"]).split()[0], 0)
         except (KeyError, ValueError, IndexError):
             raise GdbError(f"gdb gives no address for {text}: {payload.get('value', '')!r}") from None
+
+    def _in_c(self, text: str, held: bool) -> str:
+        """Write elements of arrays and slices as C finds them; the lengths of slices are known when `held`."""
+        written, *rest = _INDEX.split(text)
+        for index, path in zip(rest[::2], rest[1::2], strict=True):
+            is_slice = self._is_slice(written)
+            length = f"{written}.len" if is_slice else f"sizeof({written}) / sizeof({written}[0])"
+            if (held or not is_slice) and int(index) >= self._number(length):
+                raise GdbError(f"gdb: index {index} is out of range")
+            written += f"{'.array' if is_slice else ''}[{index}]{path}"
+        return written
+
+    def _is_slice(self, text: str) -> bool:
+        try:
+            self.console(f"whatis {text}.array[0]")
+        except GdbDied:
+            raise
+        except GdbError:
+            return False
+        return True
 
 
 def quote(text: str) -> str:
