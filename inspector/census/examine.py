@@ -75,7 +75,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of a claim: the map's row, or None where there is none; the header that was read."""
+    """What became of a claim: the map's row, or None where there is none; where its buckets are."""
 
     claim: Claim
     row: CensusMap | None
