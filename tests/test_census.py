@@ -304,6 +304,7 @@ def test_a_core_of_concurrent_map_writes_names_the_map(tmp_path):
     assert "W2 info: goroutine" in go_map_inspect(core.path).stdout
 
 
+@pytest.mark.slow
 def test_what_changed_in_a_process_is_told_by_address_and_in_another_by_name(census, tmp_path):
     with start(build("census", USUAL), FEW) as running:
         saved = tmp_path / "before.json"
