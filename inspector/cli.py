@@ -40,7 +40,7 @@ PROGRAM = "go-map-inspect"
 PIPE_WIDTH = 160
 INTERRUPTED = 130
 CENSUS_IS_NOT_FOR = ("type_name", "entries", "as_ndjson", "key")
-CENSUS_ONLY = ("sort", "top", "min_bytes", "type_matches", "only_findings", "max_stop", "diff")
+CENSUS_ONLY = ("sort", "top", "min_bytes", "type_matches", "only_findings", "strings", "max_stop", "diff")
 DEBUG_VARIABLE = "GO_MAP_INSPECT_DEBUG"
 TOP = 30
 """Maps that a person is shown at first; the machine output lists all."""
@@ -85,6 +85,7 @@ class Interrupted(BaseException):
 )
 @click.option("--type-matches", callback=pattern, metavar="REGEX", help="Census: only maps whose type matches.")
 @click.option("--only-findings", is_flag=True, help="Census: only maps that a rule found something at.")
+@click.option("--strings", is_flag=True, help="Census: count the bytes of the strings in keys and elements, too.")
 @click.option("--max-stop", callback=duration, default="200ms", show_default=True, metavar="TIME",
               help="Census: how long a process may be held in a row.")  # fmt: skip
 @click.option(
@@ -115,6 +116,7 @@ def command(
     min_bytes: int,
     type_matches: re.Pattern[str] | None,
     only_findings: bool,
+    strings: bool,
     max_stop: float,
     diff: str | None,
     gdb_script: bool,
@@ -164,7 +166,7 @@ def command(
         # The census needs no gdb: it reads types of variables itself, and stops the process often and for short times.
         choice: MemoryChoice = "direct" if memory == "auto" else memory
         with open_target(target, exe=exe, memory=choice, stop=not no_stop, gdb=gdb) as opened:
-            return _census(opened, selection, max_stop, diff, as_json)
+            return _census(opened, selection, max_stop, strings, diff, as_json)
     _refuse(CENSUS_ONLY, "this option is for the census, and a map is named", "leave MAP out, or the option")
     with open_target(target, exe=exe, memory=memory, stop=not no_stop, gdb=gdb) as opened:
         return _answer(opened, map, type_name, key, entries, as_json, as_ndjson)
@@ -197,9 +199,11 @@ def _refuse(options: tuple[str, ...], why: str, hint: str) -> None:
             raise UsageError(f"{spelled}: {why}", hint)
 
 
-def _census(target: Target, selection: Selection, max_stop: float, other: str | None, as_json: bool) -> int:
-    earlier = _earlier(other, max_stop) if other is not None else None
-    census = _take(target, max_stop)
+def _census(
+    target: Target, selection: Selection, max_stop: float, strings: bool, other: str | None, as_json: bool
+) -> int:
+    earlier = _earlier(other, max_stop, strings) if other is not None else None
+    census = _take(target, max_stop, strings)
     diff = compare(earlier, Earlier.of(census)) if earlier else None
 
     def show() -> None:
@@ -212,21 +216,21 @@ def _census(target: Target, selection: Selection, max_stop: float, other: str | 
     return census.exit_code
 
 
-def _earlier(other: str, max_stop: float) -> Earlier:
+def _earlier(other: str, max_stop: float, strings: bool) -> Earlier:
     """The census to compare with: one that was saved, or one that is taken now."""
     document = read_saved(other)
     if document is not None:
         return Earlier.parsed(document)
     with open_target(other, memory="direct") as opened:
-        return Earlier.of(_take(opened, max_stop))
+        return Earlier.of(_take(opened, max_stop, strings))
 
 
-def _take(target: Target, max_stop: float) -> Census:
+def _take(target: Target, max_stop: float, strings: bool) -> Census:
     console = Console(stderr=True)
     if not console.is_terminal:
-        return take_census(target, max_stop)
+        return take_census(target, max_stop, strings=strings)
     with ProgressBar(console) as bar:
-        return take_census(target, max_stop, bar)
+        return take_census(target, max_stop, bar, strings)
 
 
 def _run(target: Target, name: str, type_name: str | None, entries: int | None, as_json: bool, as_ndjson: bool) -> int:

@@ -396,3 +396,23 @@ def test_every_map_listed_of_programs_by_releases_without_a_toolchain_here_is_co
         census = census_of(str(pid))
     assert len(census.maps) > 20
     assert {one.verdict for one in census.maps} <= {"consistent", "write-in-progress"}
+
+
+def test_the_bytes_of_strings_are_counted_where_that_is_asked(run):
+    running = run("states")
+    with open_target(str(running.pid), memory="direct") as target:
+        plain = {one.address: one for one in take_census(target).maps}
+        asked = {one.address: one for one in take_census(target, strings=True).maps}
+    compared = 0
+    for state in running.truth["maps"]:
+        one = asked.get(int(state["address"], 16))
+        if one is None or state["type"] != "map[string]int" or not state["entries"]:
+            continue
+        if not all(isinstance(entry["key"], str) for entry in state["entries"]):
+            continue  # keys that are no UTF-8 are told in another form
+        told = sum(len(entry["key"].encode()) for entry in state["entries"])
+        assert one.bytes.strings == told, state["name"]
+        assert one.bytes.total == plain[one.address].bytes.total + told
+        assert plain[one.address].bytes.strings == 0
+        compared += 1
+    assert compared > 5

@@ -56,25 +56,27 @@ class Unwatched:
         """See Watcher."""
 
 
-def take_census(target: Target, max_stop: float = MAX_STOP, watcher: Watcher | None = None) -> Census:
+def take_census(
+    target: Target, max_stop: float = MAX_STOP, watcher: Watcher | None = None, strings: bool = False
+) -> Census:
     """Find, prove, name and judge every map of a target.
 
     A process is held for no more than `max_stop` seconds in a row, for each copy of a few megabytes and for each few
-    maps. Raises the InspectError family.
+    maps. `strings` counts the bytes of the strings in maps, too. Raises the InspectError family.
     """
     if target.choice == "gdb-mi":
         raise UsageError(
             "the census reads far more than gdb can hand over", "leave --memory gdb-mi out, or name one map"
         )
     with noticing_the_end(target.pid if target.kind == "process" else None):
-        return _Taker(target, max_stop, watcher or Unwatched()).take()
+        return _Taker(target, max_stop, watcher or Unwatched(), strings).take()
 
 
 class _Taker:
-    def __init__(self, target: Target, max_stop: float, watcher: Watcher) -> None:
+    def __init__(self, target: Target, max_stop: float, watcher: Watcher, strings: bool) -> None:
         self.target, self.watcher = target, watcher
         self.pace = Pace(target, max_stop)
-        self.examiner = Examiner(target, self.pace)
+        self.examiner = Examiner(target, self.pace, strings)
         self.timing = CensusTiming()
         self.scanned = 0
         # Found before any stop, as they never change.

@@ -10,7 +10,7 @@ from inspector.classic.checks import Judgement, MapView
 from inspector.classic.header import Hmap
 from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, roundup_size
 from inspector.classic.snapshot import MapSnapshot
-from inspector.classic.summary import growth_of, occupancy_of
+from inspector.classic.summary import growth_of, occupancy_of, string_bytes
 from inspector.gotypes.gotype import GoType, MapLayout
 from inspector.gotypes.table import TypeTable
 from inspector.locate import TypeSource
@@ -61,11 +61,12 @@ def proven_by_its_tail(snapshot: MapSnapshot) -> bool:
     return header.count == 0 and header.B >= PREALLOCATED_FROM_B and stored and snapshot.buckets is not None
 
 
-def listed(claim: Claim, snapshot: MapSnapshot, judgement: Judgement) -> CensusMap:
+def listed(claim: Claim, snapshot: MapSnapshot, judgement: Judgement, with_strings: bool) -> CensusMap:
     """The row of a map that was copied and judged."""
     view = MapView(snapshot)
     growth, occupancy = growth_of(view), occupancy_of(view)
     held, apart = occupancy.bytes, _apart(snapshot.types, claim.types[0])
+    strings = string_bytes(view) if with_strings else 0
     return _row(
         claim,
         snapshot.header,
@@ -75,7 +76,8 @@ def listed(claim: Claim, snapshot: MapSnapshot, judgement: Judgement) -> CensusM
             held.old,
             held.header,
             occupancy.live * apart,
-            held.if_rebuilt + max(0, snapshot.header.count) * apart,
+            held.if_rebuilt + max(0, snapshot.header.count) * apart + strings,
+            strings,
         ),
         judgement,
         growth.old_buckets,

@@ -83,10 +83,10 @@ class Examined:
 
 
 class Examiner:
-    """Takes claims and gives what they turn out to be, in the same order."""
+    """Takes claims and gives what they turn out to be, in the same order; `strings` are counted too if asked for."""
 
-    def __init__(self, target: Target, pace: Pace) -> None:
-        self.target, self.pace = target, pace
+    def __init__(self, target: Target, pace: Pace, strings: bool = False) -> None:
+        self.target, self.pace, self.strings = target, pace, strings
         self.too_large = 0
         self.links: Links = lambda number: ()
 
@@ -135,7 +135,7 @@ class Examiner:
             if better is None:
                 return Examined(claim, None)
             claim, copy, judgement = better
-        row = listed(claim, copy, judgement) if claim.believed(judgement, copy) else None
+        row = listed(claim, copy, judgement, self.strings) if claim.believed(judgement, copy) else None
         return Examined(claim, row, copy.header.buckets)
 
     def _too_large(self, claim: Claim, header: Hmap) -> Examined:
@@ -145,7 +145,7 @@ class Examiner:
             if isinstance(copy, MapSnapshot):
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and attempt.believed(judgement, copy):
-                    return Examined(attempt, listed(attempt, copy, judgement), header.buckets)
+                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header.buckets)
         if not claim.named:
             return Examined(claim, None)
         self.too_large += 1

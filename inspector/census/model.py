@@ -19,8 +19,8 @@ FoundBy = Literal["global", "heap", "stack", "argument"]
 class Held:
     """Bytes that a map holds, and what they would be if it were rebuilt with its count.
 
-    `indirect` are its keys and elements that are stored apart from the buckets. What keys and elements point to
-    (the bytes of strings) is not counted.
+    `indirect` are its keys and elements that are stored apart from the buckets, `strings` what the strings in its
+    cells hold, 0 where that was not asked for.
     """
 
     buckets: int
@@ -29,11 +29,12 @@ class Held:
     header: int
     indirect: int
     if_rebuilt: int
+    strings: int = 0
 
     @property
     def total(self) -> int:
         """All of them together."""
-        return self.buckets + self.overflow + self.old + self.header + self.indirect
+        return self.buckets + self.overflow + self.old + self.header + self.indirect + self.strings
 
     @property
     def wasted(self) -> int:

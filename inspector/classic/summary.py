@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from inspector.bulk import dtype_of
 from inspector.classic.checks.view import MapView
 from inspector.classic.mirror.evacuation import WritesToFinish, writes_to_finish
 from inspector.classic.mirror.growth import (
@@ -15,9 +17,12 @@ from inspector.classic.mirror.growth import (
     b_for_hint,
     next_growth,
 )
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.table import TypeTable
 from inspector.releases import BUCKET_CELLS
 from inspector.schemas.hmap import hmap
 from inspector.schemas.mapextra import mapextra
+from inspector.schemas.scalars import string_header
 
 SLICE_HEADER = 24
 POINTER_SIZE = 8
@@ -124,6 +129,49 @@ def _bytes_held(view: MapView) -> BytesHeld:
         header=header,
         if_rebuilt=_if_rebuilt(view),
     )
+
+
+def string_bytes(view: MapView) -> int:
+    """Bytes of the strings in the cells of live entries, each string once however often it is there.
+
+    Strings in structs and arrays count; what lies behind pointers, interfaces and slices, or in keys and elements that
+    are stored apart, does not.
+    """
+    snapshot, types = view.snapshot, view.snapshot.types
+    minimum = snapshot.release.marks.min_tophash
+    parts = [
+        ("keys", types.key(snapshot.type), snapshot.layout.indirect_key),
+        ("elems", types.elem(snapshot.type), snapshot.layout.indirect_elem),
+    ]
+    headers = [
+        np.ascontiguousarray(array.slots(name)[array.live(minimum)][:, at : at + string_header.sizeof()])
+        for name, go_type, indirect in parts
+        for at in (() if indirect else _string_offsets(types, go_type))
+        for _, array in view.arrays
+    ]
+    if not headers:
+        return 0
+    strings = np.concatenate(headers).view(dtype_of(string_header)).reshape(-1)
+    lengths = np.where(strings["len"] > 0, strings["len"], 0).astype(np.uint64)
+    sound = snapshot.regions.contains(strings["data"], lengths)
+    first, group = np.unique(strings["data"][sound], return_inverse=True)
+    # One string may begin where another does that is a part of it.
+    longest = np.zeros(len(first), np.uint64)
+    np.maximum.at(longest, group, lengths[sound])
+    return int(longest.sum())
+
+
+def _string_offsets(types: TypeTable, go_type: GoType, at: int = 0) -> Iterator[int]:
+    """Where in a value strings are."""
+    if go_type.kind == Kind.STRING:
+        yield at
+    elif go_type.kind == Kind.STRUCT:
+        for field in go_type.fields:
+            yield from _string_offsets(types, types.get(field.type_address), at + field.offset)
+    elif go_type.kind == Kind.ARRAY and go_type.size:
+        elem = types.elem(go_type)
+        for each in range(at, at + go_type.size, elem.size):
+            yield from _string_offsets(types, elem, each)
 
 
 def _if_rebuilt(view: MapView) -> int:

@@ -63,6 +63,7 @@ def _bytes(held: Held) -> dict[str, int]:
         "old": held.old,
         "header": held.header,
         "indirect": held.indirect,
+        "strings": held.strings,
         "total": held.total,
         "if_rebuilt": held.if_rebuilt,
     }
