@@ -386,7 +386,7 @@ def test_every_map_listed_of_a_stripped_service_is_consistent(service):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("release", PACKAGES)
+@pytest.mark.parametrize("release", [min(PACKAGES), max(PACKAGES)])
 def test_every_map_listed_of_programs_by_releases_without_a_toolchain_here_is_consistent(release):
     with ExitStack() as stack:
         try:

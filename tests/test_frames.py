@@ -116,7 +116,7 @@ def spinning() -> Iterator:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tries", [30])
+@pytest.mark.parametrize("tries", [12])
 def test_a_running_goroutine_is_found_wherever_it_is_just_then(spinning, tries):
     for _ in range(tries):
         with open_target(str(spinning.pid)) as target:

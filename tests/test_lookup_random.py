@@ -13,7 +13,7 @@ from inspector.keylookup import look_up
 from inspector.schemas.hmap import OLD_ITERATOR, SAME_SIZE_GROW
 from inspector.target import Target, open_target
 
-ASKED = 200
+ASKED = 100
 """Keys of a map that are present, and keys that are absent; fewer only where a kind has no more values."""
 
 SHARE = 10

@@ -9,7 +9,7 @@ from fixtures.debian import NoPackage
 from fixtures.prometheus import prometheus
 from inspector.target import open_target
 
-MOST = 600
+MOST = 400
 
 
 @pytest.mark.slow

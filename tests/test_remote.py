@@ -48,7 +48,7 @@ TOOLCHAINS_AND_STATES = pytest.mark.parametrize(
     ],
 )
 """Some of the states in the quick suite, all of them in the whole one."""
-MANY = 30
+MANY = 12
 TWICE_OR_OFTEN = pytest.mark.parametrize("tries", [2, pytest.param(MANY, marks=pytest.mark.slow)])
 LATEST = 1.3
 """Seconds from the moment when our code runs; a remote inspection of a small map is over by then."""

@@ -99,5 +99,5 @@ def test_clones_of_maps_in_any_state_hold_what_the_mirror_holds(kind, toolchain)
         if not replay.can_clone:
             pytest.skip("maps.Clone came with Go 1.21")
         quick = toolchain == USUAL
-        met = clones(replay, 8 if quick else 60, Random())
-        assert quick or met["of double"] + met["of same-size"] >= 3, met
+        met = clones(replay, 8 if quick else 40, Random())
+        assert quick or met["of double"] + met["of same-size"] >= 2, met
