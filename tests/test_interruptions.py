@@ -135,7 +135,7 @@ def test_a_process_that_is_killed_while_it_is_inspected_is_said_to_have_ended(mo
 
 @pytest.mark.slow
 def test_a_process_that_exits_and_is_reaped_while_it_is_inspected_is_said_to_be_gone(moments):
-    for attempt in range(40):
+    for attempt in range(15):
         with start(build("plain")) as running:
             process = run_until(moments.uniform(AT_ONCE, LATEST / 1.5), running, MODES[attempt % 3])
             running.end()
