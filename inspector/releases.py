@@ -110,6 +110,14 @@ class Release:
         return self.at_least(1, 24)
 
     @property
+    def ender_of_concurrent_writes(self) -> str:
+        """Who ends a process in which two goroutines use a map at once; fatal came with 1.19.
+
+        Since then throw stands for faults of the runtime's own, such as a bad map state.
+        """
+        return "runtime.fatal" if self.at_least(1, 19) else "runtime.throw"
+
+    @property
     def clear_marks_cells(self) -> bool:
         """Whether mapclear marks all cells emptyRest before it clears the header, for iterators to end.
 

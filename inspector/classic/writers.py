@@ -9,13 +9,21 @@ from inspector.goroutines import Goroutine, running
 from inspector.target import Target
 
 MAP_FUNCTIONS = frozenset(
-    {"mapassign", "mapdelete", "mapclear", "mapaccess1", "mapaccess2", "mapaccessK", "growWork", "hashGrow", "evacuate"}
-    | {"advanceEvacuationMark", "newoverflow"}
+    {
+        "mapassign",
+        "mapdelete",
+        "mapclear",
+        "mapaccess1",
+        "mapaccess2",
+        "mapaccessK",
+        "growWork",
+        "hashGrow",
+        "evacuate",
+        "advanceEvacuationMark",
+        "newoverflow",
+    }
 )
 """Functions of package runtime that work on a map, without the suffixes of their fast variants."""
-
-ENDERS = ("runtime.fatal", "runtime.throw")
-"""Who ends a process in which two goroutines use a map at once: throw until 1.18, fatal since."""
 
 ARGUMENTS = 32
 """Bytes in front of a function's frame that hold its arguments (type, map, key), or are kept free for them."""
@@ -25,7 +33,7 @@ ARGUMENTS = 32
 class Writer:
     """A goroutine inside map functions: innermost first, the last one is their caller; whether it ends the process.
 
-    `words` are what its registers and the frames of these functions hold: the map's address is among them.
+    `words` are what its registers and the frames of these functions hold: the address of its map is among them.
     """
 
     goroutine: int
@@ -34,15 +42,9 @@ class Writer:
     ends_the_process: bool
     words: frozenset[int]
 
-    @property
-    def doing(self) -> str:
-        """What the goroutine is in, as the end of a sentence."""
-        name, *callers = self.functions
-        return f"in {name}" + "".join(f", called by {caller}" for caller in callers)
-
     def finding(self, address: int) -> Finding:
         """What the person is told who asked for the map at an address."""
-        doing = f"is {self.doing}"
+        doing = f"is in {', called by '.join(self.functions)}"
         if self.ends_the_process:
             doing = f"found another goroutine writing this map and ended the process: it {doing}"
         return Finding(
@@ -70,7 +72,7 @@ def _at_work(target: Target, goroutine: Goroutine) -> Writer | None:
     first, last = inside[0], inside[-1]
     names = [frame.function.name for frame in frames]
     words = goroutine.words(target.memory, frames[0].sp, frames[last].end + ARGUMENTS)
-    ends = any(name in ENDERS for name in names[:first])
+    ends = target.release.ender_of_concurrent_writes in names[:first]
     return Writer(goroutine.id, goroutine.thread, tuple(names[first : last + 2]), ends, words)
 
 

@@ -59,8 +59,9 @@ def frame_size(memory: Memory, function: Function, pc: int) -> int | None:
     """
     values = _varints(memory, function.pcsp)
     at, size = function.entry, -1
-    for first, (change, length) in enumerate(zip(values, values, strict=False)):
-        if not change and first:
+    for pair, (change, length) in enumerate(zip(values, values, strict=False)):
+        # A change of nothing ends the table, but for its first pair.
+        if not change and pair:
             return None
         size += (change >> 1) ^ -(change & 1)
         at += length
