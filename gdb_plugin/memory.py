@@ -9,9 +9,7 @@ import gdb
 from inspector.errors import UnreadableMemory, UnsupportedTarget
 from inspector.memory import procfs
 from inspector.memory.grouping import read_grouped
-from inspector.memory.protocol import Addresses, Region, Rows
-
-END_OF_USER_SPACE = 1 << 47
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
 
 _MAPPING = re.compile(r"\s*(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+0x[0-9a-f]+\s+0x[0-9a-f]+(?:\s+([r-][w-][x-][ps]))?\s*(.*)")
 """A line of `info proc mappings`; gdb shows permissions since 12."""

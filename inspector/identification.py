@@ -12,7 +12,7 @@ from inspector.errors import InspectError, NotAMap, UnknownMap, UnreadableMemory
 from inspector.gotypes.gotype import GoType, MapLayout
 from inspector.gotypes.shapes import of_shape
 from inspector.locate import UNKNOWN_MAP, Locator, MapRef
-from inspector.memory.protocol import RegionMap
+from inspector.memory.protocol import END_OF_USER_SPACE, RegionMap
 from inspector.schemas.hmap import FLAG_NAMES, hmap
 from inspector.schemas.mapextra import mapextra
 from inspector.target import Target
@@ -24,7 +24,7 @@ SMALLEST_BUCKET = 16
 """Bytes of a bucket whose keys and elements have none: tophashes and the overflow pointer."""
 
 LAZY = ("count", "B", "noverflow", "oldbuckets")
-LARGEST_COUNT = 1 << 47
+LARGEST_COUNT = END_OF_USER_SPACE
 """No map has more entries than there are bytes to address."""
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inspector.bulk import dtype_of
 from inspector.errors import UnreadableMemory
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses
 from inspector.releases import PAGE_SIZE, SIZE_CLASSES
 from inspector.schemas import heap as schema
 from inspector.target import PAGE, Target
@@ -37,7 +37,6 @@ WRONG_SHARE = 64
 """One span in so many may make no sense (overwritten memory) before the whole heap is disbelieved."""
 
 LARGEST_SPAN = 1 << 40
-ADDRESS_LIMIT = 1 << 47
 
 SPAN = np.dtype(
     [
@@ -109,9 +108,9 @@ def _candidates(data: NDArray[np.uint8], declared: np.dtype[np.void]) -> list[in
     at = declared.fields["allspans"][1] // WORD
     pointer, length, capacity = (words[at + i : at + i + count] for i in range(3))
     sweepgen, before = words[:count], words[at - 1 : at - 1 + count]
-    likely = (pointer != 0) & (pointer < ADDRESS_LIMIT) & (pointer % np.uint64(PAGE) == 0)
+    likely = (pointer != 0) & (pointer < END_OF_USER_SPACE) & (pointer % np.uint64(PAGE) == 0)
     likely &= (length > 0) & (length <= capacity) & (length <= MOST_SPANS)
-    likely &= (capacity >= schema.SMALLEST_ALLSPANS) & (capacity < ADDRESS_LIMIT)
+    likely &= (capacity >= schema.SMALLEST_ALLSPANS) & (capacity < END_OF_USER_SPACE)
     # The half word before the slice is padding.
     likely &= (sweepgen % np.uint64(2) == 0) & (before < 1 << 32)
     return [int(hit) * WORD for hit in np.flatnonzero(likely)]
@@ -172,7 +171,7 @@ def _sound(raw: Spans) -> NDArray[np.bool_]:
         raw[name].astype(np.uint64) for name in ("startAddr", "npages", "nelems", "elemsize")
     )
     page = np.uint64(PAGE_SIZE)
-    sound: NDArray[np.bool_] = (start != 0) & (start < ADDRESS_LIMIT) & (start % page == 0)
+    sound: NDArray[np.bool_] = (start != 0) & (start < END_OF_USER_SPACE) & (start % page == 0)
     sound &= (pages > 0) & (pages <= LARGEST_SPAN // PAGE_SIZE)
     large = raw["spanclass"] >> schema.SIZE_CLASS_SHIFT == 0
     sound &= np.where(large, elemsize <= LARGEST_SPAN, np.isin(elemsize, np.array(SIZE_CLASSES, dtype=np.uint64)))
@@ -184,5 +183,5 @@ def _sound(raw: Spans) -> NDArray[np.bool_]:
     sound &= (raw["freeindex"] <= nelems) & (raw["allocCount"] <= nelems)
     sound &= (raw["limit"] > start) & (raw["limit"] - start <= whole)
     for name in ("allocBits", "gcmarkBits"):
-        sound &= (raw[name] != 0) & (raw[name] % WORD == 0) & (raw[name] < ADDRESS_LIMIT)
+        sound &= (raw[name] != 0) & (raw[name] % WORD == 0) & (raw[name] < END_OF_USER_SPACE)
     return sound

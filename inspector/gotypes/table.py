@@ -19,7 +19,7 @@ from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind, MapLayou
 from inspector.gotypes.names import normalise, short_form
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
-from inspector.memory.protocol import Memory, RegionMap
+from inspector.memory.protocol import END_OF_USER_SPACE, Memory, RegionMap
 from inspector.releases import Release
 from inspector.schemas import types as schema
 
@@ -273,7 +273,7 @@ class TypeTable:
             raise BadType(f"no type descriptor at {address:#x}: {error}") from None
 
     def _decode(self, address: int) -> GoType:
-        if address % 4 or not 0 < address < 1 << 47:
+        if address % 4 or not 0 < address < END_OF_USER_SPACE:
             raise BadType(f"{address:#x} cannot be the address of a type descriptor")
         head = self._parse(schema.rtype, address)
         try:

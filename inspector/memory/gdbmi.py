@@ -31,7 +31,7 @@ from inspector.errors import (
 )
 from inspector.memory import procfs
 from inspector.memory.grouping import read_grouped
-from inspector.memory.protocol import Addresses, Region, Rows
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
 from inspector.memory.ptrace import INTERRUPTIONS
 from inspector.memory.threads import Thread
 from inspector.schemas.prstatus import GENERAL
@@ -462,7 +462,7 @@ class GdbMemory:
 
     def read(self, address: int, size: int) -> memoryview:
         """Return `size` bytes at `address`; raises UnreadableMemory, GdbError."""
-        if not 0 <= address < 1 << 47 or size < 0:
+        if not 0 <= address < END_OF_USER_SPACE or size < 0:
             raise UnreadableMemory(address, size, "no such address")
         out = bytearray()
         while len(out) < size:

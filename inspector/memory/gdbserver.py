@@ -27,7 +27,7 @@ from inspector.errors import (
 )
 from inspector.memory import procfs
 from inspector.memory.gdbmi import EXIT_TIMEOUT, GdbBridge, GdbMemory, GdbSilent
-from inspector.memory.protocol import Region
+from inspector.memory.protocol import END_OF_USER_SPACE, Region
 from inspector.memory.ptrace import INTERRUPTIONS
 
 CONNECT_TIMEOUT = 15.0
@@ -35,7 +35,6 @@ FETCH_TIMEOUT = 300.0
 """Executables are large, and come through a protocol that is slow."""
 LARGEST_PORT = 65535
 LOWEST_ADDRESS = 1 << 16
-HIGHEST_ADDRESS = 1 << 47
 
 HINT = "start one beside the process: gdbserver --attach HOST:PORT PID"
 
@@ -274,5 +273,5 @@ class RemoteMemory(GdbMemory):
             raise
         except GdbError:
             self.knows_regions = False
-            return [Region(LOWEST_ADDRESS, HIGHEST_ADDRESS)]
+            return [Region(LOWEST_ADDRESS, END_OF_USER_SPACE)]
         return procfs.parse_mappings(lines)

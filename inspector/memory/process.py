@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import NoSuchTarget, NotPermitted, TargetGone, UnreadableMemory
 from inspector.memory import procfs
-from inspector.memory.protocol import Addresses, Region, Rows
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
 
 IOV_MAX = 1024
 """Most ranges the kernel takes in one call."""
@@ -66,7 +66,7 @@ class ProcessMemory:
 
     def read(self, address: int, size: int) -> memoryview:
         """Return `size` bytes at `address`; raises UnreadableMemory, TargetGone."""
-        if not 0 <= address < 1 << 47 or size < 0:
+        if not 0 <= address < END_OF_USER_SPACE or size < 0:
             raise UnreadableMemory(address, size, "no such address")
         return memoryview(self.read_many(np.array([address], dtype=np.uint64), size)[0].data)
 

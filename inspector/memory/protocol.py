@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 Addresses = NDArray[np.uint64]
 Rows = NDArray[np.uint8]
 
+END_OF_USER_SPACE = 1 << 47
+"""Where the addresses of a process end on linux/amd64."""
+
 
 @dataclass(frozen=True)
 class Region:

@@ -12,11 +12,11 @@ from inspector.classic.checks.finding import OF_ONE_CELL, Array, Finding, Where
 from inspector.classic.checks.view import MapView
 from inspector.gotypes.dangling import Dangling
 from inspector.gotypes.identity import UNEQUAL, identify
-from inspector.memory.protocol import Region, RegionMap
+from inspector.memory.protocol import END_OF_USER_SPACE, Region, RegionMap
 from inspector.releases import BUCKET_CELLS
 
 WORD = 8
-USER_SPACE = RegionMap([Region(1 << 12, 1 << 47)])
+USER_SPACE = RegionMap([Region(1 << 12, END_OF_USER_SPACE)])
 """Where linux/amd64 maps anything: never the first page, never beyond 47 bits."""
 
 
