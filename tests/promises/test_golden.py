@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from inspector import demo
-from commandline import cli
+from inspector.cli import demo
+from tests.support.commandline import cli
 
 HERE = Path(__file__).parent / "golden"
 DEMO = Path(demo.__file__).parent
