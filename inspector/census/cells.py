@@ -13,7 +13,8 @@ from inspector.goruntime.bmap import TOPHASH_SIZE, bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import hmap
 from inspector.goruntime.releases import BUCKET_CELLS, Release
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.snapshot import LARGEST_B
 from inspector.memory.gather import gather
@@ -48,7 +49,7 @@ class CellReader:
             if start and start % 8 == 0 and 0 <= b <= LARGEST_B and self.regions.covers(start, layout.bucket_size << b):
                 yield from self._array(start, 1 << b, layout)
 
-    def _array(self, start: int, size: int, layout: MapLayout) -> Iterator[Slots]:
+    def _array(self, start: int, size: int, layout: ClassicLayout) -> Iterator[Slots]:
         step = max(1, BYTES_AT_ONCE // layout.bucket_size)
         for first in range(0, size, step):
             numbers = np.arange(first, min(first + step, size), dtype=np.uint64)
@@ -61,7 +62,7 @@ class CellReader:
                 yield self._live(buckets, places[ok], layout)
                 places = np.unique(buckets["overflow"][buckets["overflow"] != 0])
 
-    def _live(self, buckets: NDArray[np.void], places: Addresses, layout: MapLayout) -> Slots:
+    def _live(self, buckets: NDArray[np.void], places: Addresses, layout: ClassicLayout) -> Slots:
         row, cell = np.nonzero(buckets["tophash"] >= self.release.marks.min_tophash)
         cells = cell.astype(np.uint64)
         keys = places[row] + np.uint64(TOPHASH_SIZE) + cells * np.uint64(layout.key_slot)

@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 
 from inspector.census.model import CensusMap, FoundBy, Held
 from inspector.census.names import Name
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.goruntime.sizes import roundup_size
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.table import TypeTable
 from inspector.maps.classic.checks import Judgement, MapView
 from inspector.maps.classic.header import Hmap
-from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, roundup_size
+from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets
 from inspector.maps.classic.snapshot import MapSnapshot
 from inspector.maps.classic.summary import growth_of, occupancy_of, string_bytes
 from inspector.naming.locate import TypeSource
@@ -96,7 +98,7 @@ def unjudged(claim: Claim, header: Hmap, types: TypeTable) -> CensusMap:
     return _row(claim, header, held, Judgement("unreadable", ()), 1 << header.old_b if old else 0, 0)
 
 
-def _array_bytes(types: TypeTable, layout: MapLayout, b: int) -> int:
+def _array_bytes(types: TypeTable, layout: ClassicLayout, b: int) -> int:
     return allocated_buckets(types.release, layout.bucket_size, layout.bucket_has_pointers, b) * layout.bucket_size
 
 

@@ -11,7 +11,8 @@ from inspector.census.claim import Claim, listed, unjudged
 from inspector.census.model import CensusMap
 from inspector.errors import UnreadableMemory
 from inspector.goruntime.hmap import hmap
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.inspection.identification import MOST_TRIED
 from inspector.maps.classic.checks import Judgement, judge
 from inspector.maps.classic.header import Hmap
@@ -156,7 +157,7 @@ class Examiner:
 
     def _told_apart(self, claim: Claim, copy: MapSnapshot, judgement: Judgement) -> Judged:
         """Rule out types of other bucket layouts: in a small map nothing else may tell how large the elements are."""
-        judged: dict[MapLayout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
+        judged: dict[ClassicLayout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
         for go_type in claim.types:
             large = copy.layout.bucket_size << copy.header.B > MOST_TRIED
             if go_type.layout in judged or (large and any(one[0].believed(one[2], one[1]) for one in judged.values())):

@@ -18,12 +18,14 @@ from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import SAME_SIZE_GROW
 from inspector.goruntime.releases import TophashMarks
-from inspector.gotypes.gotype import GoType, Kind, MapLayout
+from inspector.goruntime.sizes import roundup_size
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.hasher import Hasher, MemoryHash
-from inspector.maps.classic.mirror.growth import allocated_buckets, roundup_size
+from inspector.maps.classic.mirror.growth import allocated_buckets
 from inspector.maps.classic.snapshot import LARGEST_B
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
@@ -66,8 +68,8 @@ class Shortlist:
     def __init__(self, types: TypeTable, memory: Memory, regions: RegionMap, functions: MemoryHash) -> None:
         self.types, self.memory, self.regions, self.functions = types, memory, regions, functions
         self.marks: TophashMarks = types.release.marks
-        self.sizes: dict[MapLayout, NDArray[np.uint64]] = {}
-        self.groups: dict[MapLayout, dict[int, list[GoType]]] = defaultdict(lambda: defaultdict(list))
+        self.sizes: dict[ClassicLayout, NDArray[np.uint64]] = {}
+        self.groups: dict[ClassicLayout, dict[int, list[GoType]]] = defaultdict(lambda: defaultdict(list))
         for map_type in types.map_types:
             if map_type.layout is not None and SHAPE not in map_type.name:
                 self.groups[map_type.layout][map_type.key_address].append(map_type)
@@ -144,7 +146,7 @@ class Shortlist:
 
     # The sample
 
-    def _sizes(self, layout: MapLayout) -> NDArray[np.uint64]:
+    def _sizes(self, layout: ClassicLayout) -> NDArray[np.uint64]:
         """Bytes usable in the object that the allocator gives for an array of 2^B buckets, by B."""
         if layout not in self.sizes:
             release = self.types.release
@@ -157,7 +159,7 @@ class Shortlist:
             self.sizes[layout] = np.array(sizes, np.uint64)
         return self.sizes[layout]
 
-    def _sample(self, rows: NDArray[np.void], layout: MapLayout, right_size: Mask) -> _Sample:
+    def _sample(self, rows: NDArray[np.void], layout: ClassicLayout, right_size: Mask) -> _Sample:
         b = rows["B"].astype(np.int64)
         old_b = np.where(rows["flags"] & SAME_SIZE_GROW != 0, b, np.maximum(b - 1, 0))
         possible = right_size & self._covered(rows["buckets"], b, layout)
@@ -173,11 +175,11 @@ class Shortlist:
         chosen = order[rank < CELLS]
         return _Sample(owner[chosen], tophash[chosen], home[chosen], buckets[chosen], keys[chosen], possible)
 
-    def _covered(self, starts: NDArray[np.uint64], b: NDArray[np.int64], layout: MapLayout) -> Mask:
+    def _covered(self, starts: NDArray[np.uint64], b: NDArray[np.int64], layout: ClassicLayout) -> Mask:
         return self.regions.contains(starts, np.left_shift(np.uint64(layout.bucket_size), b.astype(np.uint64)))
 
     def _cells(
-        self, starts: NDArray[np.uint64], b: NDArray[np.int64], layout: MapLayout, possible: Mask
+        self, starts: NDArray[np.uint64], b: NDArray[np.int64], layout: ClassicLayout, possible: Mask
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], Rows]:
         """Live cells of the first buckets of each array: owner, tophash, bucket, buckets of the array, key slot."""
         sizes = np.left_shift(1, b)

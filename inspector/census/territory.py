@@ -13,11 +13,10 @@ from inspector.errors import UnreadableMemory
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.goroutine import g
 from inspector.goruntime.hmap import hmap
-from inspector.goruntime.releases import MALLOC_HEADER_SIZE
 from inspector.goruntime.scalars import slice_header
+from inspector.goruntime.sizes import MALLOC_HEADER_SIZE, roundup_size
 from inspector.heap.objects import Heap, read_heap
 from inspector.heap.spans import Spans
-from inspector.maps.classic.mirror.growth import roundup_size
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Region, RegionMap
 from inspector.target.target import Target

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from inspector.errors import InspectError
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.gather import gather
@@ -232,7 +231,7 @@ class Walk:
     def _interfaces(self, go_type: GoType, rows: Rows, places: Addresses, numbers: Numbers, depth: int) -> None:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
         for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
-            dynamic = self._dynamic_type(tab, bool(go_type.methods))
+            dynamic = self._dynamic_type(go_type, tab)
             if dynamic is None:
                 continue
             group = np.flatnonzero(headers["tab"] == tab)
@@ -242,13 +241,12 @@ class Walk:
             else:
                 self._pointers(dynamic, words, at, numbers[group])
 
-    def _dynamic_type(self, tab: int, has_methods: bool) -> GoType | None:
-        key = (tab, has_methods)
+    def _dynamic_type(self, interface: GoType, tab: int) -> GoType | None:
+        key = (tab, bool(interface.methods))
         if key not in self._dynamic:
             self._dynamic[key] = None
             with suppress(InspectError):
-                address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if has_methods else tab
-                self._dynamic[key] = self.types.get(address)
+                self._dynamic[key] = self.types.dynamic(interface, tab, self.memory)
         return self._dynamic[key]
 
     def _maps_found(self, go_type: GoType, targets: Addresses, places: Addresses, numbers: Numbers) -> None:

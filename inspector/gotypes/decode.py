@@ -6,7 +6,6 @@ import struct
 from collections.abc import Callable
 
 from inspector.errors import InspectError, UnreadableMemory
-from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_ELEMENTS, MAX_STRING, VALUE_LIMITS, WORD, Limits
 from inspector.gotypes.table import TypeTable
@@ -140,9 +139,7 @@ class Decoder:
         tab, word = struct.unpack("<QQ", data)
         if not tab:
             return None
-        if go_type.methods:
-            tab = itab.parse(self.memory.read(tab, itab.sizeof())).typ
-        dynamic = self.types.get(tab)
+        dynamic = self.types.dynamic(go_type, tab, self.memory)
         if dynamic.direct_iface:
             content: bytes | memoryview = data[8:16]
         else:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from inspector.errors import InspectError
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.gather import gather
@@ -80,8 +79,7 @@ class Plausibility:
         self.specific += 2
         for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
             try:
-                address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if go_type.methods else tab
-                self.types.get(address)
+                self.types.dynamic(go_type, tab, self.memory)
             except InspectError:
                 return False
         return True

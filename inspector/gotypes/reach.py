@@ -142,7 +142,7 @@ class Reach:
         for tab in tabs.tolist():
             data = np.ascontiguousarray(headers["data"][headers["tab"] == tab])
             try:
-                dynamic = self.types.get(self._dynamic_type(go_type, tab))
+                dynamic = self.types.dynamic(go_type, tab, self.frozen)
                 if dynamic.direct_iface:
                     values = data.view(np.uint8).reshape(-1, WORD)
                 else:
@@ -150,12 +150,6 @@ class Reach:
                 self.copy(dynamic, values, limits.inside())
             except InspectError:
                 continue  # the decoder will say that this value's type cannot be read
-
-    def _dynamic_type(self, go_type: GoType, tab: int) -> int:
-        """Address of the dynamic type: the word itself for `any`, else in the copied itab it points to."""
-        if not go_type.methods:
-            return tab
-        return int(itab.parse(self.frozen.read(tab, itab.sizeof())).typ)
 
 
 def _words(rows: Rows, offset: int) -> Addresses:

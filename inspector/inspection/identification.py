@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from inspector.errors import InspectError, NotAMap, UnknownMap, UnreadableMemory
 from inspector.goruntime.hmap import FLAG_NAMES, hmap
 from inspector.goruntime.mapextra import mapextra
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.shapes import of_shape
 from inspector.maps.classic.checks import judge
 from inspector.maps.classic.header import Hmap
@@ -109,7 +110,7 @@ def _sound(
 
     In a map of one bucket nothing else tells how large the elements are.
     """
-    verdicts: dict[MapLayout, bool] = {}
+    verdicts: dict[ClassicLayout, bool] = {}
     for go_type in candidates:
         layout = go_type.layout
         assert layout is not None

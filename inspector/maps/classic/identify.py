@@ -16,7 +16,8 @@ from inspector.errors import UnreadableMemory
 from inspector.goruntime.bmap import OVERFLOW_SIZE, bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.mapextra import mapextra
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.plausible import Plausibility
 from inspector.gotypes.reach import KEY_LIMITS, Reach
@@ -82,8 +83,8 @@ class _Finder:
         self.memory, self.regions, self.header, self.types = memory, regions, header, types
         self.functions = hash_keys.functions(types.release) if hash_keys else None
         self.marks = types.release.marks
-        self.samples: dict[MapLayout, _Cells | None] = {}
-        self.hashed: dict[tuple[MapLayout, int], int | None] = {}
+        self.samples: dict[ClassicLayout, _Cells | None] = {}
+        self.hashed: dict[tuple[ClassicLayout, int], int | None] = {}
 
     def identify(self, among: Sequence[GoType]) -> Identity:
         ranked = []
@@ -107,13 +108,13 @@ class _Finder:
 
     # The sample
 
-    def _sample(self, layout: MapLayout) -> _Cells | None:
+    def _sample(self, layout: ClassicLayout) -> _Cells | None:
         """Live cells under a layout; None when the memory cannot be buckets of that layout."""
         if layout not in self.samples:
             self.samples[layout] = self._take(layout)
         return self.samples[layout]
 
-    def _take(self, layout: MapLayout) -> _Cells | None:
+    def _take(self, layout: ClassicLayout) -> _Cells | None:
         parts = []
         for address, b in ((self.header.buckets, self.header.B), (self.header.oldbuckets, self.header.old_b)):
             if not address:
@@ -128,7 +129,7 @@ class _Finder:
             return _Cells(np.empty(0, np.uint8), empty, empty, no_rows, no_rows)
         return _Cells(*(np.concatenate([getattr(p, name) for p in parts]) for name in _Cells.__dataclass_fields__))
 
-    def _array(self, layout: MapLayout, address: int, b: int) -> _Cells | None:
+    def _array(self, layout: ClassicLayout, address: int, b: int) -> _Cells | None:
         if not 0 <= b <= LARGEST_B or address % 8:
             return None
         size, stride = 1 << b, layout.bucket_size
@@ -152,7 +153,7 @@ class _Finder:
             rows["tophash"][live], numbers[at], np.full(len(at), size), rows["keys"][live], rows["elems"][live]
         )
 
-    def _tail_fits(self, layout: MapLayout) -> bool:
+    def _tail_fits(self, layout: ClassicLayout) -> bool:
         """Whether the preallocated overflow buckets end where makeBucketArray puts its sentinel."""
         header = self.header
         if header.B < PREALLOCATED_FROM_B or not header.extra:

@@ -12,8 +12,9 @@ from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import SAME_SIZE_GROW, hmap
 from inspector.gotypes.decode import Decoder
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
 from inspector.gotypes.identity import UNEQUAL, identify
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.literal import Literal
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
@@ -67,7 +68,7 @@ class Walk:
         assert map_type.layout is not None
         self.memory, self.regions = CountingMemory(memory), regions
         self.type, self.types, self.functions = map_type, types, functions
-        self.layout: MapLayout = map_type.layout
+        self.layout: ClassicLayout = map_type.layout
         self.release, self.marks = types.release, types.release.marks
         self.frozen = FrozenMemory()
 

@@ -15,7 +15,8 @@ from inspector.goruntime.hmap import hmap
 from inspector.goruntime.mapextra import mapextra
 from inspector.goruntime.releases import Release
 from inspector.goruntime.scalars import slice_header
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.keys import HashKeys
@@ -65,7 +66,7 @@ class MapSnapshot:
     bytes_read: int = 0
 
     @property
-    def layout(self) -> MapLayout:
+    def layout(self) -> ClassicLayout:
         """The layout of the map's buckets."""
         assert self.type.layout is not None
         return self.type.layout
