@@ -13,9 +13,10 @@ from inspector.gotypes.gotype import GoType
 from inspector.hashing import HashKeys, find_hash_keys
 from inspector.inspection.identification import believe
 from inspector.inspection.one_map import Inspection, Timing, target_info
-from inspector.maps.classic.checks import Judgement, MapView, judge
+from inspector.maps.classic.checks import MapView, judge
 from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.maps.classic.summary import growth_of, occupancy_of
+from inspector.maps.findings import Judgement
 from inspector.memory import RegionMap
 from inspector.naming.locate import MapRef
 from inspector.report.json.one_map import write_json

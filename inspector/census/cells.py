@@ -16,7 +16,7 @@ from inspector.goruntime.releases import BUCKET_CELLS, Release
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import ClassicLayout
 from inspector.maps.classic.header import Hmap
-from inspector.maps.classic.snapshot import LARGEST_B
+from inspector.maps.classic.mirror.growth import LARGEST_B
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Memory, RegionMap
 

@@ -10,11 +10,12 @@ from inspector.goruntime.sizes import roundup_size
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.table import TypeTable
-from inspector.maps.classic.checks import Judgement, MapView
+from inspector.maps.classic.checks import MapView
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets
 from inspector.maps.classic.snapshot import MapSnapshot
 from inspector.maps.classic.summary import growth_of, occupancy_of, string_bytes
+from inspector.maps.findings import Judgement
 from inspector.naming.locate import TypeSource
 
 NO_NAME = Name(None, None)

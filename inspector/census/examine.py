@@ -14,10 +14,11 @@ from inspector.goruntime.hmap import hmap
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import ClassicLayout
 from inspector.inspection.identification import MOST_TRIED
-from inspector.maps.classic.checks import Judgement, judge
+from inspector.maps.classic.checks import judge
 from inspector.maps.classic.header import Hmap
-from inspector.maps.classic.mirror.growth import allocated_buckets
-from inspector.maps.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
+from inspector.maps.classic.mirror.growth import LARGEST_B, allocated_buckets
+from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
+from inspector.maps.findings import Judgement
 from inspector.target.target import Target
 
 COPIED_A_SECOND = 1 << 27

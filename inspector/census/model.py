@@ -8,8 +8,8 @@ from typing import Literal
 
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL
 from inspector.inspection.one_map import TargetInfo
-from inspector.maps.classic.checks.finding import Finding, Verdict
 from inspector.maps.classic.mirror.growth import GrowthKind
+from inspector.maps.findings import Finding, Verdict
 from inspector.naming.locate import TypeSource
 
 FoundBy = Literal["global", "heap", "stack", "argument"]

@@ -18,7 +18,7 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import FLAG_NAMES, HASH_WRITING, SAME_SIZE_GROW, hmap
 from inspector.goruntime.releases import BUCKET_CELLS, Release
 from inspector.maps.classic.header import Hmap
-from inspector.maps.classic.snapshot import LARGEST_B
+from inspector.maps.classic.mirror.growth import LARGEST_B
 from inspector.memory.protocol import Addresses, Memory, Region
 
 WORD = 8

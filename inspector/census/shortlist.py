@@ -25,8 +25,7 @@ from inspector.gotypes.names import SHAPE
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.hasher import Hasher, MemoryHash
-from inspector.maps.classic.mirror.growth import allocated_buckets
-from inspector.maps.classic.snapshot import LARGEST_B
+from inspector.maps.classic.mirror.growth import LARGEST_B, allocated_buckets
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Memory, RegionMap, Rows

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inspector.goroutines.running import Goroutine, running
-from inspector.maps.classic.checks.finding import Finding, Where
+from inspector.maps.classic.places import Where
+from inspector.maps.findings import Finding
 from inspector.target.target import Target
 
 MAP_FUNCTIONS = frozenset(

@@ -13,7 +13,8 @@ from inspector.gotypes.shapes import of_shape
 from inspector.maps.classic.checks import judge
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.identify import identify
-from inspector.maps.classic.snapshot import LARGEST_B, take_snapshot
+from inspector.maps.classic.mirror.growth import LARGEST_B
+from inspector.maps.classic.snapshot import take_snapshot
 from inspector.memory.protocol import END_OF_USER_SPACE, RegionMap
 from inspector.naming.locate import UNKNOWN_MAP, Locator, MapRef
 from inspector.target.target import Target

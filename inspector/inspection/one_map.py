@@ -16,10 +16,11 @@ from inspector.gotypes.gotype import GoType
 from inspector.gotypes.values import GoValue, Unreadable
 from inspector.inspection.identification import believe, find_map, guess
 from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks import Judgement, MapView, judge
-from inspector.maps.classic.checks.finding import Array
+from inspector.maps.classic.checks import MapView, judge
+from inspector.maps.classic.places import Array
 from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.maps.classic.summary import Growth, Occupancy, growth_of, occupancy_of
+from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.target import Target, noticing_the_end
 

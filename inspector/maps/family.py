@@ -366,6 +366,10 @@ class Family(Protocol):
         """Read one header; raises UnreadableMemory."""
         ...
 
+    def seeds(self, rows: NDArray[np.void]) -> Hashes:
+        """(n,) what hashes of keys begin with (see Header.seed)."""
+        ...
+
     def storage(self, rows: NDArray[np.void]) -> Addresses:
         """(n,) what the headers lead to (see Header.storage)."""
         ...
@@ -380,9 +384,7 @@ class Family(Protocol):
 
     # Identification
 
-    def sample(
-        self, source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int
-    ) -> Sample:
+    def sample(self, source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
         """Read live cells of many maps as if all had one layout; nothing raises for bad memory.
 
         Looks at up to `most` buckets or groups of each array, spread over it. `room` (n,) is how many bytes the

@@ -8,9 +8,9 @@ from typing import IO, Any
 
 from inspector.gotypes.render import json_form
 from inspector.inspection.one_map import Entry, Inspection, TargetInfo
-from inspector.maps.classic.checks.finding import Finding
 from inspector.maps.classic.header import Hmap, MapExtra
 from inspector.maps.classic.summary import BytesHeld, Growth, Occupancy
+from inspector.maps.findings import Finding
 
 SCHEMA = "go-map-inspect/1"
 

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from inspector.gotypes.render import go_form, plain
 from inspector.inspection.one_map import Inspection
-from inspector.maps.classic.checks.finding import Finding, Where
+from inspector.maps.classic.places import Where
 from inspector.maps.classic.summary import Growth, Occupancy
+from inspector.maps.findings import Finding
 
 PICTURE_WIDTH = 64
 ALTERNATIVES = 8

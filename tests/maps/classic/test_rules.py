@@ -19,11 +19,12 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import HASH_WRITING, hmap
 from inspector.goruntime.mapextra import mapextra
 from inspector.hashing import HashKeys, find_hash_keys
-from inspector.maps.classic.checks import Judgement, MapView, judge
+from inspector.maps.classic.checks import MapView, judge
 from inspector.maps.classic.checks.proof import e9_evacuated_memory_is_cleared_or_kept
 from inspector.maps.classic.checks.verdict import PROOF_RULES, RULES
 from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.maps.classic.summary import growth_of, occupancy_of
+from inspector.maps.findings import Judgement
 from inspector.memory import RegionMap
 from inspector.target.target import Target, open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN

@@ -13,6 +13,10 @@ GrowthKind = Literal["double", "same-size"]
 PREALLOCATED_FROM_B = 4
 """From this B on makeBucketArray adds overflow buckets to the array."""
 
+LARGEST_B = 40
+"""No array of 2^41 buckets fits into 47 bits of addresses: even an empty bucket has 16 bytes, and a count
+that large would not fit into any machine that runs Go today."""
+
 EXACT_NOVERFLOW_B = 16
 """Below this B noverflow counts every overflow bucket, from it on a sample (incrnoverflow)."""
 
