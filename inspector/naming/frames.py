@@ -11,7 +11,7 @@ from typing import Any
 
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownVariable, UnreadableMemory, UsageError
 from inspector.gotypes.names import SHAPE
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 SYNTAX = "frames' variables are written main.handler:sessions, main.handler@18:sessions for that of goroutine 18"
 MOST_SHOWN = 6
@@ -77,12 +77,12 @@ def parse_frame_name(text: str) -> FrameName:
     )
 
 
-def prepare(target: Target, name: FrameName) -> FrameName:
+def prepare(target: Run, name: FrameName) -> FrameName:
     """Find out which functions are meant, and let gdb read what it needs to find their frames; needs no stop.
 
     Raises UsageError, UnknownVariable, GdbMissing, GdbError.
     """
-    if not target.stop:
+    if not target.stops:
         raise UsageError(
             "--no-stop cannot look into frames: they are gone before they are read",
             "leave --no-stop out, or give the map's address",
@@ -94,7 +94,7 @@ def prepare(target: Target, name: FrameName) -> FrameName:
         )
     functions = _functions(target, name.function)
     try:
-        known = target.bridge().prepare_frames(functions)
+        known = target.target.bridge().prepare_frames(functions)
     except GdbDied:
         raise
     except GdbMissing as error:
@@ -111,7 +111,7 @@ def prepare(target: Target, name: FrameName) -> FrameName:
     return FrameName(**{**vars(name), "functions": tuple(known)})
 
 
-def _functions(target: Target, wanted: str) -> list[str]:
+def _functions(target: Run, wanted: str) -> list[str]:
     """Full names of the functions that a name may mean: itself, or those whose names end like it."""
     names = {each: _TYPE_ARGUMENTS.sub("[...]", each) for each in target.image.functions()}
     found = [each for each, short in names.items() if wanted in (each, short)]
@@ -128,7 +128,7 @@ def _functions(target: Target, wanted: str) -> list[str]:
     return found or [wanted]
 
 
-def find_variable(target: Target, name: FrameName) -> FrameVariable:
+def find_variable(target: Run, name: FrameName) -> FrameVariable:
     """Find the one variable that is meant; call it while the target is held, after `prepare`.
 
     Raises UnknownVariable when there is none, or none that can be read, or when several are left to choose from.
@@ -142,7 +142,7 @@ def find_variable(target: Target, name: FrameName) -> FrameVariable:
         "line": name.line,
     }
     try:
-        answer = target.bridge().search_frames(request)
+        answer = target.target.bridge().search_frames(request)
     except GdbDied:
         raise
     except GdbError as error:
@@ -192,7 +192,7 @@ def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
     )
 
 
-def _ambiguous(target: Target, name: FrameName, found: list[FrameVariable], all_of_them: bool) -> UnknownVariable:
+def _ambiguous(target: Run, name: FrameName, found: list[FrameVariable], all_of_them: bool) -> UnknownVariable:
     several = [f"{selector(name, each)} ({_described(target, each)})" for each in found[:MOST_SHOWN]]
     more = f", and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
     return UnknownVariable(
@@ -207,7 +207,7 @@ def selector(name: FrameName, found: FrameVariable) -> str:
     return f"{place}:{name.variable}@{found.declared}{name.path}"
 
 
-def _described(target: Target, found: FrameVariable) -> str:
+def _described(target: Run, found: FrameVariable) -> str:
     if found.problem:
         what = found.problem
     elif not found.value:

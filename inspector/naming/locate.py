@@ -14,7 +14,7 @@ from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
 from inspector.image.elf import Symbol
 from inspector.naming.frames import FrameName, find_variable, parse_frame_name, prepare, selector
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 TypeSource = Literal["option", "variable", "dwarf", "hash-proof", "heap"]
 
@@ -89,7 +89,7 @@ class Locator:
     declared: bool = True
     frame: FrameName | None = None
 
-    def find(self, target: Target) -> MapRef:
+    def find(self, target: Run) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
         if self.frame is not None:
             return self._in_frame(target, self.frame)
@@ -101,7 +101,7 @@ class Locator:
             word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
             return MapRef(word, self.type, self.type_source, self.name, self.declared)
         try:
-            word = target.debugger().value_of(expression(self.symbol, self.path))
+            word = target.target.bridge().value_of(expression(self.symbol, self.path))
         except GdbDied:
             raise
         except GdbError as error:
@@ -111,7 +111,7 @@ class Locator:
             ) from None
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
-    def _in_frame(self, target: Target, frame: FrameName) -> MapRef:
+    def _in_frame(self, target: Run, frame: FrameName) -> MapRef:
         found = find_variable(target, frame)
         name = selector(frame, found)
         declared = _map_type(target, name, found.type) if self.type is None else self.type
@@ -123,7 +123,7 @@ class Locator:
         return MapRef(found.value, declared, self.type_source, name, False)
 
 
-def evaluated(target: Target, name: str, declared: str, address: int, type_name: str | None) -> Locator:
+def evaluated(target: Run, name: str, declared: str, address: int, type_name: str | None) -> Locator:
     """A variable that gdb has evaluated: its name, its declared type, the address of its hmap (0 for nil).
 
     Raises UnknownVariable when it is not declared as a map, UnknownType.
@@ -136,7 +136,7 @@ def evaluated(target: Target, name: str, declared: str, address: int, type_name:
     return Locator(wanted, "option", address, name=name, declared=False)
 
 
-def locate(target: Target, text: str | Locator, type_name: str | None) -> Locator:
+def locate(target: Run, text: str | Locator, type_name: str | None) -> Locator:
     """Understand what `text` names: an address, or a Go variable with an optional field path.
 
     Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType,
@@ -156,13 +156,13 @@ def locate(target: Target, text: str | Locator, type_name: str | None) -> Locato
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
     symbol, path = _find_symbol(target, text)
-    if path and not target.stop and not target.still:
+    if path and not target.stops and not target.still:
         raise UsageError(
             "--no-stop cannot follow a field path: gdb reads it, and gdb stops what it attaches to",
             "leave --no-stop out, or give the map's address with --type",
         )
     try:
-        declared = target.debugger().type_of(expression(symbol, path))
+        declared = target.target.bridge().type_of(expression(symbol, path))
     except GdbMissing as error:
         if wanted is None or path:
             raise GdbMissing(
@@ -192,13 +192,13 @@ def gdb_words(error: GdbError) -> str:
     return error.message.removeprefix("gdb: ").rstrip(".")
 
 
-def _find_type(target: Target, type_name: str) -> GoType:
+def _find_type(target: Run, type_name: str) -> GoType:
     if len(type_name) > LONGEST_NAME:
         raise UnknownType(f"{shown(type_name)!r} is too long for a type name", "try --type 'map[string]int'")
     return target.types.find_map_type(type_name)
 
 
-def _map_type(target: Target, text: str, declared: str) -> GoType:
+def _map_type(target: Run, text: str, declared: str) -> GoType:
     # Generic code is compiled once for types of the same shape; its maps are of other types.
     if declared.startswith(("map[", f"{SHAPE}map[")) and SHAPE in declared:
         return replace(UNKNOWN_MAP, name=declared)
@@ -213,21 +213,21 @@ def _map_type(target: Target, text: str, declared: str) -> GoType:
         ) from None
 
 
-def _check_contradiction(target: Target, text: str, wanted: GoType, dwarf_name: str) -> bool:
+def _check_contradiction(target: Run, text: str, wanted: GoType, dwarf_name: str) -> bool:
     """Say where --type and the declaration differ; returns whether the variable is declared as a map."""
     try:
         declared = target.types.find_map_type(dwarf_name)
     except UnknownType:
         if SHAPE in dwarf_name:
             return True
-        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {shown(dwarf_name)}")
+        target.note(f"--type says {wanted.name}, but {text} is declared as {shown(dwarf_name)}")
         return dwarf_name.startswith("map[")
     if declared.address != wanted.address:
-        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {declared.name}")
+        target.note(f"--type says {wanted.name}, but {text} is declared as {declared.name}")
     return True
 
 
-def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
+def _find_symbol(target: Run, text: str) -> tuple[Symbol, str]:
     """Split "example.com/pkg.variable.field.field" at the variable: its symbol, and ".field.field"."""
     for name, path in _splits(text):
         symbol = target.image.symbol(name)
@@ -253,7 +253,7 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
     raise UnknownVariable(f"there is no variable {shown(text)}", hint)
 
 
-def _find_by_package_name(target: Target, text: str) -> tuple[Symbol, str] | None:
+def _find_by_package_name(target: Run, text: str) -> tuple[Symbol, str] | None:
     """Find "cache.entries" in the one package whose import path ends in "/cache"."""
     variables = target.image.variables()
     for name, path in _splits(text):
