@@ -18,7 +18,8 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import PAGE_SIZE, SIZE_CLASSES
 from inspector.memory.gather import gather
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses
-from inspector.target.target import PAGE
+from inspector.target.program import PAGE
+from inspector.target.run import Run
 
 WORD = 8
 PIECE = 1 << 24
