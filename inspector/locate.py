@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownType, UnknownVariable, UsageError
+from inspector.errors import UnknownType, UnknownVariable, UsageError
 from inspector.frames import FrameName, find_variable, parse_frame_name, prepare, selector
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
+from inspector.gotypes.paths import Way, follow, maps_inside
 from inspector.image.elf import Symbol
 from inspector.target import Target
 
@@ -28,7 +29,6 @@ _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _DIGITS = re.compile(r"(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{6,16}")
 _NAME = re.compile(r"[\w./%~@+\-\[\],*·]+")
 
-# gdb evaluates a path as C: anything but plain fields could assign to the target or call into it.
 _PATH = re.compile(r"(?:\.[^\W\d]\w*|\[\d{1,9}\])*")
 _INDICES = re.compile(r"(?:\[\d{1,9}\])*$")
 
@@ -77,14 +77,13 @@ class Locator:
     """A map that is named, and whose address is still to be read while the target is held.
 
     `type` is None for a bare address: what lies there has to tell it. A variable whose value was given (`evaluated`)
-    has its address too.
+    has its address too. `way` leads to the word of a package variable, or of a field in one.
     """
 
     type: GoType | None
     type_source: TypeSource
     address: int | None = None
-    symbol: Symbol | None = None
-    path: str = ""
+    way: Way | None = None
     name: str | None = None
     declared: bool = True
     frame: FrameName | None = None
@@ -96,19 +95,8 @@ class Locator:
         assert self.type is not None
         if self.address is not None:
             return MapRef(self.address, self.type, self.type_source, self.name)
-        assert self.symbol is not None
-        if not self.path:
-            word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
-            return MapRef(word, self.type, self.type_source, self.name, self.declared)
-        try:
-            word = target.debugger().value_of(expression(self.symbol, self.path))
-        except GdbDied:
-            raise
-        except GdbError as error:
-            raise UnknownVariable(
-                f"{self.name} cannot be read: {gdb_words(error)}",
-                "is a pointer on the way to it nil? name another variable, or the map's address with --type",
-            ) from None
+        assert self.way is not None
+        word = struct.unpack("<Q", target.memory.read(self.way.place(target.memory), 8))[0]
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
     def _in_frame(self, target: Target, frame: FrameName) -> MapRef:
@@ -116,7 +104,7 @@ class Locator:
         name = selector(frame, found)
         declared = _map_type(target, name, found.type) if self.type is None else self.type
         if self.type is not None:
-            _check_contradiction(target, name, self.type, found.type)
+            _check_contradiction(target, name, self.type, _named(target, found.type))
         if found.value is None:
             raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
         # A place on a stack may not have been written yet: what lies there has to look like a map.
@@ -132,15 +120,15 @@ def evaluated(target: Target, name: str, declared: str, address: int, type_name:
     if type_name is None:
         return Locator(_map_type(target, name, declared), "variable", address, name=name, declared=False)
     wanted = _find_type(target, type_name)
-    _check_contradiction(target, name, wanted, declared)
+    _check_contradiction(target, name, wanted, _named(target, declared))
     return Locator(wanted, "option", address, name=name, declared=False)
 
 
 def locate(target: Target, text: str | Locator, type_name: str | None) -> Locator:
     """Understand what `text` names: an address, or a Go variable with an optional field path.
 
-    Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType,
-    GdbError.
+    Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType; GdbError for
+    a variable in a frame.
     """
     if isinstance(text, Locator):
         return text
@@ -156,40 +144,45 @@ def locate(target: Target, text: str | Locator, type_name: str | None) -> Locato
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
     symbol, path = _find_symbol(target, text)
-    if path and not target.stop and not target.still:
-        raise UsageError(
-            "--no-stop cannot follow a field path: gdb reads it, and gdb stops what it attaches to",
-            "leave --no-stop out, or give the map's address with --type",
+    return _package_variable(target, text, symbol, path, wanted)
+
+
+def _package_variable(target: Target, text: str, symbol: Symbol, path: str, wanted: GoType | None) -> Locator:
+    """What the DWARF says of a package variable, and what --type does where there is none."""
+    name = text.removesuffix(path)
+    declared = target.declarations.type_of(symbol)
+    if declared is None:
+        lacking = (
+            f"the debug information of {target.image.path} does not describe {name}"
+            if target.declarations.exist
+            else f"{name} has no debug information (linked with -w)"
         )
-    try:
-        declared = target.debugger().type_of(expression(symbol, path))
-    except GdbMissing as error:
-        if wanted is None or path:
-            raise GdbMissing(
-                f"the type of {text} is in the DWARF, which only gdb reads here: {error.message}", error.hint
-            ) from None
-        return Locator(wanted, "option", None, symbol, path, text)
-    except GdbDied:
-        raise
-    except GdbError as error:
-        raise UnknownVariable(
-            f"{text} cannot be looked up: {gdb_words(error)}",
-            "fields are written main.server.sessions, promoted ones by their embedded type: main.server.base.sessions",
-        ) from None
+        if path:
+            raise UnknownVariable(
+                f"{lacking}, so nothing tells where its fields are", "give the map's address, with --type"
+            )
+        if wanted is None:
+            raise UnknownVariable(lacking, "add --type 'map[string]int'")
+        # Nothing tells that it is a map at all: what lies there has to look like one.
+        way = Way(name, symbol.address, (), 0, wanted)
+        return Locator(wanted, "option", None, way, text, declared=False)
+    way = follow(target.declarations, name, symbol.address, declared, path)
     if wanted is not None:
-        is_map = _check_contradiction(target, text, wanted, declared)
-        return Locator(wanted, "option", None, symbol, path, text, is_map)
-    return Locator(_map_type(target, text, declared), "variable", None, symbol, path, text)
+        return Locator(wanted, "option", None, way, text, _check_contradiction(target, text, wanted, way.type))
+    return Locator(_as_map(target, text, way.type), "variable", None, way, text)
 
 
-def expression(symbol: Symbol, path: str) -> str:
-    """Write a variable and its field path for gdb; the quotes keep dots and slashes of the name together."""
-    return f"'{symbol.name}'{path}"
-
-
-def gdb_words(error: GdbError) -> str:
-    """What gdb said, as a part of a sentence of ours."""
-    return error.message.removeprefix("gdb: ").rstrip(".")
+def _as_map(target: Target, text: str, go_type: GoType) -> GoType:
+    """The map type that a package variable is declared with; raises UnknownVariable when it is none."""
+    if go_type.layout:
+        return go_type
+    if go_type.kind == Kind.MAP:
+        return _map_type(target, text, go_type.name)
+    inside = maps_inside(target.declarations, text, go_type)
+    raise UnknownVariable(
+        f"{text} is of type {shown(go_type.name)}, not a map",
+        f"maps in it: {', '.join(inside)}" if inside else "name a map variable, or a field path to one",
+    )
 
 
 def _find_type(target: Target, type_name: str) -> GoType:
@@ -213,18 +206,20 @@ def _map_type(target: Target, text: str, declared: str) -> GoType:
         ) from None
 
 
-def _check_contradiction(target: Target, text: str, wanted: GoType, dwarf_name: str) -> bool:
-    """Say where --type and the declaration differ; returns whether the variable is declared as a map."""
+def _named(target: Target, dwarf_name: str) -> GoType:
+    """The map type of a name in DWARF; one without a layout where the executable has none of that name."""
     try:
-        declared = target.types.find_map_type(dwarf_name)
+        return target.types.find_map_type(dwarf_name)
     except UnknownType:
-        if SHAPE in dwarf_name:
-            return True
-        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {shown(dwarf_name)}")
-        return dwarf_name.startswith("map[")
-    if declared.address != wanted.address:
-        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {declared.name}")
-    return True
+        kind = Kind.MAP if dwarf_name.startswith("map[") or SHAPE in dwarf_name else Kind.POINTER
+        return replace(UNKNOWN_MAP, name=dwarf_name, kind=kind)
+
+
+def _check_contradiction(target: Target, text: str, wanted: GoType, declared: GoType) -> bool:
+    """Say where --type and the declaration differ; returns whether the variable is declared as a map."""
+    if declared.address != wanted.address and SHAPE not in declared.name:
+        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {shown(declared.name)}")
+    return declared.kind == Kind.MAP
 
 
 def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:

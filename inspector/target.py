@@ -25,6 +25,7 @@ from inspector.errors import (
     UsageError,
 )
 from inspector.gotypes.table import TypeTable
+from inspector.gotypes.variables import Declarations
 from inspector.hashing.keys import HashKeys, find_hash_keys
 from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage, open_image
@@ -45,14 +46,6 @@ MemoryChoice = Literal["auto", "gdb-mi", "direct"]
 
 class Debugger(Protocol):
     """What gdb knows and the bytes do not tell; everything raises GdbError."""
-
-    def type_of(self, text: str) -> str:
-        """Name the type of an expression such as 'main.server'.sessions, from DWARF."""
-        ...
-
-    def value_of(self, text: str) -> int:
-        """Evaluate an expression that is a map: the address of its hmap."""
-        ...
 
     def threads(self) -> list[Thread]:
         """The registers of all threads that stand still."""
@@ -124,6 +117,11 @@ class Target:
             return TypeTable(self.memory, modules, self.release)
 
     @cached_property
+    def declarations(self) -> Declarations:
+        """What the executable's DWARF declares, read when first asked for."""
+        return Declarations(self.image, self.types)
+
+    @cached_property
     def hash_keys(self) -> HashKeys | None:
         """The random keys of the process's hash functions, which never change; None where they are not found."""
         with self.held() if self.choice == "gdb-mi" else nullcontext():
@@ -163,17 +161,13 @@ class Target:
                 return []
         return ptrace.threads(self.pid) if self.pid is not None and self.stop else []
 
-    def debugger(self) -> Debugger:
-        """The gdb that we run in, or one started when first needed; raises GdbMissing."""
-        return self.own_debugger or self.bridge()
-
     def bridge(self) -> GdbBridge:
         """The gdb that knows this target's symbols, started when first needed; raises GdbMissing."""
         if self._no_bridge is not None:
             raise self._no_bridge
         if self._bridge is None:
             if self.choice == "direct":
-                raise GdbMissing("--memory direct does without gdb", "give the type with --type")
+                raise GdbMissing("--memory direct does without gdb", "leave it out")
             try:
                 started = GdbBridge(self.gdb_program)
             except GdbMissing as error:
@@ -296,8 +290,6 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
         process = ProcessMemory(pid)
         resources.callback(process.close)
         target = Target("process", str(pid), pid, image, build, process, choice, stop, gdb)
-        if choice != "direct" and stop:
-            _add_bridge(target)
         if choice == "gdb-mi":
             target.memory = GdbMemory(target.bridge(), pid)
         # gdb is entered last, so that it is left first: before the files it may still look at.
@@ -305,15 +297,6 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
         files.push(target._resources)
         target._resources = files
         return target
-
-
-def _add_bridge(target: Target) -> None:
-    try:
-        target.bridge()
-    except GdbMissing as error:
-        if target.choice == "gdb-mi":
-            raise
-        target.notes.append(f"{error.message}: the process is stopped with ptrace instead")
 
 
 def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
