@@ -19,7 +19,7 @@ from fixtures import USUAL, build, start
 from inspector.census.scan import PIECE, Arena, scan
 from inspector.census.territory import HEAP_END, HEAP_START, survey
 from inspector.memory.protocol import Region
-from inspector.target import Target, open_target
+from inspector.target.target import Target, open_target
 
 MIB = 1 << 20
 USUAL_SIZE = 2048

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from fixtures import USUAL, build, start
-from inspector.gdbsetup import script_path
+from inspector.cli.gdbsetup import script_path
 
 QUIET = ("-nx", "-q", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off")
 

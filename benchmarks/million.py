@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 
 from fixtures import USUAL, build, start
-from inspector.inspection import Inspection, inspect
+from inspector.inspection.one_map import Inspection, inspect
 from inspector.memory.process import ProcessMemory
-from inspector.target import Target, open_target
+from inspector.target.target import Target, open_target
 
 
 def main() -> None:

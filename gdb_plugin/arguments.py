@@ -10,7 +10,7 @@ from typing import NoReturn
 import gdb
 
 from inspector.errors import UsageError
-from inspector.inspection import DEFAULT_ENTRIES
+from inspector.inspection.one_map import DEFAULT_ENTRIES
 
 OPTIONS = ("-type", "-entries", "-key", "-json")
 

@@ -14,12 +14,12 @@ from gdb_plugin.opening import open_inferior
 from gdb_plugin.output import console, output, told_in_one_line, write_notes
 from inspector.errors import InspectError, UnknownVariable, UsageError
 from inspector.gotypes.render import plain
-from inspector.inspection import inspect
-from inspector.keylookup import look_up
-from inspector.report.document import write_json
-from inspector.report.lookup import print_lookup, write_lookup
-from inspector.report.text import print_report
-from inspector.target import Target
+from inspector.inspection.one_key import look_up
+from inspector.inspection.one_map import inspect
+from inspector.report.json.one_map import write_json
+from inspector.report.text.one_key import print_lookup, write_lookup
+from inspector.report.text.one_map import print_report
+from inspector.target.target import Target
 
 
 class InfoGomap(gdb.Command):

@@ -1,4 +1,4 @@
-"""The questions that inspector.target.Debugger asks, answered by the gdb that we run in."""
+"""The questions that inspector.target.target.Debugger asks, answered by the gdb that we run in."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import gdb
 
 from gdb_plugin.expressions import name_of, quoted_value
 from inspector.errors import GdbError
+from inspector.memory.prstatus import GENERAL
 from inspector.memory.threads import Thread
-from inspector.schemas.prstatus import GENERAL
 
 REGISTERS = (*GENERAL, "rip", "rsp", "fs_base")
 

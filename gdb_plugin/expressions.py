@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import gdb
 
 from inspector.errors import GdbMissing, UnknownVariable
-from inspector.locate import Locator, evaluated, parse_address, shown
-from inspector.target import Target
+from inspector.naming.locate import Locator, evaluated, parse_address, shown
+from inspector.target.target import Target
 
 CLASSIC_MAP, SWISS_MAP = "hash<", "map<"
 """How DWARF names of what a map variable points to begin (cmd/link/internal/ld/dwarf.go)."""

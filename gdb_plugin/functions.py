@@ -12,10 +12,10 @@ from inspector.errors import UsageError
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.render import go_form
 from inspector.gotypes.values import GoFunc, GoMap, GoPointer, GoString, GoValue
-from inspector.identification import believe, header_at
-from inspector.keylookup import look_up
-from inspector.locate import Locator, locate
-from inspector.target import Target
+from inspector.inspection.identification import believe, header_at
+from inspector.inspection.one_key import look_up
+from inspector.naming.locate import Locator, locate
+from inspector.target.target import Target
 
 
 class GomapLen(gdb.Function):

@@ -16,7 +16,7 @@ from inspector.gotypes.table import TypeTable
 from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
-from inspector.target import Target, bias_of, build_matches, refuse_swiss
+from inspector.target.target import Target, bias_of, build_matches, refuse_swiss
 
 ON_THE_REMOTE_SIDE = "target:"
 """gdb's mark for files that it reads through the remote side."""

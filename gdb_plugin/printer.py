@@ -9,10 +9,10 @@ import gdb
 
 from gdb_plugin.expressions import CLASSIC_MAP, is_go_string, is_map, locate_value, name_of
 from gdb_plugin.opening import open_inferior
-from inspector.bulk import dtype_of
 from inspector.errors import InspectError
-from inspector.inspection import Inspection, inspect, live_cells
-from inspector.schemas.bmap import bmap
+from inspector.goruntime.bmap import bmap
+from inspector.goruntime.dtypes import dtype_of
+from inspector.inspection.one_map import Inspection, inspect, live_cells
 
 PARAMETER = "gomap pretty-print"
 

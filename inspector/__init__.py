@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inspector.census import Census, CensusMap, take_census
-    from inspector.inspection import Entry, Inspection, inspect
-    from inspector.target import Target, open_target
+    from inspector.inspection.one_map import Entry, Inspection, inspect
+    from inspector.target.target import Target, open_target
 
 __all__ = ["Census", "CensusMap", "Entry", "Inspection", "Target", "inspect", "open_target", "take_census"]
 
@@ -16,7 +16,7 @@ __all__ = ["Census", "CensusMap", "Entry", "Inspection", "Target", "inspect", "o
 def __getattr__(name: str) -> Any:
     """Load the API when it is first used: the command line has to be interruptible before that."""
     if name in __all__:
-        for module in ("inspector.inspection", "inspector.target", "inspector.census"):
+        for module in ("inspector.inspection.one_map", "inspector.target.target", "inspector.census"):
             loaded = import_module(module)
             if hasattr(loaded, name):
                 return getattr(loaded, name)

@@ -24,7 +24,7 @@ def main() -> NoReturn:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end_at_once)
-    from inspector.cli import main as command_line
+    from inspector.cli.command import main as command_line
 
     command_line()
 

@@ -7,14 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
-from fixtures import CLASSIC, USUAL, Core, Running, Toolchain, build, kernel_core, start
+from fixtures import USUAL, Core, Running, Toolchain, build, kernel_core, start
 
-EVERY_TOOLCHAIN = [
-    pytest.param(toolchain, id=toolchain.name, marks=() if toolchain == USUAL else pytest.mark.slow)
-    for toolchain in CLASSIC
-]
-"""Parameters: the usual toolchain in the quick suite, all of them in the whole one."""
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("unhurried", deadline=None, print_blob=True)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.faults.subjects import Subject
-from inspector.bulk import dtype_of
-from inspector.classic.buckets import BucketArray
+from inspector.goruntime import scalars
+from inspector.goruntime.bmap import OVERFLOW_SIZE
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.hmap import hmap
+from inspector.goruntime.mapextra import mapextra
+from inspector.goruntime.releases import BUCKET_CELLS
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
+from inspector.maps.classic.buckets import BucketArray
 from inspector.memory.protocol import Addresses
-from inspector.releases import BUCKET_CELLS
-from inspector.schemas import scalars
-from inspector.schemas.bmap import OVERFLOW_SIZE
-from inspector.schemas.hmap import hmap
-from inspector.schemas.mapextra import mapextra
-from inspector.schemas.types import itab
 
 Places = dict[str, Addresses]
 """Addresses of single bytes by the name of the field they belong to."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.faults.changes import Outcome
-from inspector.classic.buckets import BucketArray
-from inspector.classic.checks.proof import Proof, ProvenCells, cleared_rows
-from inspector.schemas.hmap import ITERATOR, OLD_ITERATOR
+from inspector.goruntime.hmap import ITERATOR, OLD_ITERATOR
+from inspector.maps.classic.buckets import BucketArray
+from inspector.maps.classic.checks.proof import Proof, ProvenCells, cleared_rows
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 
 from benchmarks.faults.patched import PatchedMemory
 from fixtures import Truth
-from inspector.classic.checks import Judgement, MapView, judge
-from inspector.classic.snapshot import MapSnapshot, take_snapshot
-from inspector.classic.summary import growth_of, occupancy_of
 from inspector.errors import NotAMap, UnknownType
 from inspector.gotypes.gotype import GoType
 from inspector.hashing import HashKeys, find_hash_keys
-from inspector.identification import believe
-from inspector.inspection import Inspection, Timing, target_info
-from inspector.locate import MapRef
+from inspector.inspection.identification import believe
+from inspector.inspection.one_map import Inspection, Timing, target_info
+from inspector.maps.classic.checks import Judgement, MapView, judge
+from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
+from inspector.maps.classic.summary import growth_of, occupancy_of
 from inspector.memory import RegionMap
-from inspector.report.document import write_json
-from inspector.target import Target
+from inspector.naming.locate import MapRef
+from inspector.report.json.one_map import write_json
+from inspector.target.target import Target
 
 SHOWN = 5
 """Entries whose elements are followed: their bytes are hostile, too."""

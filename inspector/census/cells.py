@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
 from inspector.census.walk import Slots
-from inspector.classic.header import Hmap
-from inspector.classic.snapshot import LARGEST_B
 from inspector.errors import UnreadableMemory
+from inspector.goruntime.bmap import TOPHASH_SIZE, bmap
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.hmap import hmap
+from inspector.goruntime.releases import BUCKET_CELLS, Release
 from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.maps.classic.header import Hmap
+from inspector.maps.classic.snapshot import LARGEST_B
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Memory, RegionMap
-from inspector.releases import BUCKET_CELLS, Release
-from inspector.schemas.bmap import TOPHASH_SIZE, bmap
-from inspector.schemas.hmap import hmap
 
 BYTES_AT_ONCE = 1 << 22
 MOST_OVERFLOW = 1 << 16

@@ -18,14 +18,14 @@ from inspector.census.scan import Headers, scan
 from inspector.census.shortlist import Shortlist
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
-from inspector.classic.identify import identify
-from inspector.classic.mirror.growth import PREALLOCATED_FROM_B
-from inspector.classic.writers import find_writers
 from inspector.errors import UsageError
+from inspector.goroutines.writers import find_writers
 from inspector.gotypes.variables import package_variables
-from inspector.inspection import target_info
-from inspector.locate import TypeSource
-from inspector.target import Target, noticing_the_end
+from inspector.inspection.one_map import target_info
+from inspector.maps.classic.identify import identify
+from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B
+from inspector.naming.locate import TypeSource
+from inspector.target.target import Target, noticing_the_end
 
 MAX_STOP = 0.2
 """Seconds that a process may be held in a row."""

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 from inspector.census.model import CensusMap, FoundBy, Held
 from inspector.census.names import Name
-from inspector.classic.checks import Judgement, MapView
-from inspector.classic.header import Hmap
-from inspector.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, roundup_size
-from inspector.classic.snapshot import MapSnapshot
-from inspector.classic.summary import growth_of, occupancy_of, string_bytes
 from inspector.gotypes.gotype import GoType, MapLayout
 from inspector.gotypes.table import TypeTable
-from inspector.locate import TypeSource
+from inspector.maps.classic.checks import Judgement, MapView
+from inspector.maps.classic.header import Hmap
+from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, roundup_size
+from inspector.maps.classic.snapshot import MapSnapshot
+from inspector.maps.classic.summary import growth_of, occupancy_of, string_bytes
+from inspector.naming.locate import TypeSource
 
 NO_NAME = Name(None, None)
 EVIDENCE = ("consistent", "write-in-progress", "unreadable")

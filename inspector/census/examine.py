@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 
 from inspector.census.claim import Claim, listed, unjudged
 from inspector.census.model import CensusMap
-from inspector.classic.checks import Judgement, judge
-from inspector.classic.header import Hmap
-from inspector.classic.mirror.growth import allocated_buckets
-from inspector.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
 from inspector.errors import UnreadableMemory
+from inspector.goruntime.hmap import hmap
 from inspector.gotypes.gotype import GoType, MapLayout
-from inspector.identification import MOST_TRIED
-from inspector.schemas.hmap import hmap
-from inspector.target import Target
+from inspector.inspection.identification import MOST_TRIED
+from inspector.maps.classic.checks import Judgement, judge
+from inspector.maps.classic.header import Hmap
+from inspector.maps.classic.mirror.growth import allocated_buckets
+from inspector.maps.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
+from inspector.target.target import Target
 
 COPIED_A_SECOND = 1 << 27
 """Bytes of buckets that can be copied in a second with all their chains, at the least."""

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from inspector.census.scan import PIECE, WORD, Hold
 from inspector.census.territory import Territory
 from inspector.errors import InspectError, UnreadableMemory
+from inspector.goruntime.releases import MIN_SIZE_FOR_MALLOC_HEADER
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.protocol import Addresses, Memory, Region, RegionMap
-from inspector.releases import MIN_SIZE_FOR_MALLOC_HEADER
-from inspector.schemas.types import itab
 
 MOST_VALUES = 1 << 20
 """Values of one type that are kept."""

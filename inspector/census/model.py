@@ -6,11 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
-from inspector.classic.checks.finding import Finding, Verdict
-from inspector.classic.mirror.growth import GrowthKind
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL
-from inspector.inspection import TargetInfo
-from inspector.locate import TypeSource
+from inspector.inspection.one_map import TargetInfo
+from inspector.maps.classic.checks.finding import Finding, Verdict
+from inspector.maps.classic.mirror.growth import GrowthKind
+from inspector.naming.locate import TypeSource
 
 FoundBy = Literal["global", "heap", "stack", "argument"]
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
-from inspector.classic.header import Hmap
-from inspector.classic.snapshot import LARGEST_B
 from inspector.errors import UnreadableMemory
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.hmap import FLAG_NAMES, HASH_WRITING, SAME_SIZE_GROW, hmap
+from inspector.goruntime.releases import BUCKET_CELLS, Release
+from inspector.maps.classic.header import Hmap
+from inspector.maps.classic.snapshot import LARGEST_B
 from inspector.memory.protocol import Addresses, Memory, Region
-from inspector.releases import BUCKET_CELLS, Release
-from inspector.schemas.hmap import FLAG_NAMES, HASH_WRITING, SAME_SIZE_GROW, hmap
 
 WORD = 8
 PIECE = 1 << 22

@@ -12,22 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
 from inspector.census.scan import Headers
-from inspector.classic.mirror.growth import allocated_buckets, roundup_size
-from inspector.classic.snapshot import LARGEST_B
+from inspector.goruntime import scalars
+from inspector.goruntime.bmap import bmap
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.hmap import SAME_SIZE_GROW
+from inspector.goruntime.releases import TophashMarks
 from inspector.gotypes.gotype import GoType, Kind, MapLayout
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.hasher import Hasher, MemoryHash
+from inspector.maps.classic.mirror.growth import allocated_buckets, roundup_size
+from inspector.maps.classic.snapshot import LARGEST_B
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Memory, RegionMap, Rows
-from inspector.releases import TophashMarks
-from inspector.schemas import scalars
-from inspector.schemas.bmap import bmap
-from inspector.schemas.hmap import SAME_SIZE_GROW
 
 WORD = 8
 TOGETHER = 1 << 12

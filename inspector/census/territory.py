@@ -8,19 +8,19 @@ import numpy as np
 from construct import ConstructError
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
 from inspector.census.scan import Arena, Headers
-from inspector.classic.mirror.growth import roundup_size
 from inspector.errors import UnreadableMemory
-from inspector.heap import Heap, read_heap
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.goroutine import g
+from inspector.goruntime.hmap import hmap
+from inspector.goruntime.releases import MALLOC_HEADER_SIZE
+from inspector.goruntime.scalars import slice_header
+from inspector.heap.objects import Heap, read_heap
+from inspector.heap.spans import Spans
+from inspector.maps.classic.mirror.growth import roundup_size
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Region, RegionMap
-from inspector.releases import MALLOC_HEADER_SIZE
-from inspector.schemas.goroutine import g
-from inspector.schemas.hmap import hmap
-from inspector.schemas.scalars import slice_header
-from inspector.spans import Spans
-from inspector.target import Target
+from inspector.target.target import Target
 
 HEAP_START = 0xC000000000
 HEAP_END = 0xE000000000

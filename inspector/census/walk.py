@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
 from inspector.errors import InspectError
+from inspector.goruntime import scalars
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
-from inspector.schemas import scalars
-from inspector.schemas.types import itab
 
 WORD = 8
 MOST_OBJECTS = 1 << 21

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of, grouped
 from inspector.errors import UnreadableMemory
+from inspector.goruntime import scalars
+from inspector.goruntime.dtypes import dtype_of, grouped
+from inspector.goruntime.types import itab, rtype
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING
 from inspector.gotypes.table import BadType, TypeTable
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import Addresses, RegionMap, Rows
-from inspector.schemas import scalars
-from inspector.schemas.types import itab, rtype
 
 NOT_COMPARABLE = frozenset({Kind.SLICE, Kind.MAP, Kind.FUNC})
 """Kinds whose values cannot be keys: hashing one panics (runtime.typehash)."""

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 
 from inspector.errors import InspectError, UnreadableMemory
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_ELEMENTS, MAX_STRING, VALUE_LIMITS, WORD, Limits
 from inspector.gotypes.table import TypeTable
@@ -22,7 +23,6 @@ from inspector.gotypes.values import (
     Unreadable,
 )
 from inspector.memory.protocol import Memory
-from inspector.schemas.types import itab
 
 _FORMATS = {
     Kind.INT: "<q", Kind.INT8: "<b", Kind.INT16: "<h", Kind.INT32: "<i", Kind.INT64: "<q",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from inspector.releases import BUCKET_CELLS
-from inspector.schemas import types as schema
-from inspector.schemas.bmap import OVERFLOW_SIZE, TOPHASH_SIZE
+from inspector.goruntime import types as schema
+from inspector.goruntime.bmap import OVERFLOW_SIZE, TOPHASH_SIZE
+from inspector.goruntime.releases import BUCKET_CELLS
 
 
 class Kind(IntEnum):

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of, grouped
 from inspector.errors import InspectError
+from inspector.goruntime import scalars
+from inspector.goruntime.dtypes import dtype_of, grouped
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import Rows
-from inspector.schemas import scalars
-from inspector.schemas.types import itab
 
 UNEQUAL = -1
 """The number of a value that equals nothing known: NaN, or one that could not be read."""

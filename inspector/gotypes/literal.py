@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from inspector.errors import InspectError, UsageError
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.names import normalise
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
-from inspector.schemas.types import itab
 
 MADE_UP = 1 << 62
 """Where made-up addresses begin: no process has memory there."""

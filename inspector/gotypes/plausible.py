@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
 from inspector.errors import InspectError
+from inspector.goruntime import scalars
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Memory, RegionMap, Rows
-from inspector.schemas import scalars
-from inspector.schemas.types import itab
 
 LONGEST = 1 << 32
 """No string or slice of a sound program is longer than this many bytes."""

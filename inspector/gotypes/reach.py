@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inspector.bulk import dtype_of
 from inspector.errors import InspectError
+from inspector.goruntime import scalars
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import PAGE, gather, gather_pages
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
-from inspector.schemas import scalars
-from inspector.schemas.types import itab
 
 MAX_STRING = 1 << 20
 """Bytes of one string or byte slice that are copied; the rest is said to be left out."""

@@ -13,15 +13,15 @@ from construct import Construct, ConstructError, Container
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of
 from inspector.errors import InspectError, UnknownType, UnreadableMemory
+from inspector.goruntime import types as schema
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.releases import Release
 from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind, MapLayout
 from inspector.gotypes.names import normalise, short_form
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
 from inspector.memory.protocol import END_OF_USER_SPACE, Memory, RegionMap
-from inspector.releases import Release
-from inspector.schemas import types as schema
 
 MAX_FIELDS = 1 << 16
 MAX_NAME = 1 << 16

@@ -20,12 +20,12 @@ from elftools.elf.elffile import ELFFile
 from numpy.lib.stride_tricks import sliding_window_view
 
 from inspector.errors import InspectError
+from inspector.gotypes import dwarf as schema
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.names import normalise, short_form
 from inspector.gotypes.table import TypeTable
 from inspector.image.elf import ElfImage, Symbol
 from inspector.memory.files import DAMAGE, map_file
-from inspector.schemas import dwarf as schema
 
 MOST_DEPTH = 64
 """How deep types are nested in one another before the DWARF is taken for damaged."""

@@ -15,16 +15,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.bulk import dtype_of, grouped
 from inspector.errors import InspectError
+from inspector.goruntime import scalars
+from inspector.goruntime.dtypes import dtype_of, grouped
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.aes import Hashes
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import Rows
-from inspector.schemas import scalars
-from inspector.schemas.types import itab
 
 C0 = np.uint64(33054211828000289)
 C1 = np.uint64(23344194077549503)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inspector.errors import UnreadableMemory
+from inspector.goruntime.releases import Release
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.aes import SCHEDULE_SIZE, AesHash
@@ -19,7 +20,6 @@ from inspector.hashing.fallback import FallbackHash, OldFallbackHash
 from inspector.hashing.hasher import MemoryHash
 from inspector.image.elf import ElfImage
 from inspector.memory.protocol import Memory
-from inspector.releases import Release
 
 CODE_SIZE = 96
 """Bytes of a hash function that are looked at: what is sought stands at its start."""

@@ -9,8 +9,8 @@ import struct
 from dataclasses import dataclass
 
 from inspector.errors import NotGo, UnsupportedTarget
+from inspector.goruntime.releases import Release
 from inspector.image.elf import ElfImage
-from inspector.releases import Release
 
 MAGIC = b"\xff Go buildinf:"
 ALIGNMENT = 16

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from elftools.elf.elffile import ELFFile
 
-from inspector.bulk import dtype_of
 from inspector.errors import BadExecutable, NotGo, NotPermitted, UnsupportedTarget
+from inspector.goruntime.dtypes import dtype_of
+from inspector.image import elfstructs as schema
 from inspector.memory.files import DAMAGE, map_file
-from inspector.schemas import elf as schema
 
 SHT_NOBITS = "SHT_NOBITS"
 STT_OBJECT = 1

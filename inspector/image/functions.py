@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from construct import ConstructError
 
-from inspector.bulk import dtype_of
 from inspector.errors import UnreadableMemory
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.moduledata import func_head, functab
+from inspector.goruntime.releases import Release
 from inspector.image.moduledata import Module
 from inspector.memory.protocol import Memory
-from inspector.releases import Release
-from inspector.schemas.moduledata import func_head, functab
 
 MAX_NAME = 4096
 PAGE = 4096

@@ -14,10 +14,10 @@ import numpy as np
 from construct import Construct, ConstructError, Container
 
 from inspector.errors import UnreadableMemory, UnsupportedTarget
+from inspector.goruntime.moduledata import PCLNTAB_MAGICS, moduledata, pc_header
+from inspector.goruntime.releases import Release
 from inspector.image.elf import ElfImage, LoadSegment
 from inspector.memory.protocol import Memory
-from inspector.releases import Release
-from inspector.schemas.moduledata import PCLNTAB_MAGICS, moduledata, pc_header
 
 MAX_TYPES_SIZE = 1 << 30
 MAX_MODULES = 256

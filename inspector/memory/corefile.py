@@ -22,8 +22,8 @@ from inspector.memory.files import DAMAGE, map_opened, open_file
 from inspector.memory.packed import unpack
 from inspector.memory.procfs import AT_ENTRY
 from inspector.memory.protocol import Addresses, Region, Rows
+from inspector.memory.prstatus import prstatus
 from inspector.memory.threads import Thread
-from inspector.schemas.prstatus import prstatus
 
 
 @dataclass(frozen=True)

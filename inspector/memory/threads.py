@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from construct import Container
 
-from inspector.schemas.prstatus import GENERAL
+from inspector.memory.prstatus import GENERAL
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+"""The demo: a real core dump of a Go process caught in mid-evacuation, with its executable.
+
+Both are compressed package data made by fixtures/make_demo.py.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from inspector.target.target import Target, open_target
+
+CORE = "core.xz"
+EXECUTABLE = "executable.xz"
+ABOUT = "about.json"
+
+
+@contextmanager
+def open_demo() -> Iterator[tuple[Target, str, str]]:
+    """Unpack the demo core to a temporary folder and open it: (target, variable, type)."""
+    here = files(__name__)
+    about = json.loads((here / ABOUT).read_text())
+    with tempfile.TemporaryDirectory(prefix="go-map-inspect-demo-") as folder:
+        core, executable = Path(folder, "core"), Path(folder, about["executable"])
+        core.write_bytes(lzma.decompress((here / CORE).read_bytes()))
+        executable.write_bytes(lzma.decompress((here / EXECUTABLE).read_bytes()))
+        with open_target(str(core), exe=str(executable), memory="direct") as target:
+            yield target, about["variable"], about["type"]

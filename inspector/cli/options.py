@@ -1,0 +1,55 @@
+"""What options mean: the words of the command line turned into values, or a refusal in one line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import rich_click as click
+
+from inspector.naming.locate import shown
+
+MOST_DIGITS = 15
+SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+UNITS = {"": 1.0, "s": 1.0, "ms": 0.001}
+_SIZE = re.compile(r"(\d{1,15})([kmg]?)b?", re.IGNORECASE)
+_DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(ms|s|)")
+
+
+def number_or_all(_: Any, parameter: click.Parameter, value: str | None) -> int | None:
+    """Read a number, or "all" (None)."""
+    if value is None or value == "all":
+        return None
+    if not value.isdecimal() or len(value) > MOST_DIGITS:
+        option = parameter.opts[0]
+        raise click.BadParameter(f"{shown(value)!r} is neither a number of {option[2:]} nor 'all'", param_hint=option)
+    return int(value)
+
+
+def size(_: Any, __: Any, value: str) -> int:
+    """Read a number of bytes: 4096, 64k, 10M, 2G."""
+    match = _SIZE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(
+            f"{shown(value)!r} is no number of bytes: try 4096, 64k or 10M", param_hint="--min-bytes"
+        )
+    return int(match.group(1)) * SIZES[match.group(2).lower()]
+
+
+def duration(_: Any, __: Any, value: str) -> float:
+    """Read a time in seconds: 200ms, 1s."""
+    match = _DURATION.fullmatch(value)
+    seconds = float(match.group(1)) * UNITS[match.group(2)] if match else 0.0
+    if not seconds:
+        raise click.BadParameter(f"{shown(value)!r} is no length of time: try 200ms or 1s", param_hint="--max-stop")
+    return seconds
+
+
+def pattern(_: Any, __: Any, value: str | None) -> re.Pattern[str] | None:
+    """Read a regular expression."""
+    try:
+        return re.compile(value) if value is not None else None
+    except (re.error, RecursionError, OverflowError) as error:
+        raise click.BadParameter(
+            f"{shown(value or '')!r} is no regular expression: {error}", param_hint="--type-matches"
+        ) from None

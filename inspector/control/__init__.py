@@ -1,0 +1,1 @@
+"""Holding a process still and asking gdb about it: ptrace, the bridge to gdb, gdbserver."""

@@ -1,0 +1,507 @@
+"""The bridge to gdb: a conversation in gdb's machine interface (MI), and a Memory that reads through it.
+
+gdb is the control plane: it attaches, holds the stop, and knows symbols and DWARF. Bulk bytes come through
+it only where nothing faster reaches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+from pygdbmi.IoManager import IoManager
+
+from inspector.control.ptrace import INTERRUPTIONS
+from inspector.errors import (
+    GdbDied,
+    GdbError,
+    GdbMissing,
+    NoSuchTarget,
+    NotPermitted,
+    TargetGone,
+    UnreadableMemory,
+)
+from inspector.memory import procfs
+from inspector.memory.grouping import read_grouped
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
+from inspector.memory.prstatus import GENERAL
+from inspector.memory.threads import Thread
+
+START_TIMEOUT = 10.0
+COMMAND_TIMEOUT = 120.0
+HELD_TIMEOUT = 30.0
+"""For commands while a process is held: it must not stand still for long because gdb hangs."""
+EXIT_TIMEOUT = 5.0
+POLL = 0.5
+"""Seconds between looks whether gdb is still there."""
+STOP_POLL = 0.001
+PIECE = 1 << 20
+"""Bytes of gdb's output that are read at a time."""
+MOST_NONSENSE = 10_000
+"""Lines that are no MI, after which a program is taken for no gdb."""
+CHUNK = 1 << 14
+"""Bytes asked for in one MI read at most: its answer is hex in text, so more than this goes through a file."""
+DUMPED = 1 << 25
+"""Bytes dumped by one command, which must not take longer than a command may."""
+
+FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
+"""The script that gdb runs to find variables in goroutines' frames."""
+FRAME_ANSWER = "go-map-inspect answers "
+"""What stands before the script's answers, among whatever else gdb prints."""
+
+_INDEX = re.compile(r"\[(\d+)\](?=[^']*$)")
+"""An index in the path behind a quoted name."""
+
+INSTALL_HINT = "install gdb (apt-get install gdb), name it with --gdb, or use --memory direct"
+
+# Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
+# change its answers. These are given with -iex, before any file is loaded.
+EARLY_SETTINGS = (
+    "set auto-load off",
+    "set debuginfod enabled off",
+    "set confirm off",
+    "set pagination off",
+    "set width 0",
+    "set height 0",
+    "set print elements 0",
+    "set auto-solib-add off",
+    "set exec-file-mismatch off",
+    "set startup-with-shell off",
+    "set history save off",
+    # We only look: no expression may assign to the target or call a function in it.
+    "set may-write-memory off",
+    "set may-write-registers off",
+    "set may-call-functions off",
+    "set may-insert-breakpoints off",
+    # gdb would take the language of the innermost frame, which is assembler in a parked Go program.
+    "set language c",
+)
+
+
+class GdbSilent(GdbError):
+    """gdb did not answer in time."""
+
+
+class GdbBridge:
+    """One gdb process. Use as a context manager: leaving it detaches and ends gdb, whatever happened.
+
+    Raises GdbMissing when gdb cannot be started; every method raises GdbError when gdb refuses and GdbDied
+    when it is gone.
+    """
+
+    def __init__(self, gdb: str = "gdb", inherited: tuple[int, ...] = ()) -> None:
+        self.attached: int | None = None
+        self._state_before = "R"
+        self._token = 0
+        self._nonsense = 0
+        self._console: list[str] = []
+        self._searches_frames = False
+        self._stopped = False
+        path = shutil.which(gdb)
+        if path is None:
+            raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
+        command = [path, "-nx", "--quiet", "--interpreter=mi3"]
+        for setting in EARLY_SETTINGS:
+            command += ["-iex", setting]
+        self._scratch = os.memfd_create("scratch", 0)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DEBUGINFOD", "PYTHON"))}
+        try:
+            # A session of its own: Ctrl-C in the terminal is ours to handle, gdb must live to detach.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+                bufsize=0,
+                pass_fds=(self._scratch, *inherited),
+            )
+        except OSError as error:
+            os.close(self._scratch)
+            raise GdbMissing(f"cannot start gdb: {error.strerror}", INSTALL_HINT) from None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # pygdbmi's own waiting is switched off: _next_records waits for exactly what is there.
+        self._io = IoManager(self._process.stdin, _Output(self._process.stdout.fileno()), None, 0)
+        try:
+            self.command("-gdb-version", START_TIMEOUT)
+        except GdbError as error:
+            self._end()
+            what = "it ended at once" if isinstance(error, GdbDied) else "it does not answer"
+            raise GdbMissing(
+                f"{gdb!r} is no gdb that speaks MI: {what}", "name another with --gdb, or use --memory direct"
+            ) from None
+        except BaseException:
+            self._end()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # The conversation
+
+    def command(self, text: str, timeout: float | None = None) -> dict[str, Any]:
+        """Send one MI command and return the payload of its own result record (empty when it has none)."""
+        if any(ord(c) < 32 for c in text):
+            raise GdbError(f"a control character in the gdb command {text!r}")
+        self._token += 1
+        token = self._token
+        self._console = []
+        try:
+            self._io.stdin.write(f"{token}{text}\n".encode(errors="surrogateescape"))
+        except (BrokenPipeError, ValueError):
+            raise self._died() from None
+        if timeout is None:
+            timeout = COMMAND_TIMEOUT if self.attached is None else HELD_TIMEOUT
+        deadline = time.monotonic() + timeout
+        while True:
+            for record in self._next_records(deadline):
+                if record["type"] == "console":
+                    self._console.append(record["payload"] or "")
+                if record["type"] == "result" and record.get("token") == token:
+                    return self._result(record)
+
+    def _next_records(self, deadline: float) -> list[dict[str, Any]]:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise GdbSilent("gdb does not answer", "try --memory direct, which needs no gdb")
+        ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, POLL))
+        records: list[dict[str, Any]] = []
+        if ready:
+            records = self._io.get_gdb_response(timeout_sec=0, raise_error_on_timeout=False)
+        # A child of gdb may hold its output open after it: the end of gdb counts, not the end of that.
+        if not records and self._process.poll() is not None:
+            raise self._died()
+        self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
+        self._nonsense += sum(record["type"] == "output" for record in records)
+        if self._nonsense > MOST_NONSENSE:
+            raise GdbSilent("gdb does not answer, but prints other things", "try --memory direct, which needs no gdb")
+        return records
+
+    def _result(self, record: dict[str, Any]) -> dict[str, Any]:
+        payload = record.get("payload") or {}
+        if record["message"] == "error":
+            raise GdbError(f"gdb: {payload.get('msg', 'unknown error')}")
+        return dict(payload)
+
+    def _died(self) -> GdbDied:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(EXIT_TIMEOUT)
+        status = self._process.returncode
+        return GdbDied(
+            f"gdb ended in the middle of its work (exit status {status})", "try --memory direct, which needs no gdb"
+        )
+
+    def console(self, command: str, timeout: float | None = None) -> str:
+        """Run a command of gdb's own prompt and return what it printed."""
+        self.command(f"-interpreter-exec console {quote(command)}", timeout)
+        return "".join(self._console)
+
+    def taken(self, command: str, timeout: float | None = None) -> bytes:
+        """Run a command that writes a file, whose name goes in the place of {}; returns what it wrote.
+
+        The file is memory that gdb shares with us: nothing is left on a disk, however we end.
+        """
+        os.ftruncate(self._scratch, 0)
+        self.console(command.format(f"/proc/self/fd/{self._scratch}"), timeout)
+        return os.pread(self._scratch, os.fstat(self._scratch).st_size, 0)
+
+    # Files and processes
+
+    def open_executable(self, path: str, bias: int = 0) -> None:
+        """Load an executable and its symbols; `bias` where gdb cannot find out what the loader added to them."""
+        self.command(f"-file-exec-and-symbols {quote(path)}")
+        if bias:
+            self.console(f"symbol-file -o {bias:#x} {quote(path)}")
+
+    def open_core(self, path: str) -> None:
+        """Open a core dump; its executable must have been opened before."""
+        # The command takes the rest of its line as the path, quotes and all.
+        self.console(f"core-file {os.path.abspath(path)}")
+
+    @contextmanager
+    def holding(self, pid: int) -> Iterator[None]:
+        """Attach to a process and hold it stopped for the length of the block.
+
+        However the block ends, and even if gdb dies in it, the process runs again afterwards (or is
+        stopped again, when it was before).
+        """
+        before = procfs.status(pid)
+        if before.tracer:
+            raise NotPermitted(
+                f"process {pid} is already traced by process {before.tracer}",
+                "detach the other debugger, or read without stopping: --memory direct --no-stop",
+            )
+        self._state_before = before.state
+        try:
+            self._attach(pid)
+            yield
+        finally:
+            held_to_the_end = self._let_go(pid, before.state)
+        if not held_to_the_end:
+            raise GdbDied(
+                f"gdb ended while it held process {pid}, so what was copied may be torn",
+                "try again, or --memory direct, which needs no gdb",
+            )
+
+    def _attach(self, pid: int) -> None:
+        self.attached = pid
+        try:
+            self._stopped = False
+            self.command(f"-target-attach {pid}")
+            self._wait_for_stop()
+        except GdbDied:
+            raise
+        except GdbSilent:
+            # It may be half attached: it is not to be trusted with a detach either.
+            self._end()
+            raise
+        except GdbError as error:
+            self.attached = None
+            if procfs.has_ended(pid):
+                raise TargetGone(f"process {pid} ended before it could be read") from None
+            raise NotPermitted(
+                f"gdb cannot attach to process {pid}: {error.message.removeprefix('gdb: ').rstrip('.')}",
+                procfs.PERMISSION_HINT,
+            ) from None
+
+    def _wait_for_stop(self) -> None:
+        """Wait until gdb says that the process has stopped; it may say that it has attached before that."""
+        deadline = time.monotonic() + HELD_TIMEOUT
+        while not self._stopped:
+            self._next_records(deadline)
+
+    def _let_go(self, pid: int, state_before: str) -> bool:
+        """Detach, or end gdb where it does not; returns whether gdb was there all the time."""
+        # Ctrl-C waits until the target is free.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+        try:
+            if self.attached is not None:
+                try:
+                    self.command("-target-detach", EXIT_TIMEOUT)
+                except GdbError:
+                    # Ending gdb frees what it traced: the kernel sees to that.
+                    self._end()
+            self.attached = None
+            alive = self._process.poll() is None
+            self._wake(pid, state_before)
+            return alive
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    def _wake(self, pid: int, state_before: str) -> None:
+        """Undo a SIGSTOP of gdb's attach that was left behind, or restore the stop there was before."""
+        with suppress(OSError, NoSuchTarget):
+            if state_before == "T":
+                self._stop_again(pid)
+            elif self._process.poll() is not None or procfs.status(pid).state == "T":
+                # A gdb that died while it attached leaves a SIGSTOP that may take effect only later.
+                # SIGCONT takes back the pending ones too.
+                os.kill(pid, signal.SIGCONT)
+
+    def _stop_again(self, pid: int) -> None:
+        deadline = time.monotonic() + EXIT_TIMEOUT
+        if procfs.status(pid).state != "T":
+            os.kill(pid, signal.SIGSTOP)
+        # A stop takes effect when the threads are next scheduled, which a busy machine may put off.
+        while procfs.status(pid).state != "T" and time.monotonic() < deadline:
+            time.sleep(STOP_POLL)
+
+    def close(self) -> None:
+        """Detach if attached, end gdb and reap it."""
+        pid = self.attached
+        self._end()
+        if pid is not None:
+            self.attached = None
+            self._wake(pid, self._state_before)
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            with suppress(OSError, ValueError):
+                # On end of input gdb quits, and quitting detaches from an attached process.
+                self._io.stdin.write(b"-gdb-exit\n")
+            with suppress(OSError):
+                self._io.stdin.close()
+            try:
+                self._process.wait(EXIT_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        if self._scratch >= 0:
+            os.close(self._scratch)
+            self._scratch = -1
+
+    # Questions about the program
+
+    def threads(self) -> list[Thread]:
+        """The registers of all threads of what is held or open; raises GdbError."""
+        names = (*GENERAL, "rip", "rsp", "fs_base")
+        text = self.console(f"thread apply all info registers {' '.join(names)}")
+        found = []
+        for section in re.split(r"^Thread \d+ ", text, flags=re.MULTILINE)[1:]:
+            number = re.search(r"(?:LWP|process|Thread)(?: \d+\.| )(\d+)", section)
+            registers = {
+                name: int(word, 16) for name, word in re.findall(r"^(\w+) +(0x[0-9a-f]+)", section, re.MULTILINE)
+            }
+            if number and len(registers) == len(names):
+                found.append(Thread.of(int(number[1]), registers))
+        return found
+
+    def type_of(self, text: str) -> str:
+        """Name the type of an expression as DWARF does; needs symbols only, no process."""
+        name = self.console(f"whatis {self._in_c(text, held=False)}").strip().rpartition("type = ")[2].strip()
+        # gdb answers in C, where a struct's name follows the word: "struct string", "struct struct {...}".
+        return name.removeprefix("struct ") if not name.startswith("struct {") else name
+
+    def prepare_frames(self, functions: list[str]) -> list[str]:
+        """Read what is needed to find the frames of functions; returns those that there are. Needs no process."""
+        if not self._searches_frames:
+            self.console(f"source {FRAME_SEARCH}")
+            self._searches_frames = True
+        return list(self._ask("go_map_inspect_prepare", functions))
+
+    def search_frames(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Find variables in frames, see gdbframes.search; call it while a process is held or a core is open."""
+        return dict(self._ask("go_map_inspect_search", request))
+
+    def _ask(self, function: str, question: object) -> Any:
+        """Call a function of the script in gdb; it prints its answer."""
+        printed = self.console(f"python {function}({json.dumps(question)!r})")
+        try:
+            said = json.loads(printed.rpartition(FRAME_ANSWER)[2])
+        except ValueError:
+            raise GdbError(f"gdb answers {printed[:80]!r} to a question about frames") from None
+        if "problem" in said:
+            raise GdbError(f"gdb: {said['problem']}")
+        return said["answer"]
+
+    def value_of(self, text: str) -> int:
+        """Evaluate an expression that is a map: the address of its hmap."""
+        return self._number(self._in_c(text, held=True))
+
+    def _number(self, text: str) -> int:
+        payload = self.command(f"-data-evaluate-expression {quote(f'(unsigned long) ({text})')}")
+        try:
+            return int(str(payload["value"]).split()[0], 0)
+        except (KeyError, ValueError, IndexError):
+            raise GdbError(f"gdb gives no address for {text}: {payload.get('value', '')!r}") from None
+
+    def _in_c(self, text: str, held: bool) -> str:
+        """Write elements of arrays and slices as C finds them; the lengths of slices are known when `held`."""
+        written, *rest = _INDEX.split(text)
+        for index, path in zip(rest[::2], rest[1::2], strict=True):
+            is_slice = self._is_slice(written)
+            length = f"{written}.len" if is_slice else f"sizeof({written}) / sizeof({written}[0])"
+            if (held or not is_slice) and int(index) >= self._number(length):
+                raise GdbError(f"gdb: index {index} is out of range")
+            written += f"{'.array' if is_slice else ''}[{index}]{path}"
+        return written
+
+    def _is_slice(self, text: str) -> bool:
+        try:
+            self.console(f"whatis {text}.array[0]")
+        except GdbDied:
+            raise
+        except GdbError:
+            return False
+        return True
+
+
+def quote(text: str) -> str:
+    """Write a text as an MI c-string."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class _Output:
+    """gdb's output for pygdbmi: what is there, but never more than a piece of it, however fast it comes."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def flush(self) -> None:
+        """Nothing to do for an input."""
+
+    def read(self) -> bytes | None:
+        try:
+            return os.read(self._descriptor, PIECE)
+        except BlockingIOError:
+            return None
+
+
+class GdbMemory:
+    """Memory read through gdb alone: a process it holds, or a core it has open.
+
+    `pid` names the process, None for a core. Reads work while the bridge is attached or has a core.
+    """
+
+    name = "gdb-mi"
+
+    def __init__(self, bridge: GdbBridge, pid: int | None) -> None:
+        self.bridge = bridge
+        self.pid = pid
+
+    def read(self, address: int, size: int) -> memoryview:
+        """Return `size` bytes at `address`; raises UnreadableMemory, GdbError."""
+        if not 0 <= address < END_OF_USER_SPACE or size < 0:
+            raise UnreadableMemory(address, size, "no such address")
+        out = bytearray()
+        while len(out) < size:
+            piece = min(DUMPED, size - len(out))
+            read = self._dumped if piece > CHUNK else self._chunk
+            out += read(address + len(out), piece, address, size)
+        return memoryview(bytes(out))
+
+    def _dumped(self, at: int, size: int, address: int, whole: int) -> bytes:
+        try:
+            data = self.bridge.taken(f"dump binary memory {{}} {at} {at + size}")
+        except GdbDied:
+            raise
+        except GdbError as error:
+            raise UnreadableMemory(address, whole, error.message.removeprefix("gdb: ")) from None
+        if len(data) != size:
+            raise UnreadableMemory(address, whole, "gdb can read only part of it")
+        return data
+
+    def _chunk(self, at: int, size: int, address: int, whole: int) -> bytes:
+        try:
+            answer = self.bridge.command(f"-data-read-memory-bytes {at} {size}")
+        except GdbDied:
+            raise
+        except GdbError as error:
+            raise UnreadableMemory(address, whole, error.message.removeprefix("gdb: ")) from None
+        blocks = answer.get("memory", [])
+        data = bytes.fromhex(blocks[0]["contents"]) if blocks and int(blocks[0]["begin"], 16) == at else b""
+        if len(data) != size:
+            raise UnreadableMemory(address, whole, "gdb can read only part of it")
+        return data
+
+    def read_many(self, addresses: Addresses, size: int) -> Rows:
+        """Return rows of shape (len(addresses), size); raises UnreadableMemory, GdbError."""
+        return read_grouped(self.read, addresses, size)
+
+    def regions(self) -> list[Region]:
+        """Return the mappings of the process, or the sections that gdb has of core and executable."""
+        if self.pid is not None:
+            return procfs.mappings(self.pid)
+        found = re.findall(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", self.bridge.console("info files"))
+        return [Region(int(start, 16), int(end, 16), name) for start, end, name in found]

@@ -1,0 +1,277 @@
+"""Processes behind a gdbserver: the bridge's connection to it, and how the process is let go again.
+
+gdbserver holds its process from the moment it attaches until somebody detaches, so a process that it has
+attached to runs again when we leave it; a program that it has started is left standing where it was, and
+gdbserver waits for the next debugger. gdb is forbidden to kill: even when it ends without us (it sees
+the end of its input) it can only detach, or leave.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+from contextlib import suppress
+from typing import Any
+
+from inspector.control.gdbmi import EXIT_TIMEOUT, GdbBridge, GdbMemory, GdbSilent
+from inspector.control.ptrace import INTERRUPTIONS
+from inspector.errors import (
+    BadExecutable,
+    GdbDied,
+    GdbError,
+    InspectError,
+    NoSuchTarget,
+    TargetGone,
+    UnreadableMemory,
+    UsageError,
+)
+from inspector.memory import procfs
+from inspector.memory.protocol import END_OF_USER_SPACE, Region
+
+CONNECT_TIMEOUT = 15.0
+FETCH_TIMEOUT = 300.0
+"""Executables are large, and come through a protocol that is slow."""
+LARGEST_PORT = 65535
+LOWEST_ADDRESS = 1 << 16
+
+HINT = "start one beside the process: gdbserver --attach HOST:PORT PID"
+
+REMOTE_SETTINGS = (
+    "set tcp auto-retry off",
+    f"set tcp connect-timeout {int(EXIT_TIMEOUT)}",
+    # Whatever happens, gdb cannot kill the target; quitting would kill a program that gdbserver started.
+    "set remote kill-packet off",
+    # Else gdb would fetch files of the target's by itself, or take files of this machine for them.
+    "set sysroot /nonexistent",
+)
+_CLOSED = re.compile(r"Remote (connection closed|communication error)|Connection reset")
+_ENTRY = re.compile(rf"^{procfs.AT_ENTRY}\s.*\s(0x[0-9a-f]+)$", re.MULTILINE)
+_ENDPOINT = re.compile(r"(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^\s:\[\]]+):(?P<port>\d{1,5})")
+
+
+def parse_endpoint(text: str) -> str:
+    """Check HOST:PORT and return it as gdb wants it; raises UsageError, NoSuchTarget for an unknown host."""
+    match = _ENDPOINT.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) <= LARGEST_PORT:
+        raise UsageError(
+            f"{text!r} is no HOST:PORT", "gdbserver says which port it listens on: --remote localhost:2345"
+        )
+    try:
+        socket.getaddrinfo(match["host"].strip("[]"), int(match["port"]), type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name of a host"
+        raise NoSuchTarget(f"the host of {text} cannot be found: {reason}", "is it spelled right?") from None
+    return text
+
+
+class RemoteBridge(GdbBridge):
+    """A gdb that is connected to a gdbserver. `pid` is the process there, None when it is not told.
+
+    Raises NoSuchTarget when nothing answers that is a gdbserver, TargetGone when it goes away.
+    """
+
+    def __init__(self, gdb: str, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.pid: int | None = None
+        self._gdb = gdb
+        self._connected = False
+        # Files come into memory that gdb shares with us: nothing is left on a disk, however we end.
+        self._executable = os.memfd_create("executable", 0)
+        try:
+            super().__init__(gdb, inherited=(self._executable,))
+        except BaseException:
+            os.close(self._executable)
+            raise
+
+    # Connecting
+
+    def connect(self, patiently: bool = False) -> None:
+        """Connect, `patiently` to a gdbserver that does not listen yet; raises NoSuchTarget."""
+        for setting in REMOTE_SETTINGS:
+            self.console(setting)
+        if patiently:
+            self.console("set tcp auto-retry on")
+        # From here on gdb may be connected, whatever it answers.
+        self._connected = True
+        try:
+            self.command(f"-target-select remote {self.endpoint}", CONNECT_TIMEOUT)
+            self.pid = self._find_pid()
+        except TargetGone:
+            raise NoSuchTarget(f"what listens at {self.endpoint} is no gdbserver: it hangs up", HINT) from None
+        except GdbDied:
+            raise
+        except GdbSilent:
+            # There is nobody to be asked to let go.
+            self._connected = False
+            self._end()
+            raise NoSuchTarget(
+                f"what listens at {self.endpoint} does not answer as a gdbserver does",
+                f"is another debugger connected to it? {HINT}",
+            ) from None
+        except GdbError as error:
+            raise self._refused(error) from None
+
+    def _refused(self, error: GdbError) -> NoSuchTarget:
+        reason = error.message.removeprefix("gdb: ").removeprefix(f"{self.endpoint}: ").rstrip(".")
+        if "onnection refused" in reason:
+            return NoSuchTarget(f"nobody listens at {self.endpoint} (connection refused)", HINT)
+        if "timed out" in reason.lower() and "onnect" in reason:
+            return NoSuchTarget(f"{self.endpoint} cannot be reached: {reason}", "is a firewall between?")
+        return NoSuchTarget(f"what listens at {self.endpoint} is no gdbserver with a process: {reason}", HINT)
+
+    def _find_pid(self) -> int:
+        groups = self.command("-list-thread-groups").get("groups", [])
+        pids = [int(group["pid"]) for group in groups if str(group.get("pid", "")).isdecimal()]
+        if not pids:
+            raise GdbError("gdb: it has no process")
+        return pids[0]
+
+    @property
+    def started_by_gdbserver(self) -> bool:
+        """Whether the process would not be there without gdbserver: it is left as it is then."""
+        return 'received: "0"' in self.console("maint packet qAttached", EXIT_TIMEOUT)
+
+    # Questions about the process
+
+    def fetch(self, path: str, timeout: float | None = None) -> bytes:
+        """Read a file where the process is; raises GdbError when that is not possible."""
+        return self.taken(f"remote get {path} {{}}", timeout)
+
+    def fetch_executable(self) -> str:
+        """Fetch the process's executable; returns a path that opens it, here and in gdb."""
+        path = f"/proc/self/fd/{self._executable}"
+        try:
+            self.console(f"remote get /proc/{self.pid}/exe {path}", FETCH_TIMEOUT)
+        except GdbDied:
+            raise
+        except GdbError as error:
+            raise BadExecutable(
+                f"the executable cannot be fetched from {self.endpoint}: {error.message.removeprefix('gdb: ')}",
+                "name a copy of it with --exe",
+            ) from None
+        return path
+
+    def executable_name(self) -> str:
+        """What the executable is called where the process runs, for people."""
+        found = re.search(r"^exe = '(.*)'$", self._tolerant("info proc exe"), re.MULTILINE)
+        return found[1] if found else f"the executable at {self.endpoint}"
+
+    def entry_point(self) -> int:
+        """AT_ENTRY of the process, 0 where gdbserver does not tell it."""
+        found = _ENTRY.search(self._tolerant("info auxv"))
+        return int(found[1], 16) if found else 0
+
+    def _tolerant(self, command: str) -> str:
+        try:
+            return self.console(command)
+        except GdbDied:
+            raise
+        except GdbError:
+            return ""
+
+    def _result(self, record: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return super()._result(record)
+        except GdbError as error:
+            if self._connected and _CLOSED.search(error.message):
+                self._connected = False
+                raise TargetGone(
+                    f"the gdbserver at {self.endpoint} ended or closed the connection", "is its process still there?"
+                ) from None
+            raise
+
+    def _died(self) -> GdbDied:
+        died = super()._died()
+        if not self._connected:
+            return died
+        status = self._process.returncode
+        return GdbDied(
+            f"gdb ended while it was connected to {self.endpoint} (exit status {status})",
+            "are the process and its gdbserver still there? try again",
+        )
+
+    # Letting go
+
+    def close(self) -> None:
+        """Let the process go as it was, end gdb and reap it."""
+        # Ctrl-C waits until the target is free.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+        try:
+            free = not self._connected or self._disconnect()
+            self._end()
+            # A gdb that quits by itself has let go.
+            if not free and self._process.returncode < 0:
+                self._try_again()
+            self._connected = False
+        finally:
+            with suppress(OSError):
+                os.close(self._executable)
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+    def _disconnect(self) -> bool:
+        """Detach from a process, leave a program that gdbserver started; returns whether gdb did that."""
+        try:
+            leave = self.started_by_gdbserver and not self._ends_with_us()
+            self.command("-target-disconnect" if leave else "-target-detach", EXIT_TIMEOUT)
+        except TargetGone:
+            return True
+        except GdbError:
+            return False
+        return True
+
+    def _ends_with_us(self) -> bool:
+        """Whether gdbserver was told to serve only one debugger: it would kill its program when we leave."""
+        with suppress(InspectError, ValueError):
+            status = self.fetch(f"/proc/{self.pid}/status", EXIT_TIMEOUT).decode(errors="replace")
+            tracer = re.search(r"^TracerPid:\s*(\d+)", status, re.MULTILINE)
+            return tracer is not None and b"--once" in self._command_line(tracer[1])
+        return False
+
+    def _command_line(self, pid: str) -> list[bytes]:
+        return self.fetch(f"/proc/{pid}/cmdline", EXIT_TIMEOUT).split(b"\0")
+
+    def _try_again(self) -> None:
+        """A gdb that was killed leaves the process to gdbserver, stopped: another gdb lets it go."""
+        with suppress(InspectError), RemoteBridge(self._gdb, self.endpoint) as another:
+            another.connect(patiently=True)
+
+
+class RemoteMemory(GdbMemory):
+    """Memory behind a gdbserver. Without a list of its mappings every address is tried."""
+
+    def __init__(self, bridge: RemoteBridge) -> None:
+        super().__init__(bridge, None)
+        self._remote = bridge
+        self.sign_of_life = 0
+        self.knows_regions = True
+
+    def read(self, address: int, size: int) -> memoryview:
+        """See GdbMemory.read; raises TargetGone too, when nothing of the process can be read any more."""
+        try:
+            return super().read(address, size)
+        except UnreadableMemory:
+            if self.sign_of_life and address != self.sign_of_life:
+                self._require_life()
+            raise
+
+    def _require_life(self) -> None:
+        try:
+            super().read(self.sign_of_life, 1)
+        except UnreadableMemory:
+            raise TargetGone(
+                f"the process at {self._remote.endpoint} ended while it was being inspected",
+                "inspect its core dump, if it left one",
+            ) from None
+
+    def regions(self) -> list[Region]:
+        """The readable mappings, as the kernel of the remote machine tells them."""
+        try:
+            lines = self._remote.fetch(f"/proc/{self._remote.pid}/maps").decode(errors="surrogateescape")
+        except GdbDied:
+            raise
+        except GdbError:
+            self.knows_regions = False
+            return [Region(LOWEST_ADDRESS, END_OF_USER_SPACE)]
+        return procfs.parse_mappings(lines)

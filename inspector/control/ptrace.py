@@ -1,0 +1,162 @@
+"""Stopping a process without gdb: PTRACE_SEIZE and PTRACE_INTERRUPT on every thread.
+
+SEIZE sends no SIGSTOP, and the kernel lets every seized thread run on when the tracer ends, however it
+ends: there is no way for this process to leave the target stopped.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from inspector.errors import NotPermitted, TargetGone
+from inspector.memory import procfs
+from inspector.memory.prstatus import user_regs
+from inspector.memory.threads import Thread
+
+PTRACE_GETREGS = 12
+PTRACE_DETACH = 17
+PTRACE_SEIZE = 0x4206
+PTRACE_INTERRUPT = 0x4207
+PTRACE_EVENT_STOP = 128
+WALL = 0x40000000
+
+PATIENCE = 2.0
+"""Seconds to wait for a thread to stand still."""
+
+POLL = 0.0002
+
+INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+"""What a person or a terminal ends us with; it waits while a target is being let go."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.restype = ctypes.c_long
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+
+def _ptrace(request: int, thread: int, data: int | ctypes.Array[ctypes.c_char] = 0) -> None:
+    if _libc.ptrace(request, thread, None, data) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _threads(pid: int) -> set[int]:
+    try:
+        return {int(task) for task in os.listdir(Path(f"/proc/{pid}/task"))}
+    except OSError:
+        return set()
+
+
+def _seize(pid: int, thread: int) -> bool:
+    """Trace one thread and ask it to stop; False when it has ended meanwhile."""
+    try:
+        _ptrace(PTRACE_SEIZE, thread)
+    except OSError as error:
+        # A thread that is about to end is refused like one of somebody else.
+        if error.errno == errno.ESRCH or _has_ended(pid, thread):
+            return False
+        tracer = procfs.status(pid).tracer
+        if tracer and tracer != os.getpid():
+            raise NotPermitted(
+                f"process {pid} is already traced by process {tracer}",
+                "detach the other debugger, or read without stopping: --no-stop",
+            ) from None
+        raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
+    _interrupt(thread)
+    return True
+
+
+def _interrupt(thread: int) -> None:
+    # ESRCH: it ended between the two calls, which the wait for its stop will notice.
+    with suppress(OSError):
+        _ptrace(PTRACE_INTERRUPT, thread)
+
+
+def _has_ended(pid: int, thread: int) -> bool:
+    try:
+        text = Path(f"/proc/{pid}/task/{thread}/stat").read_text(errors="replace")
+    except OSError:
+        return True
+    return text.rpartition(")")[2].split()[0] in "ZX"
+
+
+def _await_stop(pid: int, thread: int) -> int | None:
+    """Wait until a seized thread stands still; returns a signal to hand back to it, None if it ended."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            waited, state = os.waitpid(thread, WALL | os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if waited:
+            break
+        if time.monotonic() > deadline:
+            raise NotPermitted(
+                f"thread {thread} of process {pid} is deep in the kernel and does not stop",
+                "try again, or read without stopping: --no-stop",
+            )
+        time.sleep(POLL)
+    if not os.WIFSTOPPED(state):
+        return None
+    # A signal may arrive before our interrupt: it is the target's own and is delivered on release.
+    return 0 if state >> 16 == PTRACE_EVENT_STOP else os.WSTOPSIG(state)
+
+
+def _release(pid: int, seized: dict[int, int | None]) -> None:
+    # Ctrl-C must not leave half the threads for later: it waits until all are free.
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
+    try:
+        for thread, pending in seized.items():
+            # A thread can only be let go while it stands still. One that never stops is freed by the
+            # kernel when this process ends.
+            if pending is None:
+                _interrupt(thread)
+            with suppress(OSError, NotPermitted):
+                _ptrace(PTRACE_DETACH, thread, (_await_stop(pid, thread) or 0) if pending is None else pending)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def threads(pid: int) -> list[Thread]:
+    """The registers of all threads of a process that `stopped` holds; those that have ended are left out."""
+    found = []
+    for thread in sorted(_threads(pid)):
+        registers = ctypes.create_string_buffer(user_regs.sizeof())
+        with suppress(OSError):
+            _ptrace(PTRACE_GETREGS, thread, registers)
+            found.append(Thread.of(thread, user_regs.parse(registers.raw)))
+    return found
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Hold every thread of a process still for the length of the block.
+
+    Must be left by the thread that entered it. Raises NoSuchTarget, NotPermitted, TargetGone; in each
+    case, as on any exception inside the block, all threads run again.
+    """
+    procfs.status(pid)
+    seized: dict[int, int | None] = {}
+    try:
+        # Threads may be born while we seize others: look again until nothing is new.
+        while fresh := _threads(pid) - set(seized):
+            for thread in fresh:
+                seized[thread] = None
+                if not _seize(pid, thread):
+                    seized[thread] = 0
+            for thread in fresh:
+                if seized[thread] is None:
+                    seized[thread] = _await_stop(pid, thread) or 0
+        if not seized or procfs.has_ended(pid):
+            raise TargetGone(f"process {pid} ended before it could be read")
+        yield
+        if procfs.has_ended(pid):
+            raise TargetGone(f"process {pid} ended while it was being read")
+    finally:
+        _release(pid, seized)

@@ -1,0 +1,1 @@
+"""What the threads run, and which goroutines are inside map functions."""

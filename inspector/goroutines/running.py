@@ -1,0 +1,84 @@
+"""Goroutines that run on a thread while the target stands still, and what they are doing (runtime/proc.go)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+from construct import Construct, ConstructError, Container
+
+from inspector.errors import UnreadableMemory
+from inspector.goruntime.goroutine import G_BEFORE_TLS, g, m
+from inspector.goruntime.releases import Release
+from inspector.image.unwind import Frame, unwind
+from inspector.memory.protocol import Memory
+from inspector.memory.threads import Thread
+from inspector.target.target import Target
+
+WORD = 8
+MOST_STACK = 1 << 20
+"""Bytes of a stack that are looked through; a few frames of the runtime are far less."""
+
+
+@dataclass(frozen=True)
+class Goroutine:
+    """A goroutine on a thread: its number, the thread's id, its calls from the innermost outwards.
+
+    `registers` are those of the thread if it was running the goroutine itself, none while it was on another
+    stack for it.
+    """
+
+    id: int
+    thread: int
+    frames: tuple[Frame, ...]
+    registers: frozenset[int]
+
+    def words(self, memory: Memory, start: int, end: int) -> frozenset[int]:
+        """What lies in [start, end) of the stack and in the registers; the stack is left out where it is unreadable."""
+        if not 0 < end - start <= MOST_STACK:
+            return self.registers
+        try:
+            words = np.frombuffer(memory.read(start, (end - start) // WORD * WORD), np.uint64)
+        except UnreadableMemory:
+            return self.registers
+        return self.registers | frozenset(words.tolist())
+
+
+def running(target: Target) -> Iterator[Goroutine]:
+    """The goroutines that the target's threads run; call it while the target is held."""
+    for thread in target.threads():
+        # What a thread in C code has where Go keeps its goroutine is anything.
+        with suppress(UnreadableMemory, ConstructError):
+            found = _of_thread(target, thread)
+            if found is not None:
+                yield found
+
+
+def _of_thread(target: Target, thread: Thread) -> Goroutine | None:
+    memory, functions = target.memory, target.types.functions
+    here = _word(memory, thread.fs_base - G_BEFORE_TLS)
+    if not here:
+        return None
+    now = _read(target, g, here)
+    owner = _read(target, m, now.m)
+    # The thread must say of itself that it runs this goroutine, or its own stacks.
+    if here not in (owner.g0, owner.gsignal, owner.curg) or not owner.curg:
+        return None
+    if here == owner.curg:
+        frames = tuple(unwind(memory, functions, thread.pc, thread.sp))
+        return Goroutine(now.goid, thread.id, frames, frozenset(thread.general.values()))
+    left = _read(target, g, owner.curg)
+    # Set by systemstack while the thread is on its own stack for the goroutine.
+    frames = tuple(unwind(memory, functions, left.sched.pc, left.sched.sp)) if left.sched.sp else ()
+    return Goroutine(left.goid, thread.id, frames, frozenset())
+
+
+def _word(memory: Memory, address: int) -> int:
+    return int.from_bytes(memory.read(address, WORD), "little")
+
+
+def _read(target: Target, declaration: Callable[[Release], Construct], address: int) -> Container:
+    of_release = declaration(target.release)
+    return of_release.parse(target.memory.read(address, of_release.sizeof()))

@@ -1,0 +1,81 @@
+"""Rule W2: which goroutines are inside the runtime's map functions for a map, and which saw another at work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inspector.goroutines.running import Goroutine, running
+from inspector.maps.classic.checks.finding import Finding, Where
+from inspector.target.target import Target
+
+MAP_FUNCTIONS = frozenset(
+    {
+        "mapassign",
+        "mapdelete",
+        "mapclear",
+        "mapaccess1",
+        "mapaccess2",
+        "mapaccessK",
+        "growWork",
+        "hashGrow",
+        "evacuate",
+        "advanceEvacuationMark",
+        "newoverflow",
+    }
+)
+"""Functions of package runtime that work on a map, without the suffixes of their fast variants."""
+
+ARGUMENTS = 32
+"""Bytes in front of a function's frame that hold its arguments (type, map, key), or are kept free for them."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A goroutine inside map functions: innermost first, the last one is their caller; whether it ends the process.
+
+    `words` are what its registers and the frames of these functions hold: the address of its map is among them.
+    """
+
+    goroutine: int
+    thread: int
+    functions: tuple[str, ...]
+    ends_the_process: bool
+    words: frozenset[int]
+
+    def finding(self, address: int) -> Finding:
+        """What the person is told who asked for the map at an address."""
+        doing = f"is in {', called by '.join(self.functions)}"
+        if self.ends_the_process:
+            doing = f"found another goroutine writing this map and ended the process: it {doing}"
+        return Finding(
+            rule="W2",
+            message=f"goroutine {self.goroutine} {doing}",
+            observed=f"thread {self.thread}",
+            expected="one goroutine at a time where a map is written",
+            source=self.functions[0],
+            where=Where(address=address),
+            severity="info",
+        )
+
+
+def find_writers(target: Target) -> list[Writer]:
+    """The running goroutines that are inside map functions; call it while the target is held."""
+    found = (_at_work(target, goroutine) for goroutine in running(target))
+    return [writer for writer in found if writer is not None]
+
+
+def _at_work(target: Target, goroutine: Goroutine) -> Writer | None:
+    frames = goroutine.frames
+    inside = [at for at, frame in enumerate(frames) if _plain(frame.function.name) in MAP_FUNCTIONS]
+    if not inside:
+        return None
+    first, last = inside[0], inside[-1]
+    names = [frame.function.name for frame in frames]
+    words = goroutine.words(target.memory, frames[0].sp, frames[last].end + ARGUMENTS)
+    ends = target.release.ender_of_concurrent_writes in names[:first]
+    return Writer(goroutine.id, goroutine.thread, tuple(names[first : last + 2]), ends, words)
+
+
+def _plain(function: str) -> str:
+    package, _, name = function.rpartition(".")
+    return name.partition("_")[0] if package.partition(".")[0] == "runtime" else ""

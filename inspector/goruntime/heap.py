@@ -1,0 +1,86 @@
+"""runtime.mspan and the part of runtime.mheap that leads to all of them: the Go heap's own books."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from construct import Construct, Struct
+
+from inspector.goruntime import scalars as go
+from inspector.goruntime.releases import Release
+
+SPAN_IN_USE = 1
+"""mspan.state of a span whose objects the garbage collector manages (mSpanInUse)."""
+
+NOSCAN = 1
+"""The bit of mspan.spanclass that is set where objects hold no pointers."""
+
+SIZE_CLASS_SHIFT = 1
+"""The rest of mspan.spanclass is the size class; 0 is an object too large for any."""
+
+SMALLEST_ALLSPANS = 64 * 1024 // 8
+"""mheap.allspans never has room for fewer (runtime.recordspan)."""
+
+SWEPT, SWEPT_AND_CACHED = 0, 3
+UNSWEPT, UNSWEPT_AND_CACHED, BEING_SWEPT = -2, 1, -1
+"""What mspan.sweepgen is more than mheap.sweepgen, and what it then says of the span (runtime/mheap.go)."""
+
+SPAN_AGES = (SWEPT, SWEPT_AND_CACHED, UNSWEPT, UNSWEPT_AND_CACHED, BEING_SWEPT)
+"""All that it can be."""
+
+
+@cache
+def _mheap_spans(has_sweepers: bool) -> Construct:
+    return Struct(
+        # Counts up by two, so it is even.
+        "sweepgen" / go.uint32,
+        # All spans are swept, and how many sweepers are at work; both moved to sweep.active in 1.18.
+        *(["sweepdone" / go.uint32, "sweepers" / go.uint32] if has_sweepers else []),
+        "pad" / go.uint32,
+        "allspans" / go.slice_header,
+    )
+
+
+def mheap_spans(release: Release) -> Construct:
+    """runtime.mheap from sweepgen to allspans; what stands before it changed its size often."""
+    return _mheap_spans(not release.at_least(1, 18))
+
+
+@cache
+def _mspan(narrow: bool, has_pinner: bool) -> Construct:
+    return Struct(
+        "next" / go.pointer,
+        "prev" / go.pointer,
+        "list" / go.pointer,
+        "startAddr" / go.uintptr,
+        "npages" / go.uintptr,
+        "manualFreeList" / go.uintptr,
+        *_indices(narrow),
+        "allocCache" / go.uint64,
+        "allocBits" / go.pointer,
+        "gcmarkBits" / go.pointer,
+        *(["pinnerBits" / go.pointer] if has_pinner else []),
+        "sweepgen" / go.uint32,
+        "divMul" / go.uint32,
+        "allocCount" / go.uint16,
+        "spanclass" / go.uint8,
+        "state" / go.uint8,
+        "needzero" / go.uint8,
+        # isUserArenaChunk since 1.20
+        "flag" / go.uint8,
+        "allocCountBeforeCache" / go.uint16,
+        "elemsize" / go.uintptr,
+        "limit" / go.uintptr,
+    )
+
+
+def _indices(narrow: bool) -> list[Construct]:
+    """Words until 1.21; since 1.22 halves of words, with freeIndexForScan, and since 1.25 scanIdx, beside them."""
+    if not narrow:
+        return ["freeindex" / go.uintptr, "nelems" / go.uintptr]
+    return ["freeindex" / go.uint16, "nelems" / go.uint16, "freeIndexForScan" / go.uint16, "scanIdx" / go.uint16]
+
+
+def mspan(release: Release) -> Construct:
+    """runtime.mspan of a release up to limit (runtime/mheap.go)."""
+    return _mspan(release.at_least(1, 22), release.at_least(1, 21))

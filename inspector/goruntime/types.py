@@ -1,0 +1,90 @@
+"""Runtime type descriptors: abi.Type and the structures that follow it, kind by kind.
+
+Source: internal/abi/type.go (runtime/type.go until 1.20), internal/abi/map_noswiss.go.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from construct import Construct, Struct
+
+from inspector.goruntime import scalars as go
+from inspector.goruntime.releases import Release
+
+KIND_MASK = 0x1F
+
+TFLAG_UNCOMMON = 1
+TFLAG_EXTRA_STAR = 2
+TFLAG_NAMED = 4
+TFLAG_REGULAR_MEMORY = 8
+
+INDIRECT_KEY = 1
+INDIRECT_ELEM = 2
+REFLEXIVE_KEY = 4
+NEED_KEY_UPDATE = 8
+HASH_MIGHT_PANIC = 16
+
+rtype = Struct(
+    "size" / go.uintptr,
+    "ptrdata" / go.uintptr,
+    "hash" / go.uint32,
+    "tflag" / go.uint8,
+    "align" / go.uint8,
+    "fieldAlign" / go.uint8,
+    "kind" / go.uint8,
+    "equal" / go.pointer,  # until 1.13 the address of a typeAlg
+    "gcdata" / go.pointer,
+    "str" / go.int32,
+    "ptrToThis" / go.int32,
+)
+"""abi.Type: 48 bytes."""
+
+type_alg = Struct("hash" / go.pointer, "equal" / go.pointer)
+"""runtime.typeAlg of 1.13: func values that hash and compare values of a type."""
+
+
+@cache
+def _maptype(has_hasher: bool) -> Construct:
+    return Struct(
+        "typ" / rtype,
+        "key" / go.pointer,
+        "elem" / go.pointer,
+        "bucket" / go.pointer,
+        *(["hasher" / go.pointer] if has_hasher else []),
+        "keysize" / go.uint8,
+        "elemsize" / go.uint8,
+        "bucketsize" / go.uint16,
+        "flags" / go.uint32,
+    )
+
+
+def maptype(release: Release) -> Construct:
+    """abi.MapType, abi.OldMapType since 1.24: 88 bytes; 80 in 1.13, which has no hasher."""
+    return _maptype(not release.type_alg)
+
+
+elem_type = Struct("typ" / rtype, "elem" / go.pointer)
+"""Pointers, slices and channels (a channel's direction follows)."""
+
+array_type = Struct("typ" / rtype, "elem" / go.pointer, "slice" / go.pointer, "len" / go.uintptr)
+
+struct_type = Struct("typ" / rtype, "pkgPath" / go.pointer, "fields" / go.slice_header)
+
+struct_field = Struct("name" / go.pointer, "typ" / go.pointer, "offset" / go.uintptr)
+
+interface_type = Struct("typ" / rtype, "pkgPath" / go.pointer, "methods" / go.slice_header)
+
+func_type = Struct("typ" / rtype, "inCount" / go.uint16, "outCount" / go.uint16)
+
+uncommon_type = Struct(
+    "pkgPath" / go.int32,
+    "mcount" / go.uint16,
+    "xcount" / go.uint16,
+    "moff" / go.uint32,
+    "unused" / go.uint32,
+)
+"""Follows the descriptor of a type that has a name or methods."""
+
+itab = Struct("inter" / go.pointer, "typ" / go.pointer, "hash" / go.uint32, "unused" / go.uint32)
+"""runtime.itab up to its method table."""

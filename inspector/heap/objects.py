@@ -1,0 +1,183 @@
+"""The Go heap as its own books describe it: which object an address is in, and which objects are alive.
+
+Each span holds objects of one size. A slot is allocated when its index is below freeindex or its bit in allocBits
+is set (mspan.isFree). Sweeping, which follows each collection, replaces allocBits by the marks; in a span that was
+not swept yet the marks in gcmarkBits tell already which objects will stay, and nothing was allocated in it since.
+
+Alive means here: allocated, and not known to be dead. In a swept span that is what the last collection marked, and all
+that was allocated since or while it ran; what became unreachable since then is still counted until the next one ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.goruntime import heap as schema
+from inspector.heap.spans import LARGEST_SPAN, Spans, find_spans
+from inspector.memory.gather import gather
+from inspector.memory.protocol import Addresses, Rows
+from inspector.target.target import Target
+
+Count = TypeVar("Count", int, NDArray[np.int64])
+
+SLOTS_AT_ONCE = 1 << 20
+"""Slots whose bits are unpacked at a time: a few tens of megabytes with their addresses."""
+
+ALL_SET = 0xFF
+
+NOT_FOUND = "the heap's own books (runtime.mheap_) were not found: dead maps may be among what is found"
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Live objects, one a row: where each begins, the bytes of its slot, whether it holds no pointers."""
+
+    addresses: Addresses
+    sizes: NDArray[np.uint64]
+    noscan: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The heap objects that addresses are in: `base` and `size` are 0 for an address in no span in use."""
+
+    base: Addresses
+    size: NDArray[np.uint64]
+    alive: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Heap:
+    """A copy of the heap's books, good for as long as the target does not run.
+
+    `spans` has a row for each span in use, sorted by start (inspector.heap.spans.SPAN). Bit i of `bits` from the byte
+    `places[span]` on says whether object i of a span is alive.
+    """
+
+    spans: Spans
+    bits: NDArray[np.uint8]
+    places: NDArray[np.int64]
+
+    def objects(self, addresses: Addresses) -> Objects:
+        """The object that each address is in (runtime.findObject)."""
+        addresses = np.asarray(addresses, dtype=np.uint64)
+        at = np.searchsorted(self.spans["start"], addresses, side="right").astype(np.int64) - 1
+        span = self.spans[np.maximum(at, 0)]
+        inside = (at >= 0) & (addresses < span["end"])
+        index = np.where(inside, (addresses - span["start"]) // span["elemsize"], np.uint64(0))
+        base = np.where(inside, span["start"] + index * span["elemsize"], np.uint64(0))
+        byte = self.bits[self.places[np.maximum(at, 0)] + (index >> np.uint64(3)).astype(np.int64)]
+        alive = byte >> (index & np.uint64(7)).astype(np.uint8) & 1
+        return Objects(base, np.where(inside, span["elemsize"], np.uint64(0)), inside & (alive != 0))
+
+    def alive(self, smallest: int = 1, largest: int = LARGEST_SPAN) -> Iterator[Slots]:
+        """All live objects in slots of `smallest` to `largest` bytes, in portions that fit into memory."""
+        sizes = self.spans["elemsize"]
+        for group, nelems in _alike(self.spans, np.flatnonzero((sizes >= smallest) & (sizes <= largest))):
+            packed = self.bits[self.places[group][:, None] + np.arange(_width(nelems))]
+            row, index = np.nonzero(_unpacked(packed, nelems))
+            span = self.spans[group][row]
+            addresses = span["start"] + index.astype(np.uint64) * span["elemsize"]
+            yield Slots(addresses, span["elemsize"], span["noscan"])
+
+
+def read_heap(target: Target, hold: bool = True) -> Heap | None:
+    """Copy the heap's books while the target is held; None, with a note, where they are not found.
+
+    Those of a heap of gigabytes take more than a second: without `hold` they are copied while the target runs, and what
+    is allocated or swept meanwhile is as before or as after it.
+    """
+    with target.held() if hold else nullcontext():
+        found = find_spans(target)
+        if found is None:
+            target.note(NOT_FOUND)
+            return None
+        if found.unsound:
+            target.note(f"{found.unsound} spans of the heap make no sense: their objects are left out")
+        copies = [_copy(target, found.spans, rows, nelems) for rows, nelems in _alike(found.spans)]
+    widths = _width(found.spans["nelems"].astype(np.int64))
+    places = np.cumsum(widths) - widths
+    bits = np.zeros(int(widths.sum()), dtype=np.uint8)
+    for copy in copies:
+        bits[places[copy.rows][:, None] + np.arange(_width(copy.nelems))] = copy.alive(found.spans[copy.rows])
+    return Heap(found.spans, bits, places)
+
+
+@dataclass(frozen=True)
+class Bitmaps:
+    """Bitmaps copied for the spans at `rows`, which have equally many objects, packed.
+
+    `allocated` are those of spans that have free slots at all, `marked` those whose marks matter.
+    """
+
+    rows: NDArray[np.int64]
+    nelems: int
+    allocated: Rows
+    marked: Rows
+
+    def alive(self, spans: Spans) -> Rows:
+        """Packed bits of the live objects in those spans."""
+        alive = np.arange(self.nelems, dtype=np.uint64) < spans["freeindex"][:, None]
+        alive[_has_room(spans)] |= _unpacked(self.allocated, self.nelems)
+        unswept, begun = _waiting(spans)
+        waiting, marked = unswept | begun, _unpacked(self.marked, self.nelems)
+        alive[unswept] &= marked[unswept[waiting]]
+        alive[begun] |= marked[begun[waiting]]
+        return np.packbits(alive, axis=1, bitorder="little")
+
+
+def _copy(target: Target, spans: Spans, rows: NDArray[np.int64], nelems: int) -> Bitmaps:
+    chosen = spans[rows]
+    allocated = _read_bits(target, chosen["allocBits"][_has_room(chosen)], nelems)
+    unswept, begun = _waiting(chosen)
+    marked = _read_bits(target, chosen["gcmarkBits"][unswept | begun], nelems)
+    if target.release.marks_in_spans:
+        marked[:] = ALL_SET
+    return Bitmaps(rows, nelems, allocated, marked)
+
+
+def _has_room(spans: Spans) -> NDArray[np.bool_]:
+    """Which spans have objects that freeindex says nothing of."""
+    has_room: NDArray[np.bool_] = spans["freeindex"] < spans["nelems"]
+    return has_room
+
+
+def _waiting(spans: Spans) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which spans wait to be swept, and which are being swept so far that the marks may be the allocBits already."""
+    sweeping = spans["age"] == schema.BEING_SWEPT
+    # sweep sets freeindex to 0 before it makes the marks the new allocBits and gives the span fresh ones.
+    begun = sweeping & (spans["freeindex"] == 0)
+    return np.isin(spans["age"], (schema.UNSWEPT, schema.UNSWEPT_AND_CACHED)) | (sweeping & ~begun), begun
+
+
+def _read_bits(target: Target, addresses: Addresses, nelems: int) -> Rows:
+    """Bitmaps of nelems bits; all are set where they cannot be read (a core cut short), so that nothing seems dead."""
+    rows, ok = gather(target.memory, target.regions(), addresses, _width(nelems))
+    rows[~ok] = ALL_SET
+    return rows
+
+
+def _unpacked(rows: NDArray[np.uint8], nelems: int) -> NDArray[np.bool_]:
+    return np.unpackbits(rows, axis=1, count=nelems, bitorder="little").astype(np.bool_)
+
+
+def _width(nelems: Count) -> Count:
+    """Bytes that hold so many bits."""
+    return (nelems + 7) // 8
+
+
+def _alike(spans: Spans, wanted: NDArray[np.int64] | None = None) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Rows of spans that have equally many objects, with that number, in portions of at most SLOTS_AT_ONCE."""
+    rows = np.arange(len(spans)) if wanted is None else wanted
+    counts = spans["nelems"][rows]
+    for nelems in np.unique(counts).tolist():
+        group = rows[counts == nelems]
+        step = max(1, SLOTS_AT_ONCE // nelems)
+        for first in range(0, len(group), step):
+            yield group[first : first + step], nelems

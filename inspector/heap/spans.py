@@ -1,0 +1,187 @@
+"""Finding runtime.mheap_ and reading the spans that its heap is made of (runtime/mheap.go).
+
+The symbol tells where mheap_ lies; in a stripped executable all writable data is looked through. Either way
+the place is proven: a slice that may be allspans must lead to spans that make sense and do not overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.errors import UnreadableMemory
+from inspector.goruntime import heap as schema
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.releases import PAGE_SIZE, SIZE_CLASSES
+from inspector.memory.gather import gather
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses
+from inspector.target.target import PAGE, Target
+
+WORD = 8
+PIECE = 1 << 24
+"""Bytes of data looked through at once."""
+
+MOST_SPANS = 1 << 23
+"""Spans that are read at most: those of 64 GiB in the smallest spans there are."""
+
+SAMPLE = 128
+"""Spans of a candidate that are looked at before all of them are."""
+
+CHUNK = 1 << 16
+"""Spans read at once."""
+
+WRONG_SHARE = 64
+"""One span in so many may make no sense (overwritten memory) before the whole heap is disbelieved."""
+
+LARGEST_SPAN = 1 << 40
+
+SPAN = np.dtype(
+    [
+        ("start", np.uint64),
+        ("end", np.uint64),
+        ("elemsize", np.uint64),
+        ("nelems", np.uint64),
+        ("freeindex", np.uint64),
+        ("allocCount", np.uint64),
+        ("allocBits", np.uint64),
+        ("gcmarkBits", np.uint64),
+        ("age", np.int32),
+        ("noscan", np.bool_),
+    ]
+)
+"""One span in use: its objects fill [start, end), `age` is its sweepgen compared with that of mheap_."""
+
+Spans = np.ndarray[tuple[int], np.dtype[np.void]]
+
+
+@dataclass(frozen=True)
+class SpanList:
+    """The spans in use, sorted by their start, as an array of SPAN; `unsound` ones made no sense and are left out."""
+
+    spans: Spans
+    unsound: int
+
+
+def find_spans(target: Target) -> SpanList | None:
+    """Read all spans in use; None where no mheap_ is found. Call it while the target is held."""
+    declared = dtype_of(schema.mheap_spans(target.release))
+    for start, size in _places(target):
+        try:
+            data = np.frombuffer(target.memory.read(start, size), np.uint8)
+        except UnreadableMemory:
+            continue
+        for at in _candidates(data, declared):
+            head = data[at : at + declared.itemsize].view(declared)[0]
+            found = _read_all(target, head)
+            if found is not None:
+                return found
+    return None
+
+
+def _places(target: Target) -> Iterator[tuple[int, int]]:
+    """Ranges (start, size) that may hold mheap_: that of its symbol, or all readable writable data in pieces."""
+    symbol = target.image.symbol("runtime.mheap_")
+    if symbol is not None and symbol.size:
+        yield symbol.address, symbol.size // WORD * WORD
+        return
+    regions, overlap = target.regions(), schema.mheap_spans(target.release).sizeof()
+    for segment in target.image.segments:
+        if not segment.writable:
+            continue
+        first = segment.address + target.image.bias
+        for start, end in zip(regions.starts.tolist(), regions.ends.tolist(), strict=True):
+            low, high = max(first + -first % WORD, start), min(first + segment.memory_size, end)
+            for at in range(low, high, PIECE):
+                yield at, min(PIECE + overlap, high - at) // WORD * WORD
+
+
+def _candidates(data: NDArray[np.uint8], declared: np.dtype[np.void]) -> list[int]:
+    """Offsets at which data could hold a sweepgen followed by allspans."""
+    words = data.view("<u8")
+    count = len(words) - declared.itemsize // WORD + 1
+    if count <= 0:
+        return []
+    assert declared.fields is not None
+    at = declared.fields["allspans"][1] // WORD
+    pointer, length, capacity = (words[at + i : at + i + count] for i in range(3))
+    sweepgen, before = words[:count], words[at - 1 : at - 1 + count]
+    likely = (pointer != 0) & (pointer < END_OF_USER_SPACE) & (pointer % np.uint64(PAGE) == 0)
+    likely &= (length > 0) & (length <= capacity) & (length <= MOST_SPANS)
+    likely &= (capacity >= schema.SMALLEST_ALLSPANS) & (capacity < END_OF_USER_SPACE)
+    # The half word before the slice is padding.
+    likely &= (sweepgen % np.uint64(2) == 0) & (before < 1 << 32)
+    return [int(hit) * WORD for hit in np.flatnonzero(likely)]
+
+
+def _read_all(target: Target, head: np.void) -> SpanList | None:
+    """The spans of what may be allspans; None when they make no sense."""
+    data, length = int(head["allspans"]["data"]), int(head["allspans"]["len"])
+    if not target.regions().covers(data, length * WORD):
+        return None
+    try:
+        pointers = np.frombuffer(target.memory.read(data, length * WORD), "<u8")
+    except UnreadableMemory:
+        return None
+    if not pointers.all() or (pointers % np.uint64(WORD)).any() or len(np.unique(pointers)) != length:
+        return None
+    sweepgen, found, unsound = int(head["sweepgen"]), [], 0
+    sample = pointers[np.linspace(0, length - 1, min(length, SAMPLE)).astype(np.int64)]
+    spans, wrong = _read_some(target, sample, sweepgen)
+    if wrong * WRONG_SHARE > len(sample):
+        return None
+    for at in range(0, length, CHUNK):
+        spans, wrong = _read_some(target, pointers[at : at + CHUNK], sweepgen)
+        found.append(spans)
+        unsound += wrong
+    spans = np.concatenate(found)
+    spans = spans[np.argsort(spans["start"])]
+    apart = np.ones(len(spans), dtype=bool)
+    apart[1:] = spans["start"][1:] >= spans["end"][:-1]
+    unsound += int((~apart).sum())
+    if not apart.any() or unsound * WRONG_SHARE > length:
+        return None
+    return SpanList(spans[apart], unsound)
+
+
+def _read_some(target: Target, pointers: Addresses, sweepgen: int) -> tuple[Spans, int]:
+    """Those of the spans that are in use and make sense, and how many are not readable or make none."""
+    declared = dtype_of(schema.mspan(target.release))
+    rows, ok = gather(target.memory, target.regions(), pointers, declared.itemsize)
+    raw = rows[ok].view(declared)[:, 0]
+    raw = raw[raw["state"] == schema.SPAN_IN_USE]
+    # Differences of 32-bit counters that may wrap around.
+    age = (raw["sweepgen"] - np.uint32(sweepgen)).astype(np.int32)
+    sound = _sound(raw) & np.isin(age, schema.SPAN_AGES)
+    kept = raw[sound]
+    spans = np.zeros(len(kept), dtype=SPAN)
+    spans["start"], spans["age"] = kept["startAddr"], age[sound]
+    spans["end"] = kept["startAddr"] + kept["elemsize"] * kept["nelems"]
+    spans["noscan"] = kept["spanclass"] & schema.NOSCAN
+    for name in ("elemsize", "nelems", "freeindex", "allocCount", "allocBits", "gcmarkBits"):
+        spans[name] = kept[name]
+    return spans, int((~ok).sum() + (~sound).sum())
+
+
+def _sound(raw: Spans) -> NDArray[np.bool_]:
+    """Which spans in use could have been made by mheap.initSpan and used by the allocator since."""
+    start, pages, nelems, elemsize = (
+        raw[name].astype(np.uint64) for name in ("startAddr", "npages", "nelems", "elemsize")
+    )
+    page = np.uint64(PAGE_SIZE)
+    sound: NDArray[np.bool_] = (start != 0) & (start < END_OF_USER_SPACE) & (start % page == 0)
+    sound &= (pages > 0) & (pages <= LARGEST_SPAN // PAGE_SIZE)
+    large = raw["spanclass"] >> schema.SIZE_CLASS_SHIFT == 0
+    sound &= np.where(large, elemsize <= LARGEST_SPAN, np.isin(elemsize, np.array(SIZE_CLASSES, dtype=np.uint64)))
+    sound &= (elemsize > 0) & (nelems > 0) & (nelems <= np.where(large, 1, page))
+    # Clamped, so that the product of what is damaged does not wrap around into sense.
+    filled = np.minimum(elemsize, np.uint64(LARGEST_SPAN)) * np.minimum(nelems, page)
+    whole = np.minimum(pages, np.uint64(LARGEST_SPAN // PAGE_SIZE)) * page
+    sound &= (filled <= whole) & (filled > whole // np.uint64(2))
+    sound &= (raw["freeindex"] <= nelems) & (raw["allocCount"] <= nelems)
+    sound &= (raw["limit"] > start) & (raw["limit"] - start <= whole)
+    for name in ("allocBits", "gcmarkBits"):
+        sound &= (raw[name] != 0) & (raw[name] % WORD == 0) & (raw[name] < END_OF_USER_SPACE)
+    return sound

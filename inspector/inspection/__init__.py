@@ -1,0 +1,1 @@
+"""One map from its name to its judgement; one key looked up."""

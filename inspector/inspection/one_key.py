@@ -1,0 +1,48 @@
+"""One key of one map: located, hashed, and looked up as the runtime does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inspector.errors import UnsupportedTarget, UsageError
+from inspector.gotypes.literal import parse_literal
+from inspector.inspection.identification import find_map
+from inspector.inspection.one_map import TargetInfo, target_info
+from inspector.maps.classic.lookup import Lookup, Walk
+from inspector.naming.locate import Locator, MapRef, locate
+from inspector.target.target import Target, noticing_the_end
+
+
+@dataclass(frozen=True)
+class KeyAnswer:
+    """The walk for one key, and the map and target it was made in."""
+
+    target: TargetInfo
+    ref: MapRef
+    key: str
+    lookup: Lookup
+    notes: tuple[str, ...]
+
+
+def look_up(target: Target, text: str | Locator, type_name: str | None, key: str) -> KeyAnswer:
+    """Look up a key, given as a Go literal, in the map that `text` names.
+
+    Reads only what the runtime would read, while the target is held. Raises the InspectError family;
+    UsageError for a literal that is none of the key's type.
+    """
+    with noticing_the_end(target.local_pid):
+        locator = locate(target, text, type_name)
+        functions = target.hash_keys.functions(target.release) if target.hash_keys else None
+        if functions is None:
+            raise UnsupportedTarget(
+                f"the hash keys of {target.image.path} were not found, so no key can be looked up",
+                "inspect the whole map instead: leave --key out",
+            )
+        with target.held():
+            ref = find_map(target, locator)
+            if not ref.address and not ref.type.layout:
+                raise UsageError("a nil map of unknown type holds no key", "give its type with --type")
+            literal = parse_literal(target.types, target.types.key(ref.type), key)
+            walk = Walk(target.memory, target.regions(), ref.type, target.types, functions)
+            lookup = walk.find(ref.address, literal)
+    return KeyAnswer(target_info(target), ref, key, lookup, tuple(target.notes))

@@ -1,0 +1,357 @@
+"""Copying one map while its process stands still: header, extra, both arrays, chains, keys."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.errors import UnreadableMemory
+from inspector.goruntime.bmap import bmap
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.hmap import hmap
+from inspector.goruntime.mapextra import mapextra
+from inspector.goruntime.releases import Release
+from inspector.goruntime.scalars import slice_header
+from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
+from inspector.gotypes.table import TypeTable
+from inspector.hashing.keys import HashKeys
+from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray
+from inspector.maps.classic.header import Hmap, MapExtra
+from inspector.maps.classic.mirror.growth import allocated_buckets
+from inspector.memory.frozen import FrozenMemory
+from inspector.memory.gather import gather
+from inspector.memory.protocol import Addresses, Memory, RegionMap
+
+LARGEST_B = 40
+"""No array of 2^41 buckets fits into 47 bits of addresses: even an empty bucket has 16 bytes, and a count
+that large would not fit into any machine that runs Go today."""
+
+OUTSIDE = -9
+"""The overflow pointer leads to a bucket that was allocated on its own."""
+
+POINTER_SIZE = 8
+MAX_OVERFLOW_LIST = 1 << 28
+CHAIN_ROWS_PER_BUCKET = 16
+CHAIN_ROWS_FLOOR = 1 << 20
+"""A chain through hostile memory may be as long as that memory: reading ends at these many buckets."""
+
+
+@dataclass(frozen=True)
+class MapSnapshot:
+    """Everything of one map, copied: immutable, picklable, independent of the target.
+
+    `buckets` or `old` is None when the array is nil, or when it cannot be used, and then `unusable` says why
+    under the name of the header's field. `memory` holds the pointed-to bytes of keys and of shown entries,
+    `regions` what was readable.
+    `bytes_read` counts what was copied.
+    """
+
+    address: int
+    type: GoType
+    types: TypeTable
+    release: Release
+    header: Hmap
+    extra: MapExtra | None
+    buckets: BucketArray | None
+    old: BucketArray | None
+    unusable: dict[str, str]
+    memory: FrozenMemory = field(repr=False)
+    regions: RegionMap = field(repr=False)
+    hash_keys: HashKeys | None = field(default=None, repr=False)
+    bytes_read: int = 0
+
+    @property
+    def layout(self) -> MapLayout:
+        """The layout of the map's buckets."""
+        assert self.type.layout is not None
+        return self.type.layout
+
+
+class CountingMemory:
+    """A Memory that counts the bytes it hands out."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.name = memory.name
+        self.regions = memory.regions
+        self.count = 0
+
+    def read(self, address: int, size: int) -> memoryview:
+        """See Memory.read."""
+        self.count += size
+        return self._memory.read(address, size)
+
+    def read_many(self, addresses: Addresses, size: int) -> NDArray[np.uint8]:
+        """See Memory.read_many."""
+        self.count += size * len(addresses)
+        return self._memory.read_many(addresses, size)
+
+
+def take_snapshot(
+    memory: Memory,
+    regions: RegionMap,
+    address: int,
+    go_type: GoType,
+    types: TypeTable,
+    shown: int | None,
+    hash_keys: HashKeys | None = None,
+) -> MapSnapshot:
+    """Copy the map at `address`; call it while the target is held.
+
+    `shown` is how many entries will be rendered (None for all): what their keys and elements point to is
+    copied too. Only an unreadable header raises UnreadableMemory; whatever else cannot be read is told in
+    the snapshot.
+    """
+    reader = CountingMemory(memory)
+    snapshot = _SnapshotTaker(reader, regions, address, go_type, types).take(shown)
+    return replace(snapshot, hash_keys=hash_keys, bytes_read=reader.count)
+
+
+class _SnapshotTaker:
+    def __init__(
+        self, memory: CountingMemory, regions: RegionMap, address: int, go_type: GoType, types: TypeTable
+    ) -> None:
+        assert go_type.layout is not None
+        self.memory, self.regions, self.address, self.type = memory, regions, address, go_type
+        self.types, self.release, self.layout = types, types.release, go_type.layout
+        self.unusable: dict[str, str] = {}
+
+    def take(self, shown: int | None) -> MapSnapshot:
+        declaration = hmap(self.release)
+        header = Hmap.of(declaration.parse(self.memory.read(self.address, declaration.sizeof())))
+        extra = self._extra(header.extra) if header.extra else None
+        buckets = self._array("buckets", header.buckets, header.B)
+        old = self._array("oldbuckets", header.oldbuckets, header.old_b)
+        frozen = FrozenMemory()
+        snapshot = MapSnapshot(
+            self.address,
+            self.type,
+            self.types,
+            self.release,
+            header,
+            extra,
+            buckets,
+            old,
+            self.unusable,
+            frozen,
+            self.regions,
+        )
+        self._copy_pointed_to(snapshot, frozen, shown)
+        return snapshot
+
+    # mapextra
+
+    def _extra(self, address: int) -> MapExtra | None:
+        try:
+            fields = mapextra.parse(self.memory.read(address, mapextra.sizeof()))
+        except UnreadableMemory as error:
+            self.unusable["extra"] = error.reason
+            return None
+        unreadable = []
+        lists: dict[str, tuple[int, ...] | None] = {}
+        for name in ("overflow", "oldoverflow"):
+            lists[name] = None
+            if fields[name]:
+                try:
+                    lists[name] = self._overflow_list(fields[name])
+                except UnreadableMemory:
+                    unreadable.append(name)
+        return MapExtra(
+            address,
+            fields.overflow,
+            fields.oldoverflow,
+            fields.nextOverflow,
+            lists["overflow"],
+            lists["oldoverflow"],
+            tuple(unreadable),
+        )
+
+    def _overflow_list(self, address: int) -> tuple[int, ...]:
+        size = slice_header.sizeof()
+        header = slice_header.parse(self.memory.read(address, size))
+        data, length, capacity = header.data, header.len, header.cap
+        if not 0 <= length <= min(capacity, MAX_OVERFLOW_LIST):
+            raise UnreadableMemory(address, size, f"a slice of length {length} and capacity {capacity}")
+        if not self.regions.covers(data, length * POINTER_SIZE):
+            if not length:
+                return ()
+            raise UnreadableMemory(data, length * POINTER_SIZE, "it is not mapped")
+        return struct.unpack(f"<{length}Q", self.memory.read(data, length * POINTER_SIZE))
+
+    # Bucket arrays
+
+    def _array(self, name: str, address: int, b: int) -> BucketArray | None:
+        if not address:
+            return None
+        reason = self._why_unusable(address, b)
+        if reason is None:
+            size = 1 << b
+            layout = self.layout
+            rows = allocated_buckets(self.release, layout.bucket_size, layout.bucket_has_pointers, b)
+            if not self.regions.covers(address, rows * layout.bucket_size):
+                rows = size
+            try:
+                return self._chains(address, size, rows - size)
+            except UnreadableMemory as error:
+                reason = error.reason
+        self.unusable[name] = reason
+        return None
+
+    def _why_unusable(self, address: int, b: int) -> str | None:
+        if not 0 <= b <= LARGEST_B:
+            return f"2^{b} buckets are impossible"
+        if address % POINTER_SIZE:
+            return f"{address:#x} is not aligned to {POINTER_SIZE} bytes"
+        size = self.layout.bucket_size << b
+        if not self.regions.covers(address, size):
+            return f"the {size} bytes from {address:#x} on are not all mapped"
+        return None
+
+    def _chains(self, address: int, size: int, tail: int) -> BucketArray:
+        dtype = dtype_of(bmap(self.layout.key_slot, self.layout.elem_slot))
+        rows = size + tail
+        raw = np.frombuffer(self.memory.read(address, rows * dtype.itemsize), dtype=np.uint8)
+        cells = raw.view(dtype)
+        chains = _Chains.start(address, cells, size)
+        level = np.arange(size)
+        pointers = np.asarray(cells["overflow"])[:size]
+        most = CHAIN_ROWS_FLOOR + CHAIN_ROWS_PER_BUCKET * size
+        while len(level):
+            level, pointers = self._follow(chains, level, pointers, most)
+        return chains.finish(address, size, tail)
+
+    def _follow(
+        self, chains: _Chains, level: NDArray[np.int64], pointers: Addresses, most: int
+    ) -> tuple[NDArray[np.int64], Addresses]:
+        """Follow one level of all chains at once; returns the rows reached and their overflow pointers."""
+        level, pointers = level[pointers != 0], pointers[pointers != 0]
+        target = chains.rows_inside(pointers)
+        # A bucket reached twice belongs to the first that leads to it; the second is shared, or a loop.
+        _, first = np.unique(pointers, return_index=True)
+        twice = np.ones(len(level), dtype=bool)
+        twice[first] = False
+        inside = target >= 0
+        twice[inside] |= chains.home[target[inside]] >= 0
+        outside = np.flatnonzero((target == OUTSIDE) & ~twice)
+        twice[outside] = [pointer in chains.seen for pointer in pointers[outside].tolist()]
+
+        target[target == OUTSIDE] = UNREADABLE_NEXT
+        target[twice] = SHARED_NEXT
+        apart = outside[~twice[outside]]
+        if len(apart) and chains.used + len(apart) <= most:
+            data, ok = gather(self.memory, self.regions, pointers[apart], self.layout.bucket_size)
+            read = apart[ok]
+            target[read] = chains.append(pointers[read], data[ok])
+        chains.next[level] = target
+        reached = target >= 0
+        rows = target[reached]
+        chains.home[rows] = chains.home[level[reached]]
+        chains.depth[rows] = chains.depth[level[reached]] + 1
+        return rows, chains.overflow_of(rows)
+
+    # What cells point to
+
+    def _copy_pointed_to(self, snapshot: MapSnapshot, frozen: FrozenMemory, shown: int | None) -> None:
+        reach = Reach(self.types, self.memory, self.regions, frozen)
+        key, elem = self.types.key(self.type), self.types.elem(self.type)
+        left = shown
+        for array in (snapshot.buckets, snapshot.old):
+            if array is None:
+                continue
+            live = array.live(self.release.marks.min_tophash)
+            if key.has_pointers or self.layout.indirect_key:
+                # Evacuated cells may keep their keys, whose hashes explain where they went.
+                keyed = live | (array.tophash >= self.release.marks.evacuated_x) & array.in_use[:, None]
+                self._copy_part(reach, key, self.layout.indirect_key, array.slots("keys")[keyed], KEY_LIMITS)
+            rows = array.order
+            at_row, at_cell = np.nonzero(live[rows])
+            at_row, at_cell = rows[at_row[:left]], at_cell[:left]
+            left = None if left is None else left - len(at_row)
+            keys, elems = array.slots("keys")[at_row, at_cell], array.slots("elems")[at_row, at_cell]
+            self._copy_part(reach, key, self.layout.indirect_key, keys, VALUE_LIMITS)
+            self._copy_part(reach, elem, self.layout.indirect_elem, elems, VALUE_LIMITS)
+
+    def _copy_part(self, reach: Reach, part: GoType, indirect: bool, slots: NDArray[np.uint8], limits: Limits) -> None:
+        reach.copy(part, reach.behind(slots, part.size) if indirect else slots, limits)
+
+
+@dataclass
+class _Chains:
+    """A BucketArray while it is being read. Its row arrays have room to grow; `used` rows are filled."""
+
+    pieces: list[NDArray[np.void]]
+    array_rows: int
+    stride: np.uint64
+    used: int
+    addresses: Addresses
+    home: NDArray[np.int64]
+    depth: NDArray[np.int64]
+    next: NDArray[np.int64]
+    last_piece: int = 0
+    seen: set[int] = field(default_factory=set)
+
+    @staticmethod
+    def start(address: int, cells: NDArray[np.void], size: int) -> _Chains:
+        """Begin with the array itself; rows from `size` on are its preallocated tail."""
+        rows = len(cells)
+        stride = np.uint64(cells.dtype.itemsize)
+        numbers = np.arange(rows)
+        return _Chains(
+            pieces=[cells],
+            array_rows=rows,
+            stride=stride,
+            used=rows,
+            addresses=np.uint64(address) + numbers.astype(np.uint64) * stride,
+            home=np.where(numbers < size, numbers, -1),
+            depth=np.zeros(rows, np.int64),
+            next=np.full(rows, NO_NEXT, np.int64),
+        )
+
+    def rows_inside(self, pointers: Addresses) -> NDArray[np.int64]:
+        """Rows of the array or its tail that pointers lead to; OUTSIDE, or UNREADABLE_NEXT if askew."""
+        distance = pointers - self.addresses[0]
+        inside = distance < self.stride * np.uint64(self.array_rows)
+        askew = np.where(inside, distance % self.stride, pointers % np.uint64(POINTER_SIZE)) != 0
+        rows = np.where(inside, (distance // self.stride).astype(np.int64), OUTSIDE)
+        rows[askew] = UNREADABLE_NEXT
+        return rows
+
+    def append(self, addresses: Addresses, data: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Add overflow buckets that lie apart from the array; returns their rows."""
+        count = len(addresses)
+        rows = np.arange(self.used, self.used + count)
+        self._reserve(self.used + count)
+        self.last_piece = self.used
+        self.pieces.append(np.ascontiguousarray(data).reshape(-1).view(self.pieces[0].dtype))
+        self.addresses[rows] = addresses
+        self.home[rows], self.depth[rows], self.next[rows] = -1, 0, NO_NEXT
+        self.used += count
+        self.seen.update(addresses.tolist())
+        return rows
+
+    def _reserve(self, rows: int) -> None:
+        if rows > len(self.home):
+            more = max(rows - len(self.home), len(self.home) // 4 + 64)
+            for name in ("addresses", "home", "depth", "next"):
+                old = getattr(self, name)
+                setattr(self, name, np.concatenate((old, np.zeros(more, old.dtype))))
+
+    def overflow_of(self, rows: NDArray[np.int64]) -> Addresses:
+        """Overflow pointers of rows that lie in the array or were appended last."""
+        apart = rows >= self.array_rows
+        pointers = np.zeros(len(rows), np.uint64)
+        pointers[~apart] = self.pieces[0]["overflow"][rows[~apart]]
+        pointers[apart] = self.pieces[-1]["overflow"][rows[apart] - self.last_piece]
+        return pointers
+
+    def finish(self, address: int, size: int, tail: int) -> BucketArray:
+        """Join the pieces."""
+        cells = self.pieces[0] if len(self.pieces) == 1 else np.concatenate(self.pieces)
+        rows = slice(0, self.used)
+        return BucketArray(
+            address, size, tail, cells, self.addresses[rows], self.home[rows], self.depth[rows], self.next[rows]
+        )

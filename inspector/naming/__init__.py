@@ -1,0 +1,1 @@
+"""From what the user typed to the address and type of a map."""

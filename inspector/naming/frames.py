@@ -1,0 +1,225 @@
+"""Variables of functions that are being executed: from "main.handler:sessions" to a map in a goroutine's frame."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownVariable, UnreadableMemory, UsageError
+from inspector.gotypes.names import SHAPE
+from inspector.target.target import Target
+
+SYNTAX = "frames' variables are written main.handler:sessions, main.handler@18:sessions for that of goroutine 18"
+MOST_SHOWN = 6
+MOST_FUNCTIONS = 64
+NEAR_NAMES = 4
+
+_FRAME_VARIABLE = re.compile(
+    r"(?P<function>[^\s:@#'\"\\]+)(?:@(?P<goroutine>\d{1,18}))?(?:#(?P<level>\d{1,9}))?"
+    r":(?P<variable>[^\W\d]\w*)(?:@(?P<line>\d{1,9}))?(?P<path>(?:\.[^\W\d]\w*|\[\d{1,9}\])*)"
+)
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_TYPE_ARGUMENTS = re.compile(r"\[.*\]")
+
+
+@dataclass(frozen=True)
+class FrameName:
+    """FUNCTION[@GOROUTINE][#FRAME]:VARIABLE[@LINE][.FIELD or [INDEX]]..., as a person typed it.
+
+    `function` may lack its package; `goroutine`, `level` (0 is the innermost frame of the goroutine) and `line`
+    (of the declaration) choose one of several. `functions` are the full names that `function` may mean.
+    """
+
+    text: str
+    function: str
+    goroutine: int | None
+    level: int | None
+    variable: str
+    line: int | None
+    path: str
+    functions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FrameVariable:
+    """A variable in a frame: where it is, its type's name in DWARF, and the pointer in it (None when it is none).
+
+    `problem` says why there is no value.
+    """
+
+    function: str
+    goroutine: int
+    state: str
+    level: int
+    file: str
+    line: int
+    declared: int
+    type: str = ""
+    value: int | None = None
+    problem: str | None = None
+
+
+def parse_frame_name(text: str) -> FrameName:
+    """Read FUNCTION:VARIABLE and what may stand between and after them; raises UsageError."""
+    match = _FRAME_VARIABLE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is neither an address nor a Go variable", SYNTAX)
+
+    def number(name: str) -> int | None:
+        return int(match[name]) if match[name] else None
+
+    return FrameName(
+        text, match["function"], number("goroutine"), number("level"), match["variable"], number("line"), match["path"]
+    )
+
+
+def prepare(target: Target, name: FrameName) -> FrameName:
+    """Find out which functions are meant, and let gdb read what it needs to find their frames; needs no stop.
+
+    Raises UsageError, UnknownVariable, GdbMissing, GdbError.
+    """
+    if not target.stop:
+        raise UsageError(
+            "--no-stop cannot look into frames: they are gone before they are read",
+            "leave --no-stop out, or give the map's address",
+        )
+    if target.image.stripped:
+        raise UnknownVariable(
+            f"{target.image.path} is stripped, so {name.text} cannot be looked up",
+            "give the map's address, or an unstripped twin of the executable with --exe",
+        )
+    functions = _functions(target, name.function)
+    try:
+        known = target.bridge().prepare_frames(functions)
+    except GdbDied:
+        raise
+    except GdbMissing as error:
+        raise GdbMissing(
+            f"frames are found by gdb: {error.message}", "name a package variable, or the map's address with --type"
+        ) from None
+    except GdbError as error:
+        raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None
+    if not known:
+        near = difflib.get_close_matches(name.function, target.image.functions(), NEAR_NAMES, 0.6)
+        raise UnknownVariable(
+            f"there is no function {name.function}", f"did you mean {', '.join(near)}?" if near else SYNTAX
+        )
+    return FrameName(**{**vars(name), "functions": tuple(known)})
+
+
+def _functions(target: Target, wanted: str) -> list[str]:
+    """Full names of the functions that a name may mean: itself, or those whose names end like it."""
+    names = {each: _TYPE_ARGUMENTS.sub("[...]", each) for each in target.image.functions()}
+    found = [each for each, short in names.items() if wanted in (each, short)]
+    if not found:
+        ends = f".{wanted}", f"/{wanted}"
+        found = [each for each, short in names.items() if each.endswith(ends) or short.endswith(ends)]
+    # Generic code goes by its shape; the functions of its instances only call that.
+    generic = {names[each] for each in found if SHAPE in each}
+    found = [each for each in found if SHAPE in each or names[each] not in generic]
+    if len(found) > MOST_FUNCTIONS:
+        shown = ", ".join(found[:NEAR_NAMES])
+        raise UsageError(f"{len(found)} functions are called {wanted}", f"write the package: {shown}, ...")
+    # What was inlined everywhere has no symbol; gdb knows it from DWARF.
+    return found or [wanted]
+
+
+def find_variable(target: Target, name: FrameName) -> FrameVariable:
+    """Find the one variable that is meant; call it while the target is held, after `prepare`.
+
+    Raises UnknownVariable when there is none, or none that can be read, or when several are left to choose from.
+    """
+    request = {
+        "functions": name.functions,
+        "variable": name.variable,
+        "path": [("field", field) if field else ("index", int(index)) for field, index in _STEP.findall(name.path)],
+        "goroutine": name.goroutine,
+        "level": name.level,
+        "line": name.line,
+    }
+    try:
+        answer = target.bridge().search_frames(request)
+    except GdbDied:
+        raise
+    except GdbError as error:
+        raise UnknownVariable(
+            f"frames cannot be looked into: {_words(error)}",
+            "name a package variable (main.sessions), or the map's address",
+        ) from None
+    found = [FrameVariable(**each) for each in answer["found"]]
+    if not found:
+        raise _nothing(name, answer)
+    # Frames that share a map lead to the same place, whichever is taken.
+    if len({(each.type, each.value, each.problem) for each in found}) > 1 or (found[0].problem and len(found) > 1):
+        raise _ambiguous(target, name, found, answer["all"])
+    if found[0].problem:
+        raise _unreadable(name, found[0])
+    return found[0]
+
+
+def _words(error: GdbError) -> str:
+    return error.message.removeprefix("gdb: ").rstrip(".")
+
+
+def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
+    function = " or ".join(name.functions[:NEAR_NAMES]) + (" or ..." if len(name.functions) > NEAR_NAMES else "")
+    if not answer["frames"]:
+        who = "no goroutine" if name.goroutine is None else f"goroutine {name.goroutine}"
+        frame = "" if name.level is None else f" at frame {name.level}"
+        verb = "is" if name.goroutine is None else "is not"
+        return UnknownVariable(
+            f"{who} {verb} in {function}{frame} now", "try again while it is called, or name a package variable"
+        )
+    declared = "" if name.line is None else f" declared in line {name.line}"
+    names = answer["names"]
+    hint = f"it has {', '.join(names[:MOST_SHOWN])}" if names else "the compiler left no variables of it"
+    return UnknownVariable(f"{function} has no variable {name.variable}{declared} where it is now", hint)
+
+
+def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
+    if found.problem == "optimized out":
+        return UnknownVariable(
+            f"{name.text} is optimized out: at {_line(found)} the program keeps its value nowhere",
+            "name another variable that leads to the map, or build with -gcflags='all=-N -l'",
+        )
+    return UnknownVariable(
+        f"{name.text} cannot be read: {(found.problem or '').rstrip('.')}",
+        "is a pointer on the way to it nil? promoted fields are written by their embedded type: s.base.sessions",
+    )
+
+
+def _ambiguous(target: Target, name: FrameName, found: list[FrameVariable], all_of_them: bool) -> UnknownVariable:
+    several = [f"{selector(name, each)} ({_described(target, each)})" for each in found[:MOST_SHOWN]]
+    more = f", and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+    return UnknownVariable(
+        f"{name.text} is in {len(found)} places{'' if all_of_them else ' at least'}",
+        f"choose one: {', '.join(several)}{more}",
+    )
+
+
+def selector(name: FrameName, found: FrameVariable) -> str:
+    """The text that means this variable alone."""
+    place = f"{_TYPE_ARGUMENTS.sub('[...]', found.function)}@{found.goroutine}#{found.level}"
+    return f"{place}:{name.variable}@{found.declared}{name.path}"
+
+
+def _described(target: Target, found: FrameVariable) -> str:
+    if found.problem:
+        what = found.problem
+    elif not found.value:
+        what = f"a nil {found.type}" if found.value == 0 else f"a {found.type}"
+    else:
+        try:
+            count = struct.unpack("<q", target.memory.read(found.value, 8))[0]
+            what = f"{found.type} of {count} at {found.value:#x}"
+        except UnreadableMemory:
+            what = f"{found.type} at {found.value:#x}"
+    return f"{found.state}, {_line(found)}, {what}"
+
+
+def _line(found: FrameVariable) -> str:
+    return f"{os.path.basename(found.file)}:{found.line}"

@@ -1,0 +1,284 @@
+"""From what a person typed to the address and type of a map."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from inspector.errors import UnknownType, UnknownVariable, UsageError
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.names import SHAPE
+from inspector.gotypes.paths import Way, follow, maps_inside
+from inspector.image.elf import Symbol
+from inspector.naming.frames import FrameName, find_variable, parse_frame_name, prepare, selector
+from inspector.target.target import Target
+
+TypeSource = Literal["option", "variable", "dwarf", "hash-proof", "heap"]
+
+NEAR_NAMES = 4
+LONGEST_NAME = 4096
+"""Characters in a name. Go's own are shorter; matching and comparing take time that grows with its square."""
+
+MOST_PARTS = 32
+SHOWN_CHARACTERS = 80
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
+_DIGITS = re.compile(r"(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{6,16}")
+_NAME = re.compile(r"[\w./%~@+\-\[\],*·]+")
+
+_PATH = re.compile(r"(?:\.[^\W\d]\w*|\[\d{1,9}\])*")
+_INDICES = re.compile(r"(?:\[\d{1,9}\])*$")
+
+
+UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
+"""Stands for the type of a map that only the map itself can tell; its name is what the declaration tells."""
+
+
+@dataclass(frozen=True)
+class MapRef:
+    """Where a map is and what it is: the hmap's address (0 for a nil map), its type, how we know.
+
+    `name` is the variable it was reached by. A map that is declared as one is believed to be one; whatever
+    else is called a map, a bare address above all, has to look like an hmap first. `alternatives` are types
+    that cannot be told from this one by what lies in memory.
+    """
+
+    address: int
+    type: GoType
+    type_source: TypeSource
+    name: str | None = None
+    declared: bool = False
+    alternatives: tuple[GoType, ...] = ()
+
+
+def parse_address(text: str) -> int | None:
+    """Read "0xc000..." or a decimal number; None for anything else. Raises UsageError beyond 64 bits."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    # Python refuses to convert very long decimal numbers; 20 digits are enough for 64 bits.
+    hexadecimal = text[:2] in ("0x", "0X")
+    digits = text[2:].lstrip("0") if hexadecimal else text.lstrip("0")
+    address = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= 20 else 1 << 64
+    if address >= 1 << 64:
+        raise UsageError(f"the number {shown(text)} is more than 64 bits", "addresses look like 0xc000012345")
+    return address
+
+
+def shown(text: str) -> str:
+    """Shorten what a person typed, so that a message stays a line."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
+
+
+@dataclass(frozen=True)
+class Locator:
+    """A map that is named, and whose address is still to be read while the target is held.
+
+    `type` is None for a bare address: what lies there has to tell it. A variable whose value was given (`evaluated`)
+    has its address too. `way` leads to the word of a package variable, or of a field in one.
+    """
+
+    type: GoType | None
+    type_source: TypeSource
+    address: int | None = None
+    way: Way | None = None
+    name: str | None = None
+    declared: bool = True
+    frame: FrameName | None = None
+
+    def find(self, target: Target) -> MapRef:
+        """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
+        if self.frame is not None:
+            return self._in_frame(target, self.frame)
+        assert self.type is not None
+        if self.address is not None:
+            return MapRef(self.address, self.type, self.type_source, self.name)
+        assert self.way is not None
+        word = struct.unpack("<Q", target.memory.read(self.way.place(target.memory), 8))[0]
+        return MapRef(word, self.type, self.type_source, self.name, self.declared)
+
+    def _in_frame(self, target: Target, frame: FrameName) -> MapRef:
+        found = find_variable(target, frame)
+        name = selector(frame, found)
+        declared = _map_type(target, name, found.type) if self.type is None else self.type
+        if self.type is not None:
+            _check_contradiction(target, name, self.type, _named(target, found.type))
+        if found.value is None:
+            raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
+        # A place on a stack may not have been written yet: what lies there has to look like a map.
+        return MapRef(found.value, declared, self.type_source, name, False)
+
+
+def evaluated(target: Target, name: str, declared: str, address: int, type_name: str | None) -> Locator:
+    """A variable that gdb has evaluated: its name, its declared type, the address of its hmap (0 for nil).
+
+    Raises UnknownVariable when it is not declared as a map, UnknownType.
+    """
+    # A place on a stack may not have been written yet: what lies there has to look like a map.
+    if type_name is None:
+        return Locator(_map_type(target, name, declared), "variable", address, name=name, declared=False)
+    wanted = _find_type(target, type_name)
+    _check_contradiction(target, name, wanted, _named(target, declared))
+    return Locator(wanted, "option", address, name=name, declared=False)
+
+
+def locate(target: Target, text: str | Locator, type_name: str | None) -> Locator:
+    """Understand what `text` names: an address, or a Go variable with an optional field path.
+
+    Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType; GdbError for
+    a variable in a frame.
+    """
+    if isinstance(text, Locator):
+        return text
+    wanted = _find_type(target, type_name) if type_name is not None else None
+    address = parse_address(text)
+    if address is not None:
+        return Locator(wanted, "option" if wanted else "hash-proof", address)
+    if ":" in text and len(text) <= LONGEST_NAME:
+        frame = prepare(target, parse_frame_name(text))
+        return Locator(wanted, "option" if wanted else "variable", frame=frame)
+    if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
+        raise UsageError(
+            f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
+        )
+    symbol, path = _find_symbol(target, text)
+    return _package_variable(target, text, symbol, path, wanted)
+
+
+def _package_variable(target: Target, text: str, symbol: Symbol, path: str, wanted: GoType | None) -> Locator:
+    """What the DWARF says of a package variable, and what --type does where there is none."""
+    name = text.removesuffix(path)
+    declared = target.declarations.type_of(symbol)
+    if declared is None:
+        lacking = (
+            f"the debug information of {target.image.path} does not describe {name}"
+            if target.declarations.exist
+            else f"{name} has no debug information (linked with -w)"
+        )
+        if path:
+            raise UnknownVariable(
+                f"{lacking}, so nothing tells where its fields are", "give the map's address, with --type"
+            )
+        if wanted is None:
+            raise UnknownVariable(lacking, "add --type 'map[string]int'")
+        # Nothing tells that it is a map at all: what lies there has to look like one.
+        way = Way(name, symbol.address, (), 0, wanted)
+        return Locator(wanted, "option", None, way, text, declared=False)
+    way = follow(target.declarations, name, symbol.address, declared, path)
+    if wanted is not None:
+        return Locator(wanted, "option", None, way, text, _check_contradiction(target, text, wanted, way.type))
+    return Locator(_as_map(target, text, way.type), "variable", None, way, text)
+
+
+def _as_map(target: Target, text: str, go_type: GoType) -> GoType:
+    """The map type that a package variable is declared with; raises UnknownVariable when it is none."""
+    if go_type.layout:
+        return go_type
+    if go_type.kind == Kind.MAP:
+        return _map_type(target, text, go_type.name)
+    inside = maps_inside(target.declarations, text, go_type)
+    raise UnknownVariable(
+        f"{text} is of type {shown(go_type.name)}, not a map",
+        f"maps in it: {', '.join(inside)}" if inside else "name a map variable, or a field path to one",
+    )
+
+
+def _find_type(target: Target, type_name: str) -> GoType:
+    if len(type_name) > LONGEST_NAME:
+        raise UnknownType(f"{shown(type_name)!r} is too long for a type name", "try --type 'map[string]int'")
+    return target.types.find_map_type(type_name)
+
+
+def _map_type(target: Target, text: str, declared: str) -> GoType:
+    # Generic code is compiled once for types of the same shape; its maps are of other types.
+    if declared.startswith(("map[", f"{SHAPE}map[")) and SHAPE in declared:
+        return replace(UNKNOWN_MAP, name=declared)
+    try:
+        return target.types.find_map_type(declared)
+    except UnknownType as error:
+        if declared.startswith("map[") and not declared.endswith(" *"):
+            raise UnknownVariable(f"{text} is declared as a map, but {error.message}", error.hint) from None
+        raise UnknownVariable(
+            f"{text} is of type {shown(declared)}, not a map",
+            "name a map variable or a field path to one (main.server.sessions), or give --type",
+        ) from None
+
+
+def _named(target: Target, dwarf_name: str) -> GoType:
+    """The map type of a name in DWARF; one without a layout where the executable has none of that name."""
+    try:
+        return target.types.find_map_type(dwarf_name)
+    except UnknownType:
+        kind = Kind.MAP if dwarf_name.startswith("map[") or SHAPE in dwarf_name else Kind.POINTER
+        return replace(UNKNOWN_MAP, name=dwarf_name, kind=kind)
+
+
+def _check_contradiction(target: Target, text: str, wanted: GoType, declared: GoType) -> bool:
+    """Say where --type and the declaration differ; returns whether the variable is declared as a map."""
+    if declared.address != wanted.address and SHAPE not in declared.name:
+        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {shown(declared.name)}")
+    return declared.kind == Kind.MAP
+
+
+def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
+    """Split "example.com/pkg.variable.field.field" at the variable: its symbol, and ".field.field"."""
+    for name, path in _splits(text):
+        symbol = target.image.symbol(name)
+        if symbol is None:
+            continue
+        if not symbol.is_data:
+            raise UnknownVariable(f"{name} is a function, not a variable", "name a map variable: main.sessions")
+        if not _PATH.fullmatch(path):
+            raise UsageError(f"{path!r} after {name} is not a field path", "fields are written main.server.sessions")
+        return symbol, path
+    short = _find_by_package_name(target, text)
+    if short is not None:
+        return short
+    if target.image.stripped:
+        raise UnknownVariable(
+            f"{target.image.path} is stripped, so {text} cannot be looked up",
+            "give the map's address, or an unstripped twin of the executable with --exe",
+        )
+    near = difflib.get_close_matches(text, target.image.variables(), NEAR_NAMES, 0.6)
+    hint = f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"
+    if _DIGITS.fullmatch(text):
+        hint = f"addresses begin with 0x: 0x{text}"
+    raise UnknownVariable(f"there is no variable {shown(text)}", hint)
+
+
+def _find_by_package_name(target: Target, text: str) -> tuple[Symbol, str] | None:
+    """Find "cache.entries" in the one package whose import path ends in "/cache"."""
+    variables = target.image.variables()
+    for name, path in _splits(text):
+        found = sorted({each for each in variables if each.endswith(f"/{name}")})
+        if len(found) > 1:
+            choices = ", ".join(found[:NEAR_NAMES])
+            raise UnknownVariable(f"{len(found)} packages have a variable {name}", f"choose one: {choices}")
+        symbol = target.image.symbol(found[0]) if found and _PATH.fullmatch(path) else None
+        if symbol is not None:
+            return symbol, path
+    return None
+
+
+def _splits(text: str) -> Iterator[tuple[str, str]]:
+    """Possible (symbol, path) readings, shortest path first; a path is fields and indices: ".field[3].field"."""
+    slash = text.rfind("/") + 1
+    directory, rest = text[:slash], text[slash:]
+    parts = rest.split(".")
+    for end in range(len(parts), 1, -1):
+        indices = _indices(parts[end - 1])
+        path = indices + "".join(f".{part}" for part in parts[end:])
+        name = [*parts[: end - 1], parts[end - 1].removesuffix(indices)]
+        yield directory + ".".join(name), path
+        # The linker escapes the dots of an import path's last element: gopkg.in/yaml%2ev2.cache
+        for cut in range(2, end):
+            escaped = "%2e".join(name[:cut]) + "." + ".".join(name[cut:])
+            yield directory + escaped, path
+
+
+def _indices(part: str) -> str:
+    """The indices at the end of a part: "[1][2]" of "table[1][2]"."""
+    found = _INDICES.search(part)
+    return found[0] if found else ""

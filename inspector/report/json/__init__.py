@@ -1,0 +1,1 @@
+"""JSON for programs (schema.json beside this folder)."""

@@ -1,0 +1,1 @@
+"""A process, a core dump, or a process behind a gdbserver, opened."""

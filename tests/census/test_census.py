@@ -1,0 +1,418 @@
+"""The census: every live map is found, with its type, count and name, and nothing that is no map of the program."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import rich_click as click
+from rich.console import Console
+
+from fixtures import USUAL, Core, Running, Truth, build, gcore_core, kernel_core, start
+from fixtures.debian import NoPackage
+from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
+from fixtures.etcd import etcd
+from fixtures.prometheus import prometheus
+from inspector.census import Census, take_census
+from inspector.census.diff import Earlier, compare
+from inspector.census.select import Selection
+from inspector.cli.command import command
+from inspector.errors import InspectError, UsageError
+from inspector.memory.corefile import CoreFile
+from inspector.report.json.census import census_form, write_census
+from inspector.report.text.census import print_census
+from inspector.report.text.progress import ProgressBar
+from inspector.target.target import open_target
+from tests.support.commandline import assert_free, assert_running
+from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.truth import PROMISED
+
+FEW, MANY = "2", "80"
+"""How many maps of each kind the program makes: hundreds, and thousands."""
+
+STRIPPED = "-s -w"
+LIBRARY_TYPES = {"map[string]*unicode.RangeTable", "map[interface {}]*sync.entry", "map[interface {}]struct {}"}
+"""Maps of the standard library that the program does not know: of unicode, inside of sync.Map, of encoding/json."""
+
+UNITS = 8
+"""Entries of time.unitMap, a map[string]uint64 that programs of 1.19 make when they begin."""
+
+
+@pytest.fixture(scope="module")
+def counted() -> Iterator[Running]:
+    """The program with a few hundred maps."""
+    with start(build("census", USUAL), FEW) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Core:
+    """A kernel core of the program."""
+    return kernel_core(build("census", USUAL), FEW, directory=tmp_path_factory.mktemp("census"))
+
+
+@pytest.fixture(scope="module")
+def stripped(tmp_path_factory: pytest.TempPathFactory) -> Core:
+    """A kernel core of the program without symbols."""
+    program = build("census", USUAL, ldflags=STRIPPED)
+    return kernel_core(program, FEW, directory=tmp_path_factory.mktemp("stripped"))
+
+
+@pytest.fixture(scope="module")
+def census(crashed: Core) -> Census:
+    """What the census says of that core."""
+    return census_of(str(crashed.path))
+
+
+def census_of(target: str) -> Census:
+    with open_target(target, memory="direct") as opened:
+        return take_census(opened)
+
+
+def differences(truth: Truth, census: Census, named: bool = True) -> list[str]:
+    """What a census says otherwise than the program; without symbols (`named` false) empty maps need not be there."""
+    told = {int(one["address"], 16): one for one in truth["maps"]}
+    found = {one.address: one for one in census.maps}
+    wrong = []
+    for address, one in told.items():
+        seen = found.get(address)
+        if one["name"] == "stack":
+            # Where goroutines have their stacks is told by a symbol.
+            wrong += [f"not on a stack: {seen}"] if named and (seen is None or seen.found_by != "stack") else []
+            continue
+        if seen is None:
+            wrong += [f"missing {one}"] if one["len"] or named else []
+            continue
+        if one["type"] not in (seen.type, *seen.alternatives) or (named and one["name"] and seen.type != one["type"]):
+            wrong.append(f"type {seen.type} {seen.alternatives}, not {one}")
+        if seen.count != one["len"]:
+            wrong.append(f"count {seen.count}, not {one}")
+        if named and one["name"] and seen.name != one["name"]:
+            wrong.append(f"name {seen.name}, not {one}")
+    for address, seen in found.items():
+        types = {seen.type, *seen.alternatives}
+        units = "map[string]uint64" in types and seen.count == UNITS
+        if address not in told and not types & LIBRARY_TYPES and not units:
+            wrong.append(f"{address:#x} is no map of the program: {seen}")
+    wrong += [f"{seen.verdict}: {seen}" for seen in census.maps if seen.verdict != "consistent"]
+    return wrong
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_every_live_map_is_found_with_its_type_count_and_name_and_no_other(toolchain):
+    with start(build("census", toolchain), FEW) as running:
+        census = census_of(str(running.pid))
+        assert differences(running.truth, census) == []
+        assert_running(running)
+    assert (census.exit_code, census.notes) == (0, ())
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_every_map_with_entries_is_found_in_a_stripped_program(toolchain):
+    with start(build("census", toolchain, ldflags=STRIPPED), FEW) as running:
+        census = census_of(str(running.pid))
+        assert differences(running.truth, census, named=False) == []
+    assert (census.exit_code, census.notes) == (0, ())
+
+
+def test_an_emptied_map_of_a_stripped_program_is_found_by_the_overflow_buckets_it_has_in_store(stripped):
+    census = census_of(str(stripped.path))
+    worst = Selection(sort="waste").matching(census.maps)[0]
+    emptied = next(one for one in stripped.truth["maps"] if one["name"] == "main.emptied")
+    assert (hex(worst.address), worst.count, worst.type_source) == (emptied["address"], 0, "heap")
+    assert "map[int64]int64" in (worst.type, *worst.alternatives)
+    assert worst.bytes.wasted > 40_000_000
+
+
+def test_a_person_who_waits_is_told_how_far_it_is(crashed):
+    told = io.StringIO()
+    console = Console(file=told, force_terminal=True, width=100)
+    with open_target(str(crashed.path), memory="direct") as target, ProgressBar(console) as bar:
+        maps = take_census(target, watcher=bar).maps
+    assert maps
+    assert "scanned" in told.getvalue()
+    assert "maps judged" in told.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ldflags", ["", STRIPPED])
+def test_thousands_of_maps_are_all_found(ldflags):
+    with start(build("census", USUAL, ldflags=ldflags), MANY) as running:
+        assert len(running.truth["maps"]) > 3000
+        assert differences(running.truth, census_of(str(running.pid)), named=not ldflags) == []
+
+
+def test_every_map_of_a_core_is_found(crashed, census):
+    assert differences(crashed.truth, census) == []
+    assert census.exit_code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_every_map_of_a_stripped_core_is_found(toolchain, tmp_path):
+    core = kernel_core(build("census", toolchain, ldflags=STRIPPED), FEW, directory=tmp_path)
+    assert differences(core.truth, census_of(str(core.path)), named=False) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb writes this core")
+def test_every_map_of_a_core_that_gdb_wrote_is_found(counted, tmp_path):
+    core = gcore_core(counted, tmp_path)
+    assert differences(core.truth, census_of(str(core.path))) == []
+
+
+@pytest.mark.slow
+def test_every_map_of_a_movable_executable_is_found():
+    with start(build("census", USUAL, extra_flags=("-buildmode=pie",)), FEW) as running:
+        assert differences(running.truth, census_of(str(running.pid))) == []
+
+
+def test_a_map_too_large_for_one_stop_is_copied_while_the_process_runs(counted):
+    with open_target(str(counted.pid), memory="direct") as target:
+        census = take_census(target, max_stop=0.001)
+    assert differences(counted.truth, census) == []
+
+
+def test_maps_of_a_process_that_writes_them_all_the_time_are_sound():
+    with start(build("churn", USUAL)) as running:
+        running.ask("write")
+        census = census_of(str(running.pid))
+        verdicts = {one.name: one.verdict for one in census.maps}
+        assert set(verdicts.values()) <= {"consistent", "write-in-progress"}
+        assert {"main.doubling", "main.churning", "main.pairs", "main.anything"} <= set(verdicts)
+        assert_free(running.pid)
+
+
+# What the command says
+
+
+def go_map_inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "inspector", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+
+
+def document_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(done.stdout)
+    PROMISED.validate(document)
+    return document
+
+
+def test_a_map_that_was_filled_and_emptied_wastes_most_and_the_answer_says_what_rebuilding_gives_back(crashed):
+    done = go_map_inspect(crashed.path, "--sort", "waste", "--top", "1", "--json")
+    document = document_of(done)
+    first = document["census"]["maps"][0]
+    assert (done.returncode, first["name"], first["count"]) == (0, "main.emptied", 0)
+    assert first["bytes"]["if_rebuilt"] == 48
+    # 2^18 buckets of 8 tophashes, 8 keys, 8 elements and a pointer.
+    assert first["bytes"]["buckets"] == (1 << 18) * (8 + 64 + 64 + 8)
+    assert document["census"]["totals"]["maps"] > len(crashed.truth["maps"])
+    assert document["census"]["totals"]["entries"] >= sum(one["len"] for one in crashed.truth["maps"])
+
+
+def test_the_schema_refuses_a_census_that_lacks_a_promised_field(census):
+    document = census_form(census, Selection(top=3))
+    PROMISED.validate(document)
+    for field in ("maps", "totals", "scanned_bytes", "timing"):
+        part = {name: value for name, value in document["census"].items() if name != field}
+        with pytest.raises(jsonschema.ValidationError, match=field):
+            PROMISED.validate(document | {"census": part})
+
+
+def test_the_table_shows_the_largest_maps_their_types_and_the_totals(crashed):
+    done = go_map_inspect(crashed.path, "--top", "2")
+    lines = done.stdout.splitlines()
+    rows = [line for line in lines if line.startswith("0x")]
+    assert (done.returncode, len(rows), done.stderr) == (0, 2, "")
+    assert "main.emptied" in rows[0]
+    assert "main.grown" in rows[1]
+    assert "double, 2 of 64" in rows[1]
+    assert any("maps with" in line and "0 inconsistent" in line for line in lines)
+
+
+def test_filters_choose_by_size_type_and_findings(crashed, census):
+    large = Selection(min_bytes=10240).matching(census.maps)
+    assert {one.name for one in large} >= {"main.emptied", "main.grown", "main.sessions"}
+    assert all(one.bytes.total >= 10240 for one in large)
+    users = Selection(type_matches=re.compile(r"\*main\.user$")).matching(census.maps)
+    assert len(users) == sum(one["type"].endswith("*main.user") for one in crashed.truth["maps"])
+    assert Selection(only_findings=True).matching(census.maps) == [one for one in census.maps if one.findings]
+    by_count = Selection(sort="count").matching(census.maps)
+    assert [one.count for one in by_count] == sorted((one.count for one in census.maps), reverse=True)
+    growing = Selection(sort="growing").matching(census.maps)
+    assert [one.growing is None for one in growing] == sorted(one.growing is None for one in growing)
+    assert growing[0].name == "main.grown"
+
+
+def test_a_damaged_map_is_told_by_name_and_by_exit_code(crashed, tmp_path):
+    broken = tmp_path / "core"
+    shutil.copy(crashed.path, broken)
+    sessions = next(one for one in crashed.truth["maps"] if one["name"] == "main.sessions")
+    overwrite(broken, int(sessions["address"], 16), (7).to_bytes(8, "little"))
+    done = go_map_inspect(broken, "--json")
+    bad = [one for one in document_of(done)["census"]["maps"] if one["verdict"] == "inconsistent"]
+    assert (done.returncode, [one["name"] for one in bad]) == (1, ["main.sessions"])
+    assert [finding["rule"] for finding in bad[0]["findings"]] == ["H3"]
+    told = io.StringIO()
+    print_census(census_of(str(broken)), Selection(top=1), None, Console(file=told, width=160))
+    assert "inconsistent (the runtime cannot have produced this state)" in told.getvalue()
+    assert "H3 error: count is 7" in told.getvalue()
+
+
+def overwrite(core: Path, address: int, data: bytes) -> None:
+    """Change bytes of a core file's memory."""
+    opened = CoreFile(core)
+    chunk = next(chunk for chunk in opened._chunks if chunk.start <= address < chunk.end)
+    with core.open("r+b") as file:
+        file.seek(chunk.offset + address - chunk.start)
+        file.write(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [20, 50, 95])
+def test_a_core_cut_short_is_answered_in_part_and_says_what_may_be_wrong(crashed, tmp_path, share):
+    told = {int(one["address"], 16) for one in crashed.truth["maps"]}
+    short = tmp_path / "short"
+    with crashed.path.open("rb") as whole:
+        short.write_bytes(whole.read(crashed.path.stat().st_size * share // 100))
+    done = go_map_inspect(short, "--exe", crashed.exe, "--json")
+    document = document_of(done)
+    maps = document["census"]["maps"]
+    assert done.returncode == 3
+    assert {one["verdict"] for one in maps} <= {"consistent", "unreadable"}
+    others = [one for one in maps if int(one["address"], 16) not in told]
+    # Without the heap's books maps that are out of use look like all others: that is said.
+    dead = "dead maps" in " ".join(document["notes"])
+    assert dead or all(one["type"] in LIBRARY_TYPES for one in others), others
+
+
+def test_a_core_of_concurrent_map_writes_names_the_map(tmp_path):
+    core = kernel_core(build("racing", USUAL), directory=tmp_path, command="race")
+    done = go_map_inspect(core.path, "--json")
+    shared = next(one for one in document_of(done)["census"]["maps"] if one["name"] == "main.shared")
+    assert done.returncode == 0
+    assert "W2" in {finding["rule"] for finding in shared["findings"]}
+    assert "W2 info: goroutine" in go_map_inspect(core.path).stdout
+
+
+@pytest.mark.slow
+def test_what_changed_in_a_process_is_told_by_address_and_in_another_by_name(census, tmp_path):
+    with start(build("census", USUAL), FEW) as running:
+        saved = tmp_path / "before.json"
+        with saved.open("w") as file:
+            write_census(census_of(str(running.pid)), Selection(), None, file)
+        grown = running.ask("grow")
+        document = document_of(go_map_inspect(running.pid, "--diff", saved, "--json"))
+        later = census_of(str(running.pid))
+    before = running.map("main.sessions")
+    (change,) = document["diff"]["changes"]
+    assert (document["diff"]["matched_by"], change["name"], change["type"]) == (
+        "address",
+        "main.sessions",
+        "map[string]int",
+    )
+    assert (change["before"]["count"], change["after"]["count"]) == (before["len"], grown["len"])
+    diff = compare(Earlier.of(census), Earlier.of(later))
+    first = diff.changes[0]
+    assert not diff.by_address
+    assert first.before is not None
+    assert first.after is not None
+    assert (first.after.name, first.before.count, first.after.count) == ("main.sessions", before["len"], grown["len"])
+    told = io.StringIO()
+    print_census(later, Selection(top=1), diff, Console(file=told, width=160))
+    text = told.getvalue()
+    assert "main.sessions" in text[text.index("changes, matched by name and type") :]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--sort", "size"), "--sort"),
+        (("--min-bytes", "many"), "no number of bytes"),
+        (("--max-stop", "soon"), "no length of time"),
+        (("--max-stop", "0ms"), "no length of time"),
+        (("--type-matches", "map["), "no regular expression"),
+        (("--top", "-1"), "--top"),
+        (("--entries", "3"), "the census is of all maps"),
+        (("--type", "map[string]int"), "the census is of all maps"),
+        (("--key", "1"), "the census is of all maps"),
+        (("--ndjson",), "the census is of all maps"),
+        (("main.sessions", "--sort", "count"), "a map is named"),
+        (("main.sessions", "--diff", "1"), "a map is named"),
+        (("--memory", "gdb-mi"), "more than gdb can hand over"),
+        (("--diff", "no-such-file"), "no file called"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(crashed, arguments, words):
+    with pytest.raises((InspectError, click.ClickException)) as refusal:
+        command.main([str(crashed.path), *arguments], standalone_mode=False)
+    error = refusal.value
+    assert words in (error.format_message() if isinstance(error, click.ClickException) else str(error))
+
+
+def test_a_file_to_compare_with_that_holds_no_census_is_refused(crashed, tmp_path):
+    for content, words in (("{", "no JSON document"), ('{"target": {"pid": 1}}', "holds no census")):
+        other = tmp_path / "other.json"
+        other.write_text(content)
+        with pytest.raises(UsageError, match=words):
+            command.main([str(crashed.path), "--diff", str(other)], standalone_mode=False)
+
+
+# Programs of others
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("service", ["prometheus", "etcd"])
+def test_every_map_listed_of_a_stripped_service_is_consistent(service):
+    with ExitStack() as stack:
+        try:
+            pid = stack.enter_context(prometheus(seconds=12) if service == "prometheus" else etcd())
+        except NoPackage as reason:
+            pytest.skip(str(reason))
+        census = census_of(str(pid))
+    wrong = [one for one in census.maps if one.verdict not in ("consistent", "write-in-progress")]
+    assert wrong == []
+    assert len(census.maps) > 400
+    assert census.exit_code in (0, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("release", [min(PACKAGES), max(PACKAGES)])
+def test_every_map_listed_of_programs_by_releases_without_a_toolchain_here_is_consistent(release):
+    with ExitStack() as stack:
+        try:
+            pid = stack.enter_context(esbuild(release, {}))
+        except NoEsbuild as reason:
+            pytest.skip(str(reason))
+        census = census_of(str(pid))
+    assert len(census.maps) > 20
+    assert {one.verdict for one in census.maps} <= {"consistent", "write-in-progress"}
+
+
+def test_the_bytes_of_strings_are_counted_where_that_is_asked(run):
+    running = run("states")
+    with open_target(str(running.pid), memory="direct") as target:
+        plain = {one.address: one for one in take_census(target).maps}
+        asked = {one.address: one for one in take_census(target, strings=True).maps}
+    compared = 0
+    for state in running.truth["maps"]:
+        one = asked.get(int(state["address"], 16))
+        if one is None or state["type"] != "map[string]int" or not state["entries"]:
+            continue
+        if not all(isinstance(entry["key"], str) for entry in state["entries"]):
+            continue  # keys that are no UTF-8 are told in another form
+        told = sum(len(entry["key"].encode()) for entry in state["entries"])
+        assert one.bytes.strings == told, state["name"]
+        assert one.bytes.total == plain[one.address].bytes.total + told
+        assert plain[one.address].bytes.strings == 0
+        compared += 1
+    assert compared > 5

@@ -1,0 +1,122 @@
+"""The hash functions, proven on real maps: every key lies where its hash says, with AES and without."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fixtures import USUAL, build, start
+from inspector.hashing import find_hash_keys
+from inspector.hashing.aes import AesHash, aesenc
+from inspector.hashing.fallback import FallbackHash, mix
+from inspector.hashing.keys import _by_code
+from inspector.maps.classic.checks import MapView
+from inspector.maps.classic.checks.proof import Proof
+from inspector.maps.classic.snapshot import take_snapshot
+from inspector.target.target import Target, open_target
+from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.truth import NOT_IN_EXECUTABLE
+
+NANS = {"key_float64": 3, "key_float64_nan_growing": 1, "key_float32": 0, "key_complex128": 0, "key_interface": 0}
+"""Fewest keys of these states that have no repeatable hash."""
+
+
+def direct(running) -> Target:
+    return open_target(str(running.pid), memory="direct")
+
+
+def proof_of(target: Target, state) -> Proof:
+    keys = find_hash_keys(target.image, target.memory, target.types)
+    go_type = target.types.find_map_type(state["type"])
+    address = int(state["address"], 16)
+    with target.held():
+        snapshot = take_snapshot(target.memory, target.regions(), address, go_type, target.types, 0, keys)
+    return Proof(MapView(snapshot))
+
+
+def unproven(target: Target, states) -> dict[str, object]:
+    """States with a key that is not where its hash says, or that was skipped without being NaN."""
+    wrong = {}
+    for state in states:
+        if state["name"] in NOT_IN_EXECUTABLE or state["header"] is None:
+            continue
+        proof = proof_of(target, state).summary()
+        if proof.matched != proof.checked or proof.checked + proof.skipped != state["len"]:
+            wrong[state["name"]] = proof
+        if proof.skipped and state["name"] not in NANS:
+            wrong[state["name"]] = proof
+    return wrong
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+@pytest.mark.parametrize(("settings", "algorithm"), [({}, "aeshash"), ({"GODEBUG": "cpu.aes=off"}, "memhashFallback")])
+def test_every_key_of_every_state_lies_where_its_hash_says(toolchain, settings, algorithm):
+    with start(build("states", toolchain), env=settings) as running, direct(running) as target:
+        assert proof_of(target, running.map("double_middle")).summary().algorithm == algorithm
+        assert unproven(target, running.truth["maps"]) == {}
+
+
+def test_nan_keys_are_skipped_and_only_they_are(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        for name, fewest in NANS.items():
+            state = run().map(name)
+            nans = sum('"NaN"' in str(entry["key"]).replace("'", '"') for entry in state["entries"])
+            assert proof_of(target, state).summary().skipped == nans >= fewest, name
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+@pytest.mark.parametrize("settings", [{}, {"GODEBUG": "cpu.aes=off"}])
+def test_the_code_of_the_hash_functions_leads_to_the_same_keys_as_the_symbols(toolchain, settings):
+    with start(build("plain", toolchain), env=settings) as running, direct(running) as target:
+        by_symbol = find_hash_keys(target.image, target.memory, target.types)
+        assert by_symbol is not None
+        assert _by_code(target.memory, target.types) == by_symbol
+
+
+def test_the_hash_keys_of_a_core_are_found_too(crash):
+    core = crash()
+    with open_target(str(core.path), memory="direct") as target:
+        state = next(s for s in core.truth["maps"] if s["name"] == "same_middle")
+        proof = proof_of(target, state).summary()
+    assert proof.checked == proof.matched == state["len"] > 0
+
+
+def test_aesenc_does_the_round_of_the_standard():
+    """The first round of FIPS 197, appendix B, between the start of round 1 and the start of round 2."""
+    state = bytes.fromhex("193de3bea0f4e22b9ac68d2ae9f84808")
+    key = bytes.fromhex("a0fafe1788542cb123a339392a6c7605")
+    done = aesenc(np.frombuffer(state, "<u4").reshape(4, 1), np.frombuffer(key, "<u4").reshape(4, 1))
+    assert done.T.tobytes() == bytes.fromhex("a49c7ff2689f352b6b5bea43026a5049")
+
+
+@given(st.lists(st.tuples(st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 64) - 1)), min_size=1, max_size=20))
+def test_mix_is_both_halves_of_the_product_joined(pairs):
+    a, b = (np.array(column, dtype=np.uint64) for column in zip(*pairs, strict=True))
+    expected = [(x * y >> 64) ^ (x * y & ((1 << 64) - 1)) for x, y in pairs]
+    assert mix(a, b).tolist() == expected
+
+
+@settings(max_examples=60)
+@given(data=st.data(), length=st.integers(0, 400))
+def test_hashes_of_many_keys_at_once_are_those_of_each_key_alone(data, length):
+    schedule = data.draw(st.binary(min_size=128, max_size=128))
+    rows = np.frombuffer(data.draw(st.binary(min_size=3 * length, max_size=3 * length)), np.uint8).reshape(3, length)
+    seeds = np.array(data.draw(st.lists(st.integers(0, (1 << 64) - 1), min_size=3, max_size=3)), dtype=np.uint64)
+    for functions in (AesHash(schedule), FallbackHash((1, 2, 3, 4), True), FallbackHash((1, 2, 3, 4), False)):
+        together = functions.memhash(rows, seeds)
+        alone = [int(functions.memhash(rows[i : i + 1], seeds[i : i + 1])[0]) for i in range(3)]
+        assert together.tolist() == alone
+
+
+def test_a_schedule_of_the_wrong_size_is_refused():
+    with pytest.raises(ValueError, match="128 bytes"):
+        AesHash(b"short")
+
+
+def test_the_usual_toolchain_hashes_with_aes_on_this_machine(run):
+    with open_target(str(run("plain", USUAL).pid), memory="direct") as target:
+        keys = find_hash_keys(target.image, target.memory, target.types)
+    assert keys is not None
+    assert (keys.schedule is None) != (keys.hashkey is None)

@@ -1,0 +1,138 @@
+"""A bare address is enough: the type is proven by the keys' hashes, in stripped and movable executables too."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from fixtures import USUAL, build, start
+from inspector.errors import UnknownVariable
+from inspector.inspection.one_map import inspect
+from inspector.target.target import Target, open_target
+from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.truth import document_of, in_order
+
+BUILDS = {
+    "plain": {},
+    "stripped": {"ldflags": "-s -w"},
+    "movable-stripped": {"extra_flags": ("-buildmode=pie", "-trimpath"), "ldflags": "-s -w"},
+}
+
+
+def wrongly_identified(target: Target, states) -> dict[str, object]:
+    """States whose type is neither found nor among the alternatives, or whose keys are not all proven."""
+    wrong: dict[str, object] = {}
+    for state in states:
+        if state["header"] is None:
+            continue
+        document = document_of(inspect(target, state["address"], entries=0))
+        types = [document["map"]["type"], *document["map"]["type_alternatives"]]
+        proof = document["hash_proof"]
+        if state["type"] not in types:
+            wrong[state["name"]] = types[:5]
+        elif document["verdict"] != "consistent" or proof["checked"] != proof["matched"]:
+            wrong[state["name"]] = (document["verdict"], proof)
+        elif proof["checked"] + proof["skipped"] != state["len"]:
+            wrong[state["name"]] = proof
+    return wrong
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+@pytest.mark.parametrize("kind", BUILDS)
+def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
+    program = build("states", toolchain, **BUILDS[kind])
+    with start(program) as running, open_target(str(running.pid), memory="direct") as target:
+        assert target.image.stripped == ("stripped" in kind)
+        assert wrongly_identified(target, running.truth["maps"]) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="linking with the system's libraries takes gcc")
+@pytest.mark.parametrize("flags", [(), ("-buildmode=pie",)])
+def test_every_map_of_a_stripped_dynamically_linked_program_is_identified(flags):
+    program = build("states", USUAL, ldflags="-linkmode=external -s -w", extra_flags=flags, env={"CGO_ENABLED": "1"})
+    with start(program) as running, open_target(str(running.pid), memory="direct") as target:
+        assert target.image.section(".interp") is not None
+        assert wrongly_identified(target, running.truth["maps"]) == {}
+
+
+def test_every_map_of_a_core_is_identified_from_its_bare_address(crash):
+    core = crash()
+    with open_target(str(core.path), memory="direct") as target:
+        assert wrongly_identified(target, core.truth["maps"]) == {}
+
+
+def test_growing_string_maps_have_one_answer_and_no_alternative(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        for name in ("double_middle", "same_middle", "many_overflow", "double_middle_iface", "key_float64"):
+            state = run().map(name)
+            document = document_of(inspect(target, state["address"]))
+            assert document["map"]["type"] == state["type"]
+            assert document["map"]["type_alternatives"] == []
+            assert document["map"]["type_source"] == "hash-proof"
+
+
+def test_pid_and_address_are_all_that_the_command_needs(run):
+    state = run().map("double_middle")
+    command = [sys.executable, "-m", "inspector", str(run().pid), state["address"], "--json", "--entries", "all"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert document["map"]["type"] == state["type"]
+    assert in_order(document["entries"]) == in_order(state["entries"])
+
+
+def test_a_type_made_by_reflect_at_run_time_is_found_on_the_heap(run):
+    state = run().map("reflect_map")
+    with open_target(str(run().pid), memory="direct") as target:
+        document = document_of(inspect(target, state["address"], entries=None))
+    assert document["map"]["type"] == state["type"] == "map[[7]int8]uint16"
+    assert document["verdict"] == "consistent"
+    assert document["hash_proof"]["matched"] == state["len"]
+    assert in_order(document["entries"]) == in_order(state["entries"])
+
+
+def test_an_empty_map_is_said_to_prove_nothing(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        document = document_of(inspect(target, run().map("hint_20")["address"]))
+    assert document["map"]["type_source"] == "heap"
+    assert len(document["map"]["type_alternatives"]) > 5
+    assert any("the map is empty, so nothing proves its type" in note for note in document["notes"])
+
+
+def test_the_option_wins_over_what_the_hashes_say_and_the_contradiction_shows(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        document = document_of(inspect(target, run().map("double_middle")["address"], "map[int64]int64"))
+    assert document["map"]["type"] == "map[int64]int64"
+    assert document["map"]["type_source"] == "option"
+    assert document["verdict"] == "inconsistent"
+    assert "C3" in {finding["rule"] for finding in document["findings"]} or document["hash_proof"]["matched"] == 0
+    assert any("--type says map[int64]int64, but only" in note for note in document["notes"])
+
+
+@pytest.mark.skipif(shutil.which("strip") is None, reason="stripping a program takes binutils")
+def test_an_unstripped_twin_gives_a_stripped_process_its_variables(tmp_path):
+    whole = build("states", USUAL)
+    stripped = tmp_path / "states"
+    subprocess.run(["strip", "--strip-all", "-o", str(stripped), str(whole)], check=True)
+    with start(stripped) as running:
+        state = running.map("double_middle")
+        with open_target(str(running.pid)) as target, pytest.raises(UnknownVariable, match="stripped"):
+            inspect(target, state["variable"])
+        with open_target(str(running.pid), exe=str(whole)) as target:
+            document = document_of(inspect(target, state["variable"], entries=None))
+    assert document["map"]["type_source"] == "variable"
+    assert in_order(document["entries"]) == in_order(state["entries"])
+
+
+def test_variables_of_a_movable_executable_are_found_by_name(run):
+    program = build("states", USUAL, extra_flags=("-buildmode=pie",))
+    with start(program) as running, open_target(str(running.pid)) as target:
+        state = running.map("double_middle")
+        document = document_of(inspect(target, state["variable"], entries=None))
+    assert document["map"]["address"] == state["address"]
+    assert in_order(document["entries"]) == in_order(state["entries"])

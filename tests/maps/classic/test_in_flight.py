@@ -1,0 +1,163 @@
+"""A process stopped at instructions inside its writes: always a write in progress, with the interrupted step named."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+import pytest
+
+from fixtures import USUAL, Toolchain, build, find, kernel_core, start
+from inspector.inspection.one_map import inspect
+from inspector.target.target import Target, open_target
+from tests.support.replay import KINDS
+from tests.support.stepping import some_of, writing
+from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.truth import PROMISED, document_of
+
+SPREAD = 700
+STEPS_ON = 6
+"""Instructions that are stepped over, each with a look at the map, where a breakpoint was reached."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One stop inside a write: what our tool says, and the stack that gdb shows."""
+
+    verdict: str
+    steps: tuple[str, ...]
+    rules: tuple[str, ...]
+    stack: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether one of the named steps is on the stack."""
+        here = {plain(function) for function in self.stack}
+        return not self.steps or any(plain(step) in here for step in self.steps)
+
+
+def plain(function: str) -> str:
+    """A function of the runtime without its package, receiver and the suffix of its fast variant."""
+    return function.rpartition(".")[2].partition("_")[0]
+
+
+def scripts(dice: Random, can_clear: bool) -> Iterator[str]:
+    """Operations, line by line, that let a map grow, double and to the same size, and empty it."""
+    while True:
+        for end in ("", "clear", "", "delete"):
+            reach = dice.choice([20, 100, SPREAD])
+            some = [f"set {dice.randrange(reach)} {at}" for at in range(dice.randrange(2 * reach))]
+            churn = [f"{what} {dice.randrange(reach)} 1" for _ in range(reach) for what in ("set", "delete")]
+            if end == "delete":
+                churn += [f"delete {key}" for key in range(reach)]
+            yield ";".join(some + churn + ["clear"] * (end == "clear" and can_clear))
+
+
+def stops(toolchain: Toolchain, kind: str, wanted: int, seed: int = 0) -> Iterator[Stop]:
+    """Stop a process at random instructions of its writes to a map of one kind."""
+    dice = Random(f"{toolchain.name} {kind} {seed}")
+    exe = build("replay", toolchain)
+    with start(exe, kind) as running, open_target(str(running.pid), memory="direct", stop=False) as target:
+        lines = scripts(dice, running.truth["clear"])
+        with writing(running.pid, str(exe), KINDS[kind]) as (bridge, code):
+            end = bridge.instructions("fmt.Fprintf")[0]
+            done = 0
+            while done < wanted:
+                running.send(next(lines))
+                while bridge.run_to([*some_of(code, dice), end]) and bridge.functions()[0] != "fmt.Fprintf":
+                    for _ in range(STEPS_ON):
+                        stop = look(target, running.truth, bridge.functions())
+                        if stop is None:
+                            break
+                        done += 1
+                        yield stop
+                        bridge.run("-exec-step-instruction")
+                    if done >= wanted:
+                        break
+
+
+def look(target: Target, truth: dict[str, str], stack: list[str]) -> Stop | None:
+    """Judge the map while it stands still; None if it is not being written at this moment."""
+    inspection = inspect(target, truth["map"], truth["type"], entries=0)
+    assert inspection.view is not None
+    if not inspection.view.header.writing:
+        return None
+    judgement = inspection.judgement
+    rules = tuple(sorted({finding.rule for finding in judgement.findings} - {"W1"}))
+    return Stop(judgement.verdict, judgement.interruption.steps if judgement.interruption else (), rules, tuple(stack))
+
+
+def named(toolchain: Toolchain, kind: str, wanted: int) -> Counter[str]:
+    """How often which steps were named, all of them rightly; "" where nothing was half done."""
+    seen: Counter[str] = Counter()
+    for stop in stops(toolchain, kind, wanted):
+        assert stop.verdict == "write-in-progress", stop
+        assert stop.fits, stop
+        seen.update(stop.steps or [""])
+    return seen
+
+
+def test_a_process_stopped_inside_a_write_is_told_the_step_that_gdb_shows():
+    assert named(USUAL, "string", 60).total() >= 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_a_process_stopped_inside_writes_of_every_kind_is_told_the_step_that_gdb_shows(toolchain):
+    seen = sum((named(toolchain, kind, 40) for kind in KINDS), Counter())
+    assert seen[""] > 0
+    assert len(seen) > 3, seen
+
+
+WRITER = {
+    "main.doubling": ("map[int64]int64", "fast64", "main.double"),
+    "main.churning": ("map[string]int", "faststr", "main.churn"),
+}
+"""Maps of the program `churn`: type, fast path, and the function that writes them."""
+
+
+@pytest.mark.parametrize(
+    "memory", ["direct", *(pytest.param(each, marks=pytest.mark.slow) for each in ("auto", "gdb-mi"))]
+)
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_the_goroutine_that_was_interrupted_in_a_write_is_named_with_its_caller(toolchain, memory):
+    told = 0
+    deadline = time.monotonic() + 60
+    with start(build("churn", toolchain)) as running, open_target(str(running.pid), memory=memory) as target:
+        assert running.ask("write") == {"writing": True}
+        while told < 2 and time.monotonic() < deadline:
+            for name, (map_type, fast, function) in WRITER.items():
+                inspection = inspect(target, name, map_type, entries=0)
+                assert inspection.judgement.verdict != "inconsistent"
+                for finding in inspection.judgement.findings:
+                    if finding.rule == "W2":
+                        # gdb's script of the program is not asked: its source says who writes this map, and how.
+                        assert finding.message.endswith(f"called by {function}"), finding
+                        assert finding.source.endswith(fast) or "fast" not in finding.source, finding
+                        assert "ended the process" not in finding.message
+                        told += 1
+    assert told >= 2
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+@pytest.mark.parametrize("stripped", [False, True], ids=["whole", "stripped"])
+def test_in_the_core_of_concurrent_map_writes_the_goroutine_that_saw_it_is_named(toolchain, stripped, tmp_path):
+    core = kernel_core(
+        build("racing", toolchain, ldflags="-s -w" if stripped else ""), directory=tmp_path, command="race"
+    )
+    assert "fatal error: concurrent map writes" in core.stderr
+    saw_it = re.findall(r"^goroutine (\d+) .*\[running\]:$\n^runtime\.fatal", core.stderr, re.MULTILINE)
+    with open_target(str(core.path), exe=str(core.exe)) as target:
+        inspection = inspect(target, find(core.truth, "shared")["address"], entries=0)
+    PROMISED.validate(document_of(inspection))
+    findings = [finding for finding in inspection.judgement.findings if finding.rule == "W2"]
+    saw_others = {finding.message.split()[1] for finding in findings if "ended the process" in finding.message}
+    assert saw_it
+    assert set(saw_it) <= saw_others
+    assert all("runtime.map" in finding.message and "_fast64" in finding.message for finding in findings)
+    writing = inspection.snapshot is not None and inspection.snapshot.header.writing
+    assert inspection.judgement.verdict == ("write-in-progress" if writing else "consistent")

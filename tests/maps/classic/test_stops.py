@@ -1,0 +1,60 @@
+"""A process that writes maps all the time, stopped anywhere: nothing that the runtime does is called inconsistent."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+import pytest
+
+from fixtures import CLASSIC, USUAL, build, start
+from inspector.inspection.one_map import inspect
+from inspector.target.target import open_target
+from tests.support.toolchains import EVERY_TOOLCHAIN
+
+STOPS = 2000
+QUICK_STOPS = 60
+LONGEST_WAIT = 0.004
+TYPES = {
+    "main.doubling": "map[int64]int64",
+    "main.churning": "map[string]int",
+    "main.pairs": "map[main.pair]*int",
+    "main.anything": "map[interface {}]string",
+    "main.ranged": "map[string][]uint8",
+    "main.young": "map[uint32]uint32",
+}
+
+
+def verdicts(toolchain, stops: int) -> tuple[Counter[str], list[str]]:
+    """Stop a writing process at random moments: how often each verdict was given, and what was found wrong."""
+    counted: Counter[str] = Counter()
+    wrong = []
+    dice = random.Random(toolchain.name)
+    with start(build("churn", toolchain)) as running, open_target(str(running.pid), memory="direct") as target:
+        assert running.ask("write") == {"writing": True}
+        for _ in range(stops):
+            time.sleep(dice.random() * LONGEST_WAIT)
+            name = dice.choice(list(TYPES))
+            inspection = inspect(target, name, TYPES[name], entries=0)
+            counted[inspection.judgement.verdict] += 1
+            if inspection.growth is not None and inspection.growth.kind:
+                counted[inspection.growth.kind] += 1
+            if inspection.judgement.verdict == "inconsistent":
+                wrong.append(f"{name}: {[finding.message for finding in inspection.judgement.findings]}")
+    return counted, wrong
+
+
+def test_a_few_stops_at_random_moments_find_nothing_inconsistent():
+    counted, wrong = verdicts(USUAL, QUICK_STOPS)
+    assert wrong == []
+    assert counted["consistent"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_stops_at_random_moments_find_nothing_inconsistent(toolchain):
+    counted, wrong = verdicts(toolchain, STOPS // len(CLASSIC) + 1)
+    assert wrong == []
+    assert counted["double"] > 0
+    assert counted["write-in-progress"] > 0

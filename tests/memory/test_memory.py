@@ -1,0 +1,205 @@
+"""Every source of bytes answers the same protocol with the same bytes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from fixtures import USUAL, gcore_core
+from inspector.control.gdbmi import GdbBridge, GdbMemory
+from inspector.control.ptrace import stopped
+from inspector.errors import UnreadableMemory
+from inspector.memory import FrozenMemory, Region, RegionMap
+from inspector.memory.corefile import CoreFile
+from inspector.memory.gather import gather
+from inspector.memory.process import ProcessMemory
+from inspector.target.target import open_target
+from tests.support.truth import all_differences, differences, in_order, inspect_state
+
+SOME_STATES = ["double_middle", "same_middle", "no_pointers_old", "key_interface", "elem_129", "many_overflow"]
+
+
+def states(told, names):
+    return [state for state in told["maps"] if state["name"] in names]
+
+
+def test_a_map_read_through_gdb_mi_alone_is_decoded_as_the_program_tells_it(run):
+    running = run()
+    with open_target(str(running.pid), memory="gdb-mi") as target:
+        assert all_differences(target, states(running.truth, SOME_STATES)) == {}
+        assert target.memory.name == "gdb-mi"
+
+
+def test_a_core_read_through_gdb_mi_alone_is_decoded_as_the_program_told_it(crash):
+    core = crash()
+    with open_target(str(core.path), memory="gdb-mi") as target:
+        assert all_differences(target, states(core.truth, SOME_STATES)) == {}
+
+
+def test_a_core_written_by_gcore_is_decoded_as_the_program_tells_it(run, tmp_path):
+    running = run()
+    core = gcore_core(running, tmp_path)
+    with open_target(str(core.path)) as target:
+        assert all_differences(target, running.truth["maps"]) == {}
+    core.path.unlink()
+
+
+def test_a_live_process_read_without_a_stop_is_decoded_as_the_program_tells_it(run):
+    running = run()
+    with open_target(str(running.pid), stop=False) as target:
+        state = running.map("double_middle")
+        document = inspect_state(target, state)
+    assert differences(document, state) == []
+    assert document["timing"]["stopped"] == 0
+    assert any("not stopped" in note for note in document["notes"])
+
+
+@pytest.mark.parametrize("choice", ["auto", "direct"])
+def test_the_process_runs_again_after_an_inspection_and_every_thread_of_it(run, choice):
+    running = run()
+    with open_target(str(running.pid), memory=choice) as target:
+        inspect_state(target, running.map("double_middle"), by_address=True)
+        assert target.stopped_ms > 0
+        assert {thread_state(running.pid, task) for task in os.listdir(f"/proc/{running.pid}/task")} <= {"S", "R"}
+    again = running.ask("truth")["maps"]
+    assert [in_order(state["entries"]) for state in again] == [
+        in_order(state["entries"]) for state in running.truth["maps"]
+    ]
+
+
+def thread_state(pid: int, task: str) -> str:
+    with open(f"/proc/{pid}/task/{task}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0]
+
+
+def test_ptrace_holds_every_thread_and_lets_every_thread_go(run):
+    running = run()
+    tasks = os.listdir(f"/proc/{running.pid}/task")
+    with stopped(running.pid):
+        assert {thread_state(running.pid, task) for task in tasks} == {"t"}
+    assert "t" not in {thread_state(running.pid, task) for task in tasks}
+
+
+def places_of(running, count: int) -> list[int]:
+    """Addresses of headers and of bytes inside bucket arrays that every source must be able to read."""
+    dice = random.Random(7)
+    headers = [state for state in running.truth["maps"] if state["header"] and state["header"]["buckets"]]
+    heap = [state for state in headers if state["name"] != "stack_map"]
+    return [int(dice.choice(heap)["header"]["buckets"], 16) + dice.randrange(64) for _ in range(count)]
+
+
+def test_process_proc_mem_and_gdb_read_the_same_bytes(run):
+    running = run()
+    places = np.array(places_of(running, 300), dtype=np.uint64)
+    direct = ProcessMemory(running.pid)
+    fallback = ProcessMemory(running.pid)
+    fallback._use_proc_mem()
+    with closing(fallback), GdbBridge() as bridge:
+        bridge.open_executable(f"/proc/{running.pid}/exe")
+        with bridge.holding(running.pid):
+            through_gdb = GdbMemory(bridge, running.pid)
+            for size in (1, 8, 40):
+                rows = direct.read_many(places, size)
+                assert rows.any()
+                assert np.array_equal(rows, fallback.read_many(places, size))
+                assert np.array_equal(rows, through_gdb.read_many(places, size))
+        assert fallback.name == "proc-mem"
+
+
+def test_more_ranges_than_one_system_call_takes_are_read_all(run):
+    running = run()
+    memory = ProcessMemory(running.pid)
+    places = np.array(places_of(running, 3000), dtype=np.uint64)
+    rows = memory.read_many(places, 24)
+    for at in (0, 1, 1023, 1024, 2047, 2048, 2999):
+        assert rows[at].tobytes() == bytes(memory.read(int(places[at]), 24))
+
+
+@pytest.mark.parametrize("address", [0, 8, 1 << 46, (1 << 64) - 8, -8])
+def test_unmapped_addresses_are_told_with_address_and_size(run, crash, address):
+    for memory in (ProcessMemory(run().pid), CoreFile(crash().path), FrozenMemory()):
+        with pytest.raises(UnreadableMemory) as caught:
+            memory.read(address, 16)
+        assert (caught.value.address, caught.value.size) == (address, 16)
+        assert pickle.loads(pickle.dumps(caught.value)).reason == caught.value.reason
+
+
+def test_a_read_over_the_end_of_a_mapping_is_refused_as_a_whole(run):
+    memory = ProcessMemory(run().pid)
+    stack = next(region for region in memory.regions() if region.name == "[stack]")
+    assert len(memory.read(stack.end - 16, 16)) == 16
+    with pytest.raises(UnreadableMemory):
+        memory.read(stack.end - 16, 32)
+
+
+def test_gather_reads_what_can_be_read_and_says_what_cannot(run):
+    memory = ProcessMemory(run().pid)
+    regions = RegionMap(memory.regions())
+    good = places_of(run(), 50)
+    addresses = np.array([good[0], 16, *good[1:], (1 << 64) - 4], dtype=np.uint64)
+    rows, ok = gather(memory, regions, addresses, 8)
+    assert ok.tolist() == [True, False] + [True] * 49 + [False]
+    assert rows[2].tobytes() == bytes(memory.read(good[1], 8))
+    assert not rows[~ok].any()
+
+
+def test_gather_survives_regions_that_promise_more_than_there_is(run):
+    memory = ProcessMemory(run().pid)
+    everything = RegionMap([Region(0, 1 << 47)])
+    good = places_of(run(), 30)
+    addresses = np.array(
+        [address for pair in zip(good, range(16, 46), strict=True) for address in pair], dtype=np.uint64
+    )
+    rows, ok = gather(memory, everything, addresses, 8)
+    assert ok.tolist() == [True, False] * 30
+    assert rows[0].tobytes() == bytes(memory.read(good[0], 8))
+
+
+def test_regions_that_touch_count_as_one_and_overflow_is_not_fooled():
+    regions = RegionMap([Region(0x1000, 0x2000), Region(0x2000, 0x3000), Region(0x5000, 0x6000)])
+    assert regions.covers(0x1F00, 0x1000)
+    assert not regions.covers(0x2F00, 0x1000)
+    assert not regions.covers((1 << 64) - 8, 16)
+    assert not regions.covers(0x1000, 1 << 62)
+    assert not RegionMap([]).covers(0, 1)
+
+
+def test_frozen_copies_answer_from_the_range_that_holds_the_address():
+    memory = FrozenMemory()
+    memory.add(0x1000, bytes(range(64)))
+    memory.add_rows(np.array([0x9000, 0x8000], dtype=np.uint64), np.arange(16, dtype=np.uint8).reshape(2, 8))
+    assert bytes(memory.read(0x1010, 4)) == bytes([16, 17, 18, 19])
+    assert bytes(memory.read(0x8002, 3)) == bytes([10, 11, 12])
+    assert bytes(memory.read(0x9000, 8)) == bytes(range(8))
+    assert {(region.start, region.end) for region in memory.regions()} == {
+        (0x1000, 0x1040),
+        (0x8000, 0x8008),
+        (0x9000, 0x9008),
+    }
+    with pytest.raises(UnreadableMemory, match="not copied"):
+        memory.read(0x9004, 8)
+
+
+def test_a_core_takes_unmodified_pages_of_the_executable_from_the_executable(crash):
+    core = crash()
+    bare = CoreFile(core.path)
+    with open_target(str(core.path)) as target:
+        text = target.image.section(".text")
+        start, size = text.address, 4096
+        with pytest.raises(UnreadableMemory, match="mapped files"):
+            bare.read(start + 0x2000, size)
+        assert bytes(target.memory.read(start + 0x2000, size)) == target.image.read_linked(start + 0x2000, size)
+
+
+def test_the_executable_is_found_through_the_core_itself(crash):
+    core = crash()
+    assert CoreFile(core.path).executable_path() == str(core.exe)
+    with open_target(str(core.path)) as target:
+        assert target.image.path == str(core.exe)
+        assert target.pid == core.truth["pid"]
+        assert target.release.version == f"go{USUAL.version}"

@@ -1,0 +1,80 @@
+"""The machine output keeps its promise: the JSON Schema that ships with the program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from inspector.inspection.one_map import inspect
+from inspector.target.target import open_target
+from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.truth import NOT_IN_EXECUTABLE, PROMISED, document_of, in_order
+
+
+def go_map_inspect(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "inspector", *arguments], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_the_document_of_every_state_satisfies_the_schema(run, toolchain):
+    running = run("states", toolchain)
+    with open_target(str(running.pid), memory="direct") as target:
+        for state in running.truth["maps"]:
+            if state["name"] not in NOT_IN_EXECUTABLE:
+                PROMISED.validate(document_of(inspect(target, state["address"], state["type"])))
+
+
+def test_the_schema_refuses_a_document_that_lacks_a_promised_field(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        state = run().map("double_middle")
+        document = document_of(inspect(target, state["address"], state["type"]))
+    PROMISED.validate(document)
+    for field in ("verdict", "growth", "hash_proof", "entries"):
+        with pytest.raises(jsonschema.ValidationError, match=field):
+            PROMISED.validate({name: part for name, part in document.items() if name != field})
+
+
+def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
+    done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--json", "--entries", "all")
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    PROMISED.validate(document)
+    assert in_order(document["entries"]) == in_order(run().map("double_middle")["entries"])
+    assert document["target"]["memory"] == "process_vm_readv"
+    assert document["map"]["type_source"] == "variable"
+
+
+def test_ndjson_streams_the_document_and_then_one_entry_a_line(run):
+    done = go_map_inspect(str(run().pid), "main.keyString", "--ndjson", "--entries", "all")
+    head, *lines = done.stdout.splitlines()
+    PROMISED.validate(json.loads(head) | {"entries": [json.loads(line) for line in lines]})
+    assert in_order([json.loads(line) for line in lines]) == in_order(run().map("key_string")["entries"])
+
+
+def test_no_entries_and_a_few_entries_are_what_was_asked_for(run):
+    for asked in (0, 3):
+        done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--json", "--entries", str(asked))
+        document = json.loads(done.stdout)
+        assert len(document["entries"]) == document["entries_shown"] == asked
+        assert document["entries_total"] == run().map("double_middle")["len"]
+
+
+def test_a_nil_map_is_an_answer_not_an_error(run):
+    for arguments in (["main.nilMap"], ["0x0", "--type", "map[string]int"], ["0", "--type", "map[string]int"]):
+        done = go_map_inspect(str(run().pid), *arguments, "--json")
+        document = json.loads(done.stdout)
+        PROMISED.validate(document)
+        assert done.returncode == 0
+        assert document["map"]["nil"] is True
+        assert document["map"]["address"] == "0x0"
+
+
+def test_numbers_of_every_size_are_written_in_full(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        state = run().map("key_uint64")
+        document = document_of(inspect(target, state["address"], state["type"], entries=None))
+    assert 18446744073709551615 in [entry["key"] for entry in document["entries"]]

@@ -1,0 +1,164 @@
+"""The report for people: complete, and harmless to their terminal."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import os
+import pty
+import re
+import subprocess
+import sys
+from importlib.resources import files
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from inspector.gotypes.render import go_form, plain, quoted
+from inspector.gotypes.values import GoString
+from inspector.inspection.one_map import inspect
+from inspector.report.text.one_map import frontier_picture, print_report
+from inspector.target.target import open_target
+
+
+def report_of(run, name: str, entries: int | None = 20) -> str:
+    out = io.StringIO()
+    with open_target(str(run().pid)) as target:
+        inspection = inspect(target, name, entries=entries)
+    print_report(inspection, Console(file=out, markup=False, highlight=False, width=200))
+    return out.getvalue()
+
+
+def test_a_growing_map_is_reported_with_its_frontier_and_what_is_left_to_do(run):
+    text = report_of(run, "main.sameMiddle")
+    header = run().map("same_middle")["header"]
+    assert "growth: same-size" in text
+    assert f"^ nevacuate {header['nevacuate']}" in text
+    assert "more writes finish it" in text
+    assert "sameSizeGrow" in text
+    assert "verdict: consistent" in text
+
+
+def test_a_resting_map_is_reported_with_its_next_growth(run):
+    text = report_of(run, "main.small9")
+    # B = 1 takes 13 entries (12 in Go 1.21): nine are in, so the fifth new key doubles it.
+    assert "the next is double, at new key number 5 from now" in text
+
+
+def test_times_are_written_with_four_digits_of_the_year(run):
+    told = run().map("elem_time")
+    with open_target(str(run().pid), memory="direct") as target:
+        inspection = inspect(target, told["address"], told["type"])
+    shown = {str(go_form(entry.key)): go_form(entry.value) for entry in inspection.entries()}
+    assert "0001-01-01T00:00:00Z" in shown['"zero"']
+    assert "2024-02-29T12:34:56.000000789Z" in shown['"utc"']
+
+
+def test_a_nil_map_is_explained(run):
+    assert "a write to it panics" in report_of(run, "main.nilMap")
+
+
+def test_the_header_shows_every_field_of_hmap_and_mapextra(run):
+    text = report_of(run, "main.noPointersOld")
+    for field in (
+        "count", "flags", "B", "noverflow", "hash0", "buckets", "oldbuckets", "nevacuate", "extra",
+        "overflow", "oldoverflow", "nextOverflow",
+    ):  # fmt: skip
+        assert re.search(rf"^\s*{field} ", text, re.MULTILINE), field
+
+
+def test_strings_of_the_target_cannot_command_the_terminal(run):
+    text = report_of(run, "main.keyString", entries=None)
+    assert "\x1b" not in text
+    assert '"\\x1b[31m' in text
+    assert "[red]markup[/red]" in text
+
+
+def test_strings_of_the_target_cannot_command_a_real_terminal_either(run):
+    """Through a pty, where colours are on: the only escapes are our own."""
+    parent, child = pty.openpty()
+    command = [sys.executable, "-m", "inspector", str(run().pid), "main.keyString", "--entries", "all"]
+    process = subprocess.Popen(command, stdout=child, stderr=child, env=os.environ | {"TERM": "xterm-256color"})
+    os.close(child)
+    output = b""
+    while True:
+        try:
+            piece = os.read(parent, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        output += piece
+    assert process.wait() == 0
+    assert b"\x1b[" in output
+    assert b"\\x1b[31m" in output
+    assert b"\x1b[31m" not in output
+
+
+@given(st.text())
+def test_plain_text_is_printable_whatever_it_was(text):
+    assert all(char.isprintable() for char in plain(text))
+
+
+@given(st.binary(max_size=300))
+def test_quoted_strings_are_printable_and_cut_ones_say_their_length(data):
+    shown = quoted(data, len(data))
+    assert all(char.isprintable() for char in shown)
+    assert shown.startswith('"')
+    assert shown.endswith(('"', f"... ({len(data)} bytes)"))
+
+
+def test_values_are_written_as_a_go_person_writes_them():
+    assert go_form(GoString(b'a"b\\\n\xff\xe2\x80\xae', 9)) == r'"a\"b\\\n\xff\u202e"'
+    assert go_form(1.0) == "1"
+    assert go_form(float("nan")) == "NaN"
+    assert go_form(float("-inf")) == "-Inf"
+    assert go_form(complex(1, -2)) == "(1-2i)"
+    assert go_form(None) == "nil"
+    assert go_form(True) == "true"
+
+
+def test_functions_are_shown_by_name_and_errors_by_their_message(run):
+    functions = report_of(run, "main.elemFunc")
+    assert re.search(r'"plain" +main\.valueStates *$', functions, re.MULTILINE)
+    assert re.search(r'"closure" +main\.valueStates\.func1 *$', functions, re.MULTILINE)
+    errors = report_of(run, "main.elemError")
+    assert '*errors.errorString("it failed")' in errors
+    assert '*fmt.wrapError("while trying: it failed")' in errors
+
+
+def test_times_are_shown_as_moments(run):
+    text = report_of(run, "main.elemTime", entries=None)
+    assert "2024-02-29T12:34:56.000000789Z" in text
+    # Seven hours behind UTC, the last second of 1999 is in the next year.
+    assert "2000-01-01T06:59:59Z" in text
+    assert re.search(r'"now" +20\d\d-\d\d-\d\dT', text)
+
+
+def test_the_picture_of_the_old_array_shows_each_share_of_it():
+    assert frontier_picture(np.array([True, True, False, True])) == "██░█"
+    wide = frontier_picture(np.arange(6400) < 3250)
+    assert len(wide) == 64
+    assert wide[:32] == "█" * 32
+    assert wide[32] == "▒"
+    assert wide[33:] == "░" * 31
+
+
+def test_the_demo_does_the_whole_job_without_gdb_go_or_network(tmp_path):
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "inspector", "--demo"], capture_output=True, text=True, env=environment, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "main.sessions" in done.stdout
+    assert "14 of 32 old buckets evacuated" in done.stdout
+    assert "verdict: consistent" in done.stdout
+
+
+def test_the_demo_core_tells_nothing_of_the_machine_it_was_made_on():
+    core = lzma.decompress((files("inspector.cli.demo") / "core.xz").read_bytes())
+    assert b"GOTRACEBACK=crash" in core
+    for word in (b"HOME=", b"PATH=", b"USER=", b"/home/", b"/root/"):
+        assert word not in core

@@ -1,0 +1,156 @@
+"""Running the real command line, and looking at what it left of its target."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fixtures import Running
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMMAND = [sys.executable, "-m", "inspector"]
+PREFIX = "go-map-inspect: "
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a run of the command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes on standard error, of a run that succeeded."""
+        mark = f"{PREFIX}note: "
+        return [line.removeprefix(mark) for line in self.err.splitlines() if line.startswith(mark)]
+
+
+@cache
+def environment() -> dict[str, str]:
+    """What a person's environment is like: with compiled modules, kept out of the source tree."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    compiled = Path(tempfile.gettempdir()) / f"go-map-inspect-tests-{os.getuid()}"
+    return kept | {"PYTHONPYCACHEPREFIX": str(compiled)}
+
+
+def start_cli(*args: object, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start the command line, behind the words of `before` (setpriv and the like)."""
+    return subprocess.Popen(
+        [*before, *COMMAND, *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=environment(),
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Answer:
+    """Wait for the command line to end."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return Answer(process.returncode, out, err)
+
+
+def cli(*args: object, before: Sequence[str] = ()) -> Answer:
+    """Run the command line to its end."""
+    return finish(start_cli(*args, before=before))
+
+
+def together(runs: Iterable[Sequence[object]]) -> list[Answer]:
+    """Run several command lines at the same time: only such as hold no process."""
+    with ThreadPoolExecutor(4) as pool:
+        return list(pool.map(lambda args: cli(*args), runs))
+
+
+def assert_refused(answer: Answer, *words: str, code: int = 2) -> None:
+    """One clear line, which has all these words in it, and nothing else."""
+    lines = answer.err.splitlines()
+    assert answer.code == code, answer
+    assert answer.out == "", answer
+    assert len(lines) == 1, answer
+    assert lines[0].startswith(PREFIX), answer
+    assert "internal error" not in lines[0], answer
+    assert len(lines[0]) < 1100, answer
+    for word in words:
+        assert word.lower() in lines[0].lower(), (word, lines[0])
+
+
+def thread_states(pid: int) -> list[tuple[str, int]]:
+    """(state, tracer) of every thread."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            lines = (task / "status").read_text(errors="replace").splitlines()
+            fields = dict(line.split(":", 1) for line in lines if ":" in line)
+            found.append((fields["State"].strip()[0], int(fields["TracerPid"])))
+    return found
+
+
+def assert_free(pid: int) -> None:
+    """No thread is traced or stopped."""
+    states = thread_states(pid)
+    assert states
+    assert not [each for each in states if each[1] or each[0] in "Tt"], states
+
+
+def assert_running(running: Running) -> None:
+    """The process runs as before and answers."""
+    assert_free(running.pid)
+    assert running.ask("truth")["pid"] == running.pid
+
+
+def children_of(pid: int) -> set[int]:
+    """The child processes of a process, gdb above all."""
+    try:
+        return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    except OSError:
+        return set()
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_until_gone(pids: Iterable[int], seconds: float) -> set[int]:
+    """Wait for processes to end; returns those that are still there."""
+    deadline = time.monotonic() + seconds
+    left = set(pids)
+    while left and time.monotonic() < deadline:
+        left = {pid for pid in left if is_there(pid)}
+        time.sleep(0.01)
+    return left
+
+
+def catches_sigterm(pid: int) -> bool:
+    """Whether a process has a handler for SIGTERM, by the kernel's word."""
+    with open(f"/proc/{pid}/status") as status:
+        caught = next(line for line in status if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def assert_one_line_at_most(answer: Answer) -> None:
+    assert len(answer.err.splitlines()) <= 1, answer
+    assert "internal error" not in answer.err, answer

@@ -1,0 +1,369 @@
+"""Processes behind a gdbserver on loopback: decoded as ever, and left as they were, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from click import ClickException
+
+from fixtures import CLASSIC, NEWEST, SWISS, build, find, start
+from inspector import inspect
+from inspector.cli.command import command
+from inspector.errors import InspectError
+from inspector.target.remote import open_remote
+from tests.support.commandline import (
+    PATIENCE,
+    assert_free,
+    assert_one_line_at_most,
+    assert_refused,
+    assert_running,
+    catches_sigterm,
+    children_of,
+    cli,
+    finish,
+    is_there,
+    start_cli,
+    thread_states,
+    wait_until_gone,
+)
+from tests.support.gdbservers import attached, free_port, gdbserver, let_run, needs_gdbserver
+from tests.support.truth import all_differences, differences, document_of, inspect_state
+
+pytestmark = needs_gdbserver
+
+SOME = 4
+TOOLCHAINS_AND_STATES = pytest.mark.parametrize(
+    ("toolchain", "most"),
+    [
+        pytest.param(NEWEST, SOME, id="newest"),
+        *(pytest.param(each, None, id=f"{each.name}-all", marks=pytest.mark.slow) for each in (CLASSIC[0], NEWEST)),
+    ],
+)
+"""Some of the states in the quick suite, all of them in the whole one."""
+MANY = 12
+TWICE_OR_OFTEN = pytest.mark.parametrize("tries", [2, pytest.param(MANY, marks=pytest.mark.slow)])
+LATEST = 1.3
+"""Seconds from the moment when our code runs; a remote inspection of a small map is over by then."""
+
+
+@pytest.fixture
+def plain() -> Iterator:
+    with start(build("plain")) as running:
+        yield running
+
+
+def remote(server, *args):
+    return cli("--remote", server.endpoint, *args)
+
+
+# What it shows
+
+
+@TOOLCHAINS_AND_STATES
+def test_maps_of_a_remote_process_are_what_the_program_says(toolchain, most, tmp_path):
+    with start(build("states", toolchain)) as running:
+        with attached(running, tmp_path) as server, open_remote(server.endpoint) as target:
+            assert (target.kind, target.pid, target.memory.name) == ("process", running.pid, "gdb-mi")
+            named = [state for state in running.truth["maps"] if state["variable"]]
+            assert len(named) > 20
+            apart = len(named) // most if most else 1
+            assert all_differences(target, named[::apart]) == {}
+        assert_running(running)
+
+
+def test_a_remote_stripped_process_is_decoded_by_address(tmp_path):
+    exe = build("states", ldflags="-s -w")
+    with start(exe) as running, attached(running, tmp_path) as server, open_remote(server.endpoint) as target:
+        for name in ("double_middle", "same_middle"):
+            state = running.map(name)
+            # No type is given: the keys' hashes prove it.
+            assert differences(document_of(inspect(target, state["address"], None, None)), state) == []
+
+
+@pytest.mark.slow
+def test_a_remote_position_independent_process_is_decoded_by_its_variables(tmp_path):
+    exe = build("states", extra_flags=["-buildmode=pie"])
+    with start(exe) as running, attached(running, tmp_path) as server, open_remote(server.endpoint) as target:
+        assert target.image.bias
+        fields = [each for each in running.truth["maps"] if each["variable"] and each["variable"].count(".") > 1]
+        assert all_differences(target, [running.map("double_middle"), *fields]) == {}
+
+
+@pytest.mark.slow
+def test_a_copy_of_the_executable_can_be_named_and_must_be_the_right_one(plain, tmp_path):
+    copy = shutil.copy(plain.exe, tmp_path / "copy")
+    with attached(plain, tmp_path) as server:
+        answer = remote(server, "main.words", "--exe", copy)
+        assert (answer.code, answer.err) == (0, "")
+        assert "3 of 3 keys proven" in answer.out
+    with attached(plain, tmp_path) as server:
+        answer = remote(server, "main.words", "--exe", build("plain", NEWEST))
+        assert_refused(answer, "is not the executable of the process at", "--exe")
+    assert_running(plain)
+
+
+@pytest.mark.slow
+def test_one_key_of_a_remote_map_is_looked_up(plain, tmp_path):
+    with attached(plain, tmp_path) as server:
+        answer = remote(server, "main.words", "--key", "two")
+    assert (answer.code, answer.err) == (0, "")
+    assert "found in cell" in answer.out
+
+
+@pytest.mark.slow
+def test_swiss_maps_are_refused_and_the_process_runs_on(tmp_path):
+    with start(build("plain", SWISS)) as running:
+        with attached(running, tmp_path) as server:
+            assert_refused(remote(server, "main.words"), "Swiss maps")
+        assert_running(running)
+
+
+# How the process is left
+
+
+@pytest.mark.slow
+def test_a_process_that_gdbserver_attached_to_runs_again_and_gdbserver_ends(plain, tmp_path):
+    with attached(plain, tmp_path) as server:
+        assert {state for state, _ in thread_states(plain.pid)} == {"t"}
+        assert remote(server, "main.words").code == 0
+        assert server.process.wait(PATIENCE) == 0
+        assert_running(plain)
+
+
+@pytest.mark.slow
+def test_a_program_that_gdbserver_started_stays_where_it_was_and_can_be_inspected_again(tmp_path):
+    with gdbserver(tmp_path, build("plain")) as server:
+        for times in (1, 2):
+            answer = remote(server, "main.words")
+            assert answer.code == 0
+            assert answer.notes == ["the program has not run yet: gdbserver holds it at its very first instruction"]
+            assert "a nil map" in answer.out
+            server.wait_for("Listening", times + 1)
+            assert thread_states(server.pid) == [("t", server.process.pid)]
+        let_run(server, "detach")
+        assert find(server.truth(), "words")["len"] == 3
+        assert_free(server.pid)
+
+
+def test_a_started_program_that_another_debugger_left_in_the_middle_is_inspected_there(tmp_path):
+    with gdbserver(tmp_path, build("plain")) as server:
+        let_run(server, "break syscall.read", "continue", "delete", "disconnect")
+        truth = find(server.truth(), "words")
+        with open_remote(server.endpoint) as target:
+            assert differences(inspect_state(target, truth), truth) == []
+        assert thread_states(server.pid)[0] == ("t", server.process.pid)
+
+
+@pytest.mark.slow
+def test_a_program_of_a_gdbserver_for_one_debugger_only_is_not_killed(tmp_path):
+    with gdbserver(tmp_path, build("plain"), once=True) as server:
+        assert remote(server, "main.words").code == 0
+        assert find(server.truth(), "words")["len"] == 3
+        assert_free(server.pid)
+
+
+# What goes wrong
+
+
+REFUSED = pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--remote", "nowhere", "main.words"], ["'nowhere' is no HOST:PORT"]),
+        (["--remote", "127.0.0.1:0", "main.words"], ["no HOST:PORT"]),
+        (["--remote", "127.0.0.1:99999", "main.words"], ["no HOST:PORT"]),
+        (["--remote", ":2345", "main.words"], ["no HOST:PORT"]),
+        (["--remote", "|touch /x:1", "main.words"], ["no HOST:PORT"]),
+        (["--remote", "a" * 64 + ":2345", "main.words"], ["cannot be found"]),
+        (["--remote", "127.0.0.1:2345"], ["no map given"]),
+        (["--remote", "127.0.0.1:2345", "123", "main.words"], ["'123' is one too many", "leave TARGET out"]),
+        (["--remote", "127.0.0.1:2345", "main.words", "--no-stop"], ["--no-stop", "--remote"]),
+        (["--remote", "127.0.0.1:2345", "main.words", "--memory", "direct"], ["--memory direct", "--remote"]),
+        (["--remote", "127.0.0.1:2345", "--demo"], ["--demo", "--remote"]),
+        (["--remote", "127.0.0.1:2345", "main.words", "--gdb", "/nowhere/gdb"], ["gdb is not installed"]),
+    ],
+    ids=lambda each: " ".join(each)[:40],
+)
+
+
+@REFUSED
+def test_what_makes_no_sense_with_remote_is_refused(args, words, capsys):
+    with pytest.raises((InspectError, ClickException)) as refused:
+        command.main(args, standalone_mode=False)
+    for word in words:
+        assert word in str(refused.value), refused.value
+    assert capsys.readouterr().out == ""
+
+
+def test_a_port_where_nobody_listens_is_said_to_be_one():
+    endpoint = f"127.0.0.1:{free_port()}"
+    assert_refused(cli("--remote", endpoint, "main.words"), f"nobody listens at {endpoint}", "gdbserver --attach")
+
+
+@contextmanager
+def listener(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Something on loopback that is no gdbserver."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    try:
+                        serve(connection)
+                    except OSError:
+                        continue
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def hang_up(_: socket.socket) -> None:
+    pass
+
+
+def answer_http(connection: socket.socket) -> None:
+    while connection.recv(4096):
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def flood(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"$0123456789" * 1000)
+
+
+def stay_silent(connection: socket.socket) -> None:
+    while connection.recv(4096):
+        pass
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [pytest.param(each, marks=pytest.mark.slow) for each in (hang_up, answer_http, flood, stay_silent)],
+)
+def test_what_is_no_gdbserver_is_said_to_be_none(serve):
+    with listener(serve) as endpoint:
+        assert_refused(cli("--remote", endpoint, "main.words"), endpoint, "gdbserver")
+
+
+# Interruptions at random moments
+
+
+@pytest.fixture
+def moments(request) -> random.Random:
+    """Random, but the same each time."""
+    return random.Random(request.node.name)
+
+
+def run_until(moment: float, server):
+    """Start a remote inspection and come back at a moment in the middle of it."""
+    process = start_cli("--remote", server.endpoint, "main.words")
+    while not catches_sigterm(process.pid) and process.poll() is None:
+        time.sleep(0.002)
+    time.sleep(moment)
+    return process
+
+
+def assert_left_alone(server, running) -> None:
+    """The process runs, or gdbserver holds it as if nobody had come."""
+    deadline = time.monotonic() + PATIENCE
+    while server.process.poll() is None and "Remote debugging" in server.said.read_text():
+        assert time.monotonic() < deadline, server.said.read_text()
+        time.sleep(0.01)
+    if server.process.poll() is None:
+        # We ended before we came to connect.
+        let_run(server, "detach")
+    assert is_there(running.pid), server.said.read_text()
+    assert_running(running)
+
+
+@pytest.mark.parametrize(
+    ("number", "tries"),
+    [
+        (signal.SIGKILL, 2),
+        *(pytest.param(number, MANY, marks=pytest.mark.slow) for number in (signal.SIGKILL, signal.SIGTERM)),
+        pytest.param(signal.SIGINT, MANY, marks=pytest.mark.slow),
+    ],
+)
+def test_an_interrupted_remote_inspection_leaves_the_process_running(plain, moments, number, tries, tmp_path):
+    for _ in range(tries):
+        with attached(plain, tmp_path) as server:
+            process = run_until(moments.uniform(0, LATEST), server)
+            gdbs = children_of(process.pid)
+            process.send_signal(number)
+            answer = finish(process)
+            assert answer.code in ((-number, 0) if number == signal.SIGKILL else (0, 130)), answer
+            assert_one_line_at_most(answer)
+            assert not wait_until_gone(gdbs, PATIENCE)
+            assert_left_alone(server, plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [MANY])
+def test_an_interrupted_remote_inspection_leaves_a_started_program_where_it_was(moments, tries, tmp_path):
+    with gdbserver(tmp_path, build("plain")) as server:
+        for attempt in range(tries):
+            process = run_until(moments.uniform(0, LATEST), server)
+            gdbs = children_of(process.pid)
+            process.send_signal((signal.SIGKILL, signal.SIGINT)[attempt % 2])
+            finish(process)
+            assert not wait_until_gone(gdbs, PATIENCE)
+            connections = server.said.read_text().count("Remote debugging")
+            server.wait_for("Listening", connections + 1)
+            assert thread_states(server.pid) == [("t", server.process.pid)]
+        let_run(server, "detach")
+        assert find(server.truth(), "words")["len"] == 3
+
+
+@TWICE_OR_OFTEN
+def test_a_gdb_killed_at_any_moment_leaves_the_remote_process_running(plain, moments, tries, tmp_path):
+    for _ in range(tries):
+        with attached(plain, tmp_path) as server:
+            process = start_cli("--remote", server.endpoint, "main.words")
+            while not (gdbs := children_of(process.pid)) and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(moments.uniform(0, 0.5))
+            for gdb in gdbs & children_of(process.pid):
+                os.kill(gdb, signal.SIGKILL)
+            answer = finish(process)
+            if answer.code:
+                assert_refused(answer, "gdb")
+            assert_left_alone(server, plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [MANY])
+def test_a_gdbserver_that_ends_midway_is_told_in_one_line(plain, moments, tries, tmp_path):
+    for _ in range(tries):
+        with attached(plain, tmp_path) as server:
+            process = run_until(moments.uniform(0, LATEST), server)
+            server.process.kill()
+            answer = finish(process)
+            if answer.code:
+                assert_refused(answer, server.endpoint)
+        os.kill(plain.pid, signal.SIGCONT)
+        assert_running(plain)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [MANY])
+def test_a_remote_process_that_is_killed_midway_is_told_in_one_line(moments, tries, tmp_path):
+    for _ in range(tries):
+        with start(build("plain")) as running, attached(running, tmp_path) as server:
+            process = run_until(moments.uniform(0, LATEST), server)
+            os.kill(running.pid, signal.SIGKILL)
+            answer = finish(process)
+            if answer.code:
+                assert_refused(answer, server.endpoint)
