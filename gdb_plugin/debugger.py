@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import gdb
 
-from gdb_plugin.expressions import name_of, quoted_value
 from inspector.errors import GdbError
 from inspector.memory.prstatus import GENERAL
 from inspector.memory.threads import Thread
@@ -17,16 +16,6 @@ REGISTERS = (*GENERAL, "rip", "rsp", "fs_base")
 
 class InnerDebugger:
     """What GdbBridge is for the command line."""
-
-    def type_of(self, text: str) -> str:
-        """Name the type of an expression; raises GdbError, GdbMissing without DWARF."""
-        with _as_ours():
-            return name_of(quoted_value(text).type)
-
-    def value_of(self, text: str) -> int:
-        """Evaluate an expression that is a map; raises GdbError."""
-        with _as_ours():
-            return int(quoted_value(text))
 
     def threads(self) -> list[Thread]:
         """The registers of the threads of the selected inferior that stand still; raises GdbError."""

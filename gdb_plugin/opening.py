@@ -13,6 +13,8 @@ from gdb_plugin.debugger import InnerDebugger
 from gdb_plugin.memory import InferiorMemory
 from inspector.errors import BadExecutable, InspectError, NoSuchTarget, UsageError
 from inspector.gotypes.table import TypeTable
+from inspector.gotypes.variables import Declarations
+from inspector.hashing.keys import HashKeys, find_hash_keys
 from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
@@ -32,10 +34,19 @@ class Program:
     build: BuildInfo
     compared: bool
     types: TypeTable
+    declarations: Declarations
+    hash_keys: HashKeys | None
+
+    def is_still_there(self, memory: InferiorMemory) -> bool:
+        """Whether a process is the one that this was learnt from: hash keys are random, so no two processes share them.
+
+        Two cores may be of processes with the same pid and executable, and lie at the same path one after the other.
+        """
+        return self.hash_keys is not None and self.hash_keys == find_hash_keys(self.image, memory, self.types)
 
 
 _programs: dict[tuple[object, ...], Program] = {}
-"""The last program of each inferior, by what would be different for another one."""
+"""The last program of each inferior, by what tells most of them apart without a look at their memory."""
 
 
 def open_inferior() -> Target:
@@ -49,9 +60,11 @@ def open_inferior() -> Target:
     memory = InferiorMemory(inferior, connection.type if connection else "remote")
     files = tuple(objfile.filename for objfile in gdb.objfiles())
     key = inferior.num, inferior.pid, memory.connection, gdb.current_progspace().filename, files
-    program = _programs.get(key) or _remember(key, memory)
+    program = _programs.get(key)
+    if program is None or not program.is_still_there(memory):
+        program = _remember(key, memory)
     target = _target(memory, program.image, program.build, program.compared)
-    target.types = program.types
+    target.types, target.declarations, target.hash_keys = program.types, program.declarations, program.hash_keys
     # Other threads may run: gdb can hold a single one (set non-stop on).
     target.stop = not any(thread.is_running() for thread in inferior.threads())
     return target
@@ -77,7 +90,8 @@ def _remember(key: tuple[object, ...], memory: InferiorMemory) -> Program:
     image, compared = _executable(memory)
     build = read_build_info(image)
     refuse_swiss(image, build)
-    program = Program(image, build, compared, _target(memory, image, build, compared).types)
+    learnt = _target(memory, image, build, compared)
+    program = Program(image, build, compared, learnt.types, learnt.declarations, learnt.hash_keys)
     for other in [other for other in _programs if other[0] == key[0]]:
         del _programs[other]
     _programs[key] = program

@@ -67,7 +67,7 @@ class Jump:
 
 @dataclass(frozen=True)
 class Way:
-    """The way from the address of a variable to what a path names: its type, the jumps, and the last offset in bytes."""
+    """The way from the address of a variable to what a path names: the jumps, and the bytes after the last of them."""
 
     name: str
     start: int
@@ -153,7 +153,7 @@ class _Walker:
         self.type, self.offset = target, 0
 
     def _chain(self, name: str) -> tuple[Field, ...]:
-        """The embedded fields that lead to a field, and itself: the shallowest one, which must be the only one there."""
+        """The embedded fields that lead to a field, and itself. The shallowest one counts, as in Go."""
         for level in _levels(self.types, self.type):
             found = [(*chain, field) for owner, chain in level for field in owner.fields if field.name == name]
             if len(found) > 1:
@@ -171,7 +171,7 @@ class _Walker:
             for field in owner.fields
             if field.name != "_"
         ]
-        near = difflib.get_close_matches(name, names, 1, 0.5)
+        near = difflib.get_close_matches(name, names, 1)
         more = ", ..." if len(names) > MOST_NAMES else ""
         hint = f"fields: {', '.join(names[:MOST_NAMES])}{more}" if names else "it has no fields"
         if near:
@@ -183,7 +183,7 @@ Level = list[tuple[GoType, tuple[Field, ...]]]
 
 
 def _levels(types: Types, go_type: GoType) -> Iterator[Level]:
-    """The struct itself, then all structs embedded in it, then those embedded in them, with the fields that lead there."""
+    """The struct itself, then the structs embedded in it, and so on, each with the fields that lead to it."""
     level: Level = [(go_type, ())]
     seen = {go_type.address}
     for _ in range(MOST_EMBEDDED):
@@ -229,5 +229,5 @@ def _hint(go_type: GoType) -> str:
     if go_type.kind == Kind.MAP:
         return "a path ends at a map; look one entry up with --key"
     if go_type.kind == Kind.INTERFACE:
-        return "only the running program decides what an interface holds; leave MAP out to list all maps"
+        return "what an interface holds is not declared; list all maps instead"
     return "fields are written main.server.sessions, elements main.shards[2]"

@@ -226,7 +226,7 @@ class _Elf(ELFFile):  # type: ignore[misc]  # pyelftools comes without types
 
 
 def _dwarf_of(image: ElfImage) -> Any:
-    """pyelftools' view of an executable's DWARF; None where there is none that can be read."""
+    """Open the DWARF of an executable; None where there is none that can be read."""
     try:
         # The sections come out of a file of its own: pyelftools moves the place that it reads at.
         with closing(map_file(image.opened)) as data:
