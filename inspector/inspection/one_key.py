@@ -40,6 +40,8 @@ def look_up(
 
 def _look_up(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAnswer:
     locator = locate(run, text, type_name)
+    for sentence in locator.notes:
+        run.note(sentence)
     functions = run.hash_keys.functions(run.release) if run.hash_keys else None
     if functions is None:
         raise UnsupportedTarget(

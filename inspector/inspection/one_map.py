@@ -138,6 +138,8 @@ def _take(
 ) -> tuple[MapRef, MapSnapshot | None, Judgement]:
     """Copy and judge; without a stop a torn copy is taken again before anything is called inconsistent."""
     locator = locate(run, text, type_name)
+    for sentence in locator.notes:
+        run.note(sentence)
     # Found before the stop, as they never change.
     _ = run.types, run.hash_keys
     early = guess(run, locator)

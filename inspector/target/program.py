@@ -8,6 +8,7 @@ from functools import cached_property
 from inspector.errors import BadExecutable, SwissMaps, UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.table import TypeTable
+from inspector.gotypes.variables import Declarations
 from inspector.hashing.keys import HashKeys, find_hash_keys
 from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage
@@ -35,6 +36,11 @@ class Program:
     def types(self) -> TypeTable:
         """Its type descriptors; raises UnsupportedTarget, UnreadableMemory."""
         return TypeTable(self.memory, find_modules(self.image, self.memory, self.release), self.release)
+
+    @cached_property
+    def declarations(self) -> Declarations:
+        """What the executable's DWARF declares, read when it is first asked for."""
+        return Declarations(self.image, self.types)
 
     @cached_property
     def hash_keys(self) -> HashKeys | None:

@@ -12,6 +12,7 @@ from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, ended_while
 from inspector.errors import GdbDied, GdbError, NotReadInTime
 from inspector.goruntime.releases import Release
 from inspector.gotypes.table import TypeTable
+from inspector.gotypes.variables import Declarations
 from inspector.hashing.keys import HashKeys
 from inspector.image.elf import ElfImage
 from inspector.memory.deadline import Deadline
@@ -68,6 +69,12 @@ class Run:
         """The type descriptors; raises UnsupportedTarget, UnreadableMemory."""
         with self._readable("types"):
             return self.target.program.types
+
+    @property
+    def declarations(self) -> Declarations:
+        """What the executable's DWARF declares."""
+        with self._readable("types"):
+            return self.target.program.declarations
 
     @property
     def hash_keys(self) -> HashKeys | None:

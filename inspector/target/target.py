@@ -68,7 +68,7 @@ class Target:
             raise self._no_bridge
         if self._bridge is None:
             if self.gdb is None:
-                raise GdbMissing("--memory direct does without gdb", "give the type with --type")
+                raise GdbMissing("--memory direct does without gdb", "leave it out")
             try:
                 started = GdbBridge(self.gdb)
             except GdbMissing as error:
