@@ -281,6 +281,11 @@ class Snapshot(Protocol):
         """Bytes that were copied for it."""
         ...
 
+    @property
+    def late(self) -> tuple[str, ...]:
+        """What was not read before the stop had to end, in words: it is missing, and says nothing of the map."""
+        ...
+
     def judge(self, incomplete: bool = False) -> Judgement:
         """Hold it against every rule of the family.
 

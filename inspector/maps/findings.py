@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Severity = Literal["error", "warning", "info"]
-Verdict = Literal["consistent", "write-in-progress", "inconsistent", "unreadable"]
+Verdict = Literal["consistent", "write-in-progress", "inconsistent", "unreadable", "not-read"]
 
 
 class Place(Protocol):

@@ -11,7 +11,9 @@ from fixtures import CLASSIC, Running
 from inspector.goruntime.hmap import OLD_ITERATOR, SAME_SIZE_GROW
 from inspector.gotypes.render import json_form
 from inspector.inspection.one_key import look_up
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.run import Run
+from inspector.target.target import Target
 
 ASKED = 100
 """Keys of a map that are present, and keys that are absent; fewer only where a kind has no more values."""
@@ -51,7 +53,7 @@ def disagreements(target: Target, entry: dict[str, Any], told: dict[str, Any]) -
 
 def ask_and_compare(running: Running, entries: list[dict[str, Any]], count: int) -> list[str]:
     told = [running.ask(f"look {entry['name']} {count}") for entry in entries]
-    with open_target(str(running.pid), memory="direct") as target, target.held():
+    with open_target(str(running.pid), memory="direct") as target, Run(target, None).held():
         return [
             wrong
             for entry, answers in zip(entries, told, strict=True)

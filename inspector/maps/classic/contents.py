@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from inspector.errors import UnreadableMemory
-from inspector.gotypes.decode import Decoder
+from inspector.gotypes.decode import Decoder, unreadable
 from inspector.gotypes.gotype import GoType
-from inspector.gotypes.values import GoValue, Unreadable
+from inspector.gotypes.values import GoValue
 from inspector.maps.classic.cells import slots_of
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.family import Entry, Slots
@@ -29,7 +29,7 @@ def entries_of(view: MapView) -> Iterator[Entry]:
         try:
             return decoder.value(go_type, snapshot.memory.read(int.from_bytes(slot, "little"), go_type.size))
         except UnreadableMemory as error:
-            return Unreadable(error.reason)
+            return unreadable(error)
 
     for name, array, rows, cells in view.live_cells:
         keys, elems = array.slots("keys"), array.slots("elems")
