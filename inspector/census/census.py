@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
-from inspector.census.cells import CellReader
 from inspector.census.claim import Claim
 from inspector.census.examine import Examined, Examiner
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
-from inspector.census.scan import Headers, scan
-from inspector.census.shortlist import Shortlist
+from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
 from inspector.errors import UsageError
 from inspector.goroutines.writers import find_writers
 from inspector.gotypes.variables import package_variables
 from inspector.inspection.one_map import target_info
-from inspector.maps.classic.identify import identify
-from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B
+from inspector.maps.family import Headers
+from inspector.maps.identify import identify, read_headers, shortlist
 from inspector.naming.locate import TypeSource
 from inspector.target.run import MAX_SHARE, MAX_STOP, Run
 from inspector.target.target import Target, noticing_the_end
@@ -129,7 +128,7 @@ class _Taker:
     def _walk(self, territory: Territory) -> Walk:
         """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
         run, regions = self.run, self.run.regions()
-        walk = Walk(self.types, run.memory, regions, CellReader(run.memory, regions, run.release).cells)
+        walk = Walk(self.types, run.memory, regions, partial(run.family.cells, run.source()))
         for variable in package_variables(run.image, self.types):
             if not variable.name.startswith(RUNTIME):
                 self.roots.append(Root(variable.name, variable.type))
@@ -157,38 +156,36 @@ class _Taker:
 
     def _scan(self, territory: Territory) -> Headers:
         """Candidates anywhere in the territory that are no more than candidates."""
-        release = self.run.release
+        run, family = self.run, self.run.family
         self.watcher.phase("scanned", territory.size)
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
-        for piece in scan(self.run.memory, ranges, territory.arena, release, self.run.copied):
-            rows = piece.headers.rows
-            # An empty map has nothing to prove it but overflow buckets in store.
-            provable = (rows["count"] > 0) | (rows["B"] >= PREALLOCATED_FROM_B) & (rows["extra"] != 0)
-            headers = piece.headers.where(territory.alive(piece.headers) & provable)
+        for piece in scan(family, run.memory, ranges, territory.arena, run.release, run.copied):
+            headers = territory.worth_proving(piece.headers)
             parts.append(headers)
             found += len(headers)
             self.scanned += piece.size
             self.watcher.step(self.scanned, found)
-        return Headers.joined(parts, release)
+        return Headers.joined(parts, family.header_dtype(run.release))
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
         """What candidates may be by the hashes of a few of their keys."""
-        functions = self.hash_keys.functions(self.run.release) if self.hash_keys else None
-        if functions is None:
+        source, family = self.run.source(), self.run.family
+        if source.functions is None:
             self.run.note("the process's hash keys were not found: only maps that something leads to are listed")
             return []
-        memory, regions = self.run.memory, self.run.regions()
-        lists = Shortlist(self.types, memory, regions, functions).of(left, territory.room(left.rows["buckets"]))
+        # Much of what was found a while ago has been freed since, and is something else now.
+        left = territory.worth_proving(read_headers(family, source, left.addresses))
+        lists = shortlist(family, source, left, territory.room(left))
         on_stack = territory.on_stack(left.addresses)
         claims = []
-        for at, (address, types) in enumerate(zip(left.addresses.tolist(), lists, strict=True)):
-            header = left.header(at)
+        for at in (at for at, types in enumerate(lists) if types):
+            address = int(left.addresses[at])
             # The hashes have been looked at; what is left is told apart by what elements can be.
-            known = identify(memory, regions, header, self.types, None, types)
+            known = identify(family, source, address, lists[at], prove=False)
             if known.candidates:
-                source: TypeSource = "hash-proof" if header.count else "heap"
-                claims.append(Claim(address, known.candidates, source, "stack" if on_stack[at] else "heap"))
+                how: TypeSource = "hash-proof" if family.header_of(left.rows[at]).count else "heap"
+                claims.append(Claim(address, known.candidates, how, "stack" if on_stack[at] else "heap"))
         return claims
 
     # Found by reference
@@ -234,7 +231,8 @@ class _Taker:
     def _with_writers(self, one: Examined) -> Examined:
         """Add who was at work on a map: a core may be one of two goroutines that wrote the same."""
         address = one.claim.address
-        told = tuple(writer.finding(address) for writer in self.writers if address in writer.words)
+        where = self.run.family.whole(address)
+        told = tuple(writer.finding(where) for writer in self.writers if address in writer.words)
         if not told or one.row is None:
             return one
         return replace(one, row=replace(one.row, findings=(*one.row.findings, *told)))
@@ -243,10 +241,10 @@ class _Taker:
 def _without_doubles(found: list[Examined]) -> list[CensusMap]:
     """Each map once, rather as something typed leads to it.
 
-    Of maps with the same buckets the one that nothing leads to is what a map left behind.
+    Of maps that share what they lead to the one that nothing leads to is what a map left behind.
     """
-    referred = {one.buckets for one in found if one.claim.number is not None and one.buckets}
-    kept = (one for one in found if one.claim.number is not None or one.buckets not in referred)
+    referred = {one.storage for one in found if one.claim.number is not None and one.storage}
+    kept = (one for one in found if one.claim.number is not None or one.storage not in referred)
     return [one.row for one in kept if one.row is not None]
 
 

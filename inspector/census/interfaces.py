@@ -13,13 +13,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.census.scan import PIECE, WORD, Copied
+from inspector.census.scan import PIECE, Copied
 from inspector.census.territory import Territory
 from inspector.errors import InspectError, UnreadableMemory
 from inspector.goruntime.sizes import MIN_SIZE_FOR_MALLOC_HEADER
 from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
+from inspector.maps.family import WORD
 from inspector.memory.protocol import Addresses, Memory, Region, RegionMap
 
 MOST_VALUES = 1 << 20

@@ -21,6 +21,7 @@ from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
+from inspector.maps.family import Slots
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
 
@@ -41,18 +42,6 @@ WHOLE, ELEM, KEY = -1, -2, -3
 """Instead of an index: the word leads to the object; or it is a key's slot, and the object its element, or the key."""
 
 Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Slots:
-    """Some live cells of a map: the addresses of keys and elements, of what is stored apart where that is so.
-
-    `keys` are always the slots in the buckets.
-    """
-
-    keys: Addresses
-    key_values: Addresses
-    elem_values: Addresses
 
 
 CellsOf = Callable[[int, GoType], Iterator[Slots]]

@@ -8,7 +8,7 @@ from inspector.errors import UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
 from inspector.inspection.identification import find_map, with_types_made_later
 from inspector.inspection.one_map import TargetInfo, target_info
-from inspector.maps.classic.lookup import Lookup, Walk
+from inspector.maps.family import Lookup
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.run import MAX_STOP, Run
 from inspector.target.target import Target, noticing_the_end
@@ -42,8 +42,7 @@ def _look_up(run: Run, text: str | Locator, type_name: str | None, key: str) -> 
     locator = locate(run, text, type_name)
     for sentence in locator.notes:
         run.note(sentence)
-    functions = run.hash_keys.functions(run.release) if run.hash_keys else None
-    if functions is None:
+    if run.hash_keys is None or run.hash_keys.functions(run.release) is None:
         raise UnsupportedTarget(
             f"the hash keys of {run.image.path} were not found, so no key can be looked up",
             "inspect the whole map instead: leave --key out",
@@ -53,6 +52,5 @@ def _look_up(run: Run, text: str | Locator, type_name: str | None, key: str) -> 
         if not ref.address and not ref.type.layout:
             raise UsageError("a nil map of unknown type holds no key", "give its type with --type")
         literal = parse_literal(run.types, run.types.key(ref.type), key)
-        walk = Walk(run.memory, run.regions(), ref.type, run.types, functions)
-        lookup = walk.find(ref.address, literal)
+        lookup = run.family.look_up(run.source(), ref.address, ref.type, literal)
     return KeyAnswer(target_info(run.target), ref, key, lookup, tuple(run.notes))

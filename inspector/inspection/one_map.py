@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
-import numpy as np
-
-from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, UnreadableMemory
+from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL
 from inspector.goroutines.writers import find_writers
-from inspector.gotypes.decode import Decoder, unreadable
-from inspector.gotypes.gotype import GoType
-from inspector.gotypes.values import GoValue
 from inspector.inspection.identification import believe, find_map, guess, with_types_made_later
-from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks import MapView, judge
-from inspector.maps.classic.places import Array
-from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
-from inspector.maps.classic.summary import Growth, Occupancy, growth_of, occupancy_of
+from inspector.maps.family import Account, Entry, Snapshot
 from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.run import MAX_STOP, Run
@@ -27,19 +18,6 @@ from inspector.target.target import Target, noticing_the_end
 
 DEFAULT_ENTRIES = 20
 RETRIES_WITHOUT_STOP = 5
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry and the cell it lies in."""
-
-    key: GoValue
-    value: GoValue
-    array: Array
-    bucket: int
-    overflow: int
-    cell: int
-    address: int
 
 
 @dataclass(frozen=True)
@@ -68,21 +46,19 @@ class Timing:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The answer for one map. `snapshot`, `growth`, `occupancy` are None for a nil map.
+    """The answer for one map. `snapshot` is None for a nil map; `account` says what the map is and holds.
 
-    `entries` are decoded when asked for, in the order of arrays, buckets, chains and cells.
+    `entries` are decoded when they are asked for, in the order of their places.
     """
 
     target: TargetInfo
     ref: MapRef
-    snapshot: MapSnapshot | None
+    snapshot: Snapshot | None
     judgement: Judgement
-    growth: Growth | None
-    occupancy: Occupancy | None
+    account: Account
     timing: Timing
     notes: tuple[str, ...] = ()
     shown: int | None = DEFAULT_ENTRIES
-    view: MapView | None = field(default=None, repr=False)
 
     @property
     def exit_code(self) -> int:
@@ -93,7 +69,7 @@ class Inspection:
     @property
     def entries_total(self) -> int:
         """Entries found."""
-        return self.view.live_count if self.view else 0
+        return self.account.live
 
     @property
     def entries_shown(self) -> int:
@@ -102,7 +78,7 @@ class Inspection:
 
     def entries(self) -> Iterator[Entry]:
         """Decode the shown entries one by one."""
-        return islice(_entries(self.view), self.shown) if self.view else iter(())
+        return islice(self.snapshot.entries(), self.shown) if self.snapshot else iter(())
 
 
 def inspect(
@@ -124,19 +100,15 @@ def inspect(
         ref, snapshot, judgement = with_types_made_later(run, lambda: _take(run, text, type_name, entries, timing))
     timing.stopped = run.stopped_ms
     decoding = time.perf_counter()
-    view = MapView(snapshot) if snapshot else None
-    growth = growth_of(view) if view else None
-    occupancy = occupancy_of(view) if view else None
+    account = snapshot.account() if snapshot else run.family.nothing(run.release)
     timing.decode = _ms(decoding)
     timing.total = _ms(started)
-    return Inspection(
-        target_info(target), ref, snapshot, judgement, growth, occupancy, timing, tuple(run.notes), entries, view
-    )
+    return Inspection(target_info(target), ref, snapshot, judgement, account, timing, tuple(run.notes), entries)
 
 
 def _take(
     run: Run, text: str | Locator, type_name: str | None, entries: int | None, timing: Timing
-) -> tuple[MapRef, MapSnapshot | None, Judgement]:
+) -> tuple[MapRef, Snapshot | None, Judgement]:
     """Copy and judge; without a stop a torn copy is taken again before anything is called inconsistent."""
     locator = locate(run, text, type_name)
     for sentence in locator.notes:
@@ -157,10 +129,11 @@ def _take(
             timing.read = _ms(reading)
         checking = time.perf_counter()
         if snapshot is None:
-            return ref, None, Judgement("consistent", ())
-        judgement = judge(snapshot, incomplete=run.missing > 0)
+            return ref, None, Judgement("consistent")
+        judgement = snapshot.judge(incomplete=run.missing > 0)
         _say_late(run, snapshot)
-        told = tuple(writer.finding(ref.address) for writer in writers if ref.address in writer.words)
+        where = run.family.whole(ref.address)
+        told = tuple(writer.finding(where) for writer in writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:
@@ -177,7 +150,7 @@ def _take(
     return ref, snapshot, judgement
 
 
-def _say_late(run: Run, snapshot: MapSnapshot) -> None:
+def _say_late(run: Run, snapshot: Snapshot) -> None:
     """Say what a stop was too short for."""
     if snapshot.late:
         assert run.max_stop is not None
@@ -195,11 +168,11 @@ def _say_contradiction(run: Run, ref: MapRef, judgement: Judgement) -> None:
         )
 
 
-def _snapshot(run: Run, ref: MapRef, entries: int | None) -> MapSnapshot:
-    regions = run.regions()
+def _snapshot(run: Run, ref: MapRef, entries: int | None) -> Snapshot:
+    source = run.source()
     if not ref.declared:
-        believe(run, regions, ref.address, ref.type, ref.name)
-    return take_snapshot(run.memory, regions, ref.address, ref.type, run.types, entries, run.hash_keys)
+        believe(run, source.regions, ref.address, ref.type, ref.name)
+    return run.family.take_snapshot(source, ref.address, ref.type, entries)
 
 
 def target_info(target: Target) -> TargetInfo:
@@ -214,41 +187,6 @@ def target_info(target: Target) -> TargetInfo:
         stripped=program.image.stripped,
         memory=target.memory.name,
     )
-
-
-def _entries(view: MapView) -> Iterator[Entry]:
-    snapshot = view.snapshot
-    types, layout = snapshot.types, snapshot.layout
-    key, elem = types.key(snapshot.type), types.elem(snapshot.type)
-    decoder = Decoder(types, snapshot.memory)
-
-    def decode(go_type: GoType, slot: bytes, indirect: bool) -> GoValue:
-        if not indirect:
-            return decoder.value(go_type, slot)
-        try:
-            return decoder.value(go_type, snapshot.memory.read(int.from_bytes(slot, "little"), go_type.size))
-        except UnreadableMemory as error:
-            return unreadable(error)
-
-    for name, array, row, cell in live_cells(view):
-        yield Entry(
-            key=decode(key, array.slots("keys")[row, cell].tobytes(), layout.indirect_key),
-            value=decode(elem, array.slots("elems")[row, cell].tobytes(), layout.indirect_elem),
-            array=name,
-            bucket=int(array.home[row]),
-            overflow=int(array.depth[row]),
-            cell=cell,
-            address=int(array.addresses[row]),
-        )
-
-
-def live_cells(view: MapView) -> Iterator[tuple[Array, BucketArray, int, int]]:
-    """The cells that hold entries, in order: which array, its buckets, the bucket's row and the cell in it."""
-    minimum = view.snapshot.release.marks.min_tophash
-    for name, array in view.arrays:
-        rows = array.order
-        for at, cell in np.argwhere(array.live(minimum)[rows]):
-            yield name, array, int(rows[at]), int(cell)
 
 
 def _ms(since: float) -> float:

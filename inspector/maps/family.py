@@ -272,6 +272,11 @@ class Snapshot(Protocol):
         ...
 
     @property
+    def types(self) -> TypeTable:
+        """The target's types."""
+        ...
+
+    @property
     def header(self) -> Header:
         """Its header."""
         ...
@@ -381,6 +386,10 @@ class Family(Protocol):
 
     def candidates(self, words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
         """Find what is shaped like a header among the consecutive words that lie at `start`."""
+        ...
+
+    def plausible(self, rows: NDArray[np.void], arena: Arena) -> Mask:
+        """(n,) which headers agree with themselves, as all that `candidates` finds do."""
         ...
 
     def provable(self, rows: NDArray[np.void]) -> Mask:

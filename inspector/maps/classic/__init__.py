@@ -4,7 +4,7 @@ Satisfies inspector.maps.family.Family.
 """
 
 from inspector.maps.classic.account import nothing
-from inspector.maps.classic.candidates import candidates, provable
+from inspector.maps.classic.candidates import candidates, plausible, provable
 from inspector.maps.classic.cells import cells
 from inspector.maps.classic.functions import works_on_maps
 from inspector.maps.classic.header import HEADER, NAME, header_dtype, header_of, read_header, seeds, storage
@@ -23,6 +23,7 @@ __all__ = [
     "header_of",
     "look_up",
     "nothing",
+    "plausible",
     "provable",
     "read_header",
     "sample",

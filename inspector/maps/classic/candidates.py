@@ -47,8 +47,8 @@ def _likely(words: NDArray[np.uint64], arena: Arena, length: int) -> NDArray[np.
     return np.flatnonzero(likely)
 
 
-def plausible(rows: NDArray[np.void], arena: Arena) -> NDArray[np.bool_]:
-    """Which hmaps agree with themselves: flags, B, count, pointers and nevacuate."""
+def plausible(rows: NDArray[np.void], arena: Arena) -> Mask:
+    """See Family.plausible: flags, B, count, pointers and nevacuate."""
     b, count = rows["B"].astype(np.uint64), rows["count"]
     good = (rows["flags"] & ~np.uint8(sum(FLAG_NAMES)) == 0) & (rows["hash0"] != 0) & (b <= LARGEST_B)
     good &= np.left_shift(np.uint64(1), np.minimum(b, LARGEST_B)) <= arena.size

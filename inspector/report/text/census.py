@@ -49,7 +49,7 @@ def _maps(maps: list[CensusMap], selection: Selection, console: Console) -> None
             f"{one.load:.2f}",
             f"{one.bytes.total:,}",
             f"{one.bytes.if_rebuilt:,}",
-            _growing(one),
+            one.state,
             Text(one.verdict, style=VERDICT_STYLES[one.verdict]),
         )
     console.print(table)
@@ -69,10 +69,6 @@ def _type(one: CensusMap) -> str:
     others = ", ".join(plain(name) for name in one.alternatives[:ALTERNATIVES])
     alternatives = f" (or {others}{f' and {more} more' if more > 0 else ''})" if others else ""
     return plain(one.type) + alternatives
-
-
-def _growing(one: CensusMap) -> str:
-    return f"{one.growing}, {one.evacuated:,} of {one.old_buckets:,}" if one.growing else ""
 
 
 def _types(maps: list[CensusMap], console: Console) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from inspector.gotypes.render import go_form, plain
 from inspector.inspection.one_map import Inspection
-from inspector.maps.classic.places import Where
-from inspector.maps.classic.summary import Growth, Occupancy
+from inspector.maps.family import Account, Passage, Strip
 from inspector.maps.findings import Finding
 
 PICTURE_WIDTH = 64
 ALTERNATIVES = 8
-EVACUATED, PARTLY, WAITING = "█", "▒", "░"
+DONE, PARTLY, WAITING = "█", "▒", "░"
+"""What stands for the words of a strip's legend."""
 
 VERDICT_STYLES = {
     "consistent": "bold green",
@@ -42,11 +41,10 @@ def print_report(inspection: Inspection, console: Console) -> None:
         console.print(Text("a nil map: it reads as empty, and a write to it panics"))
         _verdict(inspection, console)
         return
-    console.print(_header(inspection))
-    assert inspection.growth is not None
-    assert inspection.occupancy is not None
-    _growth(inspection, inspection.growth, console)
-    _occupancy(inspection.occupancy, console)
+    console.print(_header(inspection.account))
+    console.print()
+    for passage in inspection.account.passages:
+        _passage(passage, console)
     _entries(inspection, console)
     _findings(inspection, console)
     _verdict(inspection, console)
@@ -84,97 +82,43 @@ def _proof(inspection: Inspection) -> str:
     return f"{proof.matched:,} of {proof.checked:,} keys proven by {proof.algorithm}{skipped}"
 
 
-def _header(inspection: Inspection) -> Table:
-    assert inspection.snapshot is not None
-    header, extra = inspection.snapshot.header, inspection.snapshot.extra
-    table = Table(title="hmap", title_justify="left", show_header=False, box=None, pad_edge=False)
-    flags = ", ".join(header.flag_names) or "none"
-    rows = [
-        ("count", str(header.count)),
-        ("flags", f"{header.flags} ({flags})"),
-        ("B", f"{header.B} ({1 << min(header.B, 62)} buckets)"),
-        ("noverflow", str(header.noverflow)),
-        ("hash0", f"{header.hash0:#010x}"),
-        ("buckets", _pointer(header.buckets)),
-        ("oldbuckets", _pointer(header.oldbuckets)),
-        ("nevacuate", str(header.nevacuate)),
-        ("extra", _pointer(header.extra)),
-    ]
-    if extra is not None:
-        rows.append(("  overflow", _listed(extra.overflow_pointer, extra.overflow)))
-        rows.append(("  oldoverflow", _listed(extra.oldoverflow_pointer, extra.oldoverflow)))
-        rows.append(("  nextOverflow", _pointer(extra.next_overflow)))
-    for name, value in rows:
+def _header(account: Account) -> Table:
+    table = Table(title=account.header_name, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for name, value in account.header:
         table.add_row(Text(name, style="cyan"), Text(value))
     return table
 
 
-def _pointer(address: int) -> str:
-    return f"{address:#x}" if address else "nil"
-
-
-def _listed(pointer: int, buckets: tuple[int, ...] | None) -> str:
-    if buckets is None:
-        return _pointer(pointer) + (" (not readable)" if pointer else "")
-    return f"{pointer:#x} ({len(buckets)} buckets)"
-
-
-def _growth(inspection: Inspection, growth: Growth, console: Console) -> None:
-    console.print()
-    line = Text("growth: ", style="cyan")
-    if growth.kind is None:
-        line.append("none under way", style="default")
-        if growth.next:
-            inserts = growth.next.inserts
-            line.append(f"; the next is {growth.next.kind}, at new key number {inserts:,} from now", style="default")
-        line.append(f"; load {growth.load:.2f} of {growth.load_factor_limit}", style="default")
-        console.print(line)
-        return
-    ahead = growth.evacuated - growth.frontier
-    line.append(
-        f"{growth.kind}, {growth.evacuated} of {growth.old_buckets} old buckets evacuated "
-        f"({growth.frontier} below nevacuate, {ahead} out of order)",
-        style="default",
-    )
+def _passage(passage: Passage, console: Console) -> None:
+    """A title and its first line, a picture, the other lines below."""
+    first, *others = passage.lines
+    line = Text(f"{passage.title}: ", style="cyan")
+    line.append(first, style="default")
     console.print(line)
-    view = inspection.view
-    if view is not None and len(view.evacuated):
-        console.print(Text("  " + frontier_picture(view.evacuated)))
-        console.print(Text("  " + _mark_line(view.header.nevacuate, len(view.evacuated))))
-    if growth.writes_to_finish:
-        left = growth.writes_to_finish
-        console.print(
-            Text(f"  {left.min} to {left.max} more writes finish it; reads do not: a map only read stays like this")
-        )
+    pictured = [picture(passage.strip), _mark_line(passage.strip)] if passage.strip else []
+    for other in (*pictured, *others):
+        console.print(Text(f"  {other}"))
 
 
-def frontier_picture(evacuated: NDArray[np.bool_]) -> str:
-    """The old array as one line: each character stands for an equal share of its buckets."""
-    width = min(PICTURE_WIDTH, len(evacuated))
-    shares = [part.mean() for part in np.array_split(evacuated, width)]
-    return "".join(EVACUATED if share == 1 else WAITING if share == 0 else PARTLY for share in shares)
+def picture(strip: Strip) -> str:
+    """A strip as one line: each character stands for an equal share of what it pictures."""
+    parts = np.array_split(strip.shares, _width(strip))
+    shares = [part.mean() for part in parts]
+    return "".join(DONE if share == 1 else WAITING if share == 0 else PARTLY for share in shares)
 
 
-def _mark_line(nevacuate: int, buckets: int) -> str:
-    width = min(PICTURE_WIDTH, buckets)
-    at = min(nevacuate, buckets) * width // buckets
-    return " " * at + f"^ nevacuate {nevacuate}   {EVACUATED} evacuated  {PARTLY} partly  {WAITING} waiting"
+def _width(strip: Strip) -> int:
+    return min(PICTURE_WIDTH, len(strip.shares))
 
 
-def _occupancy(occupancy: Occupancy, console: Console) -> None:
-    held = occupancy.bytes
-    used = f"{occupancy.live / occupancy.cells:.0%}" if occupancy.cells else "none"
-    chains = ", ".join(f"{count:,} of {length}" for length, count in occupancy.chain_lengths.items())
-    lines = [
-        f"{occupancy.live:,} entries; {occupancy.cells:,} cells ({used} used) in {occupancy.buckets:,} buckets "
-        f"and {occupancy.overflow_buckets:,} overflow buckets",
-        f"  chains: {chains or 'none'}; old overflow buckets: {occupancy.old_overflow_buckets:,}",
-        f"  bytes: {held.total:,} (buckets {held.buckets:,}, overflow {held.overflow:,}, old {held.old:,}, "
-        f"header {held.header:,}); rebuilt now: {held.if_rebuilt:,}",
-    ]
-    text = Text("occupancy: ", style="cyan")
-    text.append("\n".join(lines), style="default")
-    console.print(text)
+def _mark_line(strip: Strip) -> str:
+    """The mark below its place on the strip, and what the characters stand for."""
+    legend = "  ".join(" ".join(pair) for pair in zip((DONE, PARTLY, WAITING), strip.legend, strict=True))
+    if strip.mark is None:
+        return legend
+    place, words = strip.mark
+    at = min(place, len(strip.shares)) * _width(strip) // len(strip.shares)
+    return " " * at + f"^ {words}   {legend}"
 
 
 def _entries(inspection: Inspection, console: Console) -> None:
@@ -184,17 +128,15 @@ def _entries(inspection: Inspection, console: Console) -> None:
     shown, total = inspection.entries_shown, inspection.entries_total
     title = f"entries ({shown:,} of {total:,})" if shown < total else f"entries ({total:,})"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="cyan")
-    for name in ("array", "bucket", "cell", "key", "element"):
-        table.add_column(name, justify="right" if name in ("bucket", "cell") else "left", overflow="fold")
-    for entry in inspection.entries():
-        bucket = f"{entry.bucket}+{entry.overflow}" if entry.overflow else str(entry.bucket)
-        table.add_row(
-            Text(entry.array),
-            Text(bucket),
-            Text(str(entry.cell)),
-            Text(go_form(entry.key)),
-            Text(go_form(entry.value)),
-        )
+    for at, entry in enumerate(inspection.entries()):
+        place = entry.place.columns()
+        if not at:
+            for name, value in place.items():
+                table.add_column(name, justify="right" if value[:1].isdigit() else "left", overflow="fold")
+            for name in ("key", "element"):
+                table.add_column(name, overflow="fold")
+        cells = (*place.values(), go_form(entry.key), go_form(entry.value))
+        table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
 
 
@@ -210,19 +152,10 @@ def _finding(finding: Finding, console: Console) -> None:
     line = Text(f"{finding.rule} {finding.severity}: ", style=SEVERITY_STYLES[finding.severity])
     line.append(plain(finding.message), style="default")
     console.print(line)
-    console.print(Text(f"   where: {_place(finding.where)}"))
+    console.print(Text(f"   where: {finding.where.words()}"))
     console.print(Text(f"observed: {plain(finding.observed)}"))
     console.print(Text(f"expected: {plain(finding.expected)}"))
     console.print(Text(f"  source: {finding.source}"))
-
-
-def _place(where: Where) -> str:
-    parts = [f"{where.array} array"] if where.array else []
-    parts += [f"bucket {where.bucket}"] if where.bucket is not None else []
-    parts += [f"overflow {where.overflow}"] if where.overflow else []
-    parts += [f"cell {where.cell}"] if where.cell is not None else []
-    parts += [f"at {where.address:#x}"] if where.address is not None else []
-    return ", ".join(parts) or "header"
 
 
 def _verdict(inspection: Inspection, console: Console) -> None:

@@ -77,8 +77,9 @@ def judge(view: MapView, incomplete: bool = False) -> Judgement:
     if interrupted is not None:
         # What the interrupted step explains is no fault; it is shown as what the step left.
         findings = [interrupted.finding, *(replace(f, severity="info") if f in errors else f for f in findings)]
+    lacking = incomplete and any(finding.unreadable for finding in findings)
     return Judgement(
-        _verdict(errors, interrupted, incomplete and any(finding.unreadable for finding in findings), view.snapshot.late),
+        _verdict(errors, interrupted, lacking, view.snapshot.late),
         tuple(findings),
         tuple(cut),
         hashes.summary(),
