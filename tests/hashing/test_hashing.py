@@ -30,12 +30,11 @@ def direct(running) -> Target:
 
 
 def proof_of(target: Target, state) -> Proof:
-    keys = find_hash_keys(target.program.image, target.memory, target.program.types)
     go_type = target.program.types.find_map_type(state["type"])
     address = int(state["address"], 16)
     run = Run(target, None)
     with run.held():
-        snapshot = take_snapshot(run.memory, run.regions(), address, go_type, target.program.types, 0, keys)
+        snapshot = take_snapshot(run.source(), address, go_type, 0)
     return Proof(MapView(snapshot))
 
 

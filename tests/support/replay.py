@@ -18,7 +18,7 @@ from inspector.goruntime.types import NEED_KEY_UPDATE
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.hashing.hasher import Hasher
 from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks import MapView, judge
+from inspector.maps.classic.checks import MapView
 from inspector.maps.classic.mirror.bmap import Bmap, Buckets
 from inspector.maps.classic.mirror.clone import clone
 from inspector.maps.classic.mirror.growth import load_limit, over_load_factor
@@ -200,12 +200,9 @@ class Replay:
 
     def snapshot(self) -> MapSnapshot:
         """Copy the map as the inspector does."""
-        keys = self.target.program.hash_keys
         run = Run(self.target, None)
         with run.held():
-            return take_snapshot(
-                run.memory, run.regions(), self.address, self.go_type, self.target.program.types, 0, keys
-            )
+            return take_snapshot(run.source(), self.address, self.go_type, 0)
 
     def _elems(self, array: BucketArray) -> np.ndarray:
         return np.ascontiguousarray(array.slots("elems")).view("<i8")[..., 0]
@@ -217,7 +214,7 @@ class Replay:
         """
         snapshot = self.snapshot()
         found = _Comparison(self, snapshot).run()
-        for finding in judge(snapshot).findings if judged else ():
+        for finding in snapshot.judge().findings if judged else ():
             if finding.severity == "error":
                 found.append(f"{finding.rule}: {finding.message}")
         return found
