@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
 
-from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, UnreadableMemory
-from inspector.goroutines.writers import find_writers
+from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime, UnreadableMemory
+from inspector.goroutines.writers import Writer, find_writers
 from inspector.gotypes.decode import Decoder, unreadable
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.values import GoValue
-from inspector.inspection.identification import believe, find_map, guess, with_types_made_later
+from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
 from inspector.maps.classic.buckets import BucketArray
 from inspector.maps.classic.checks import Judgement, MapView, judge
 from inspector.maps.classic.checks.finding import Array
@@ -133,6 +134,20 @@ def inspect(
     )
 
 
+@dataclass(frozen=True)
+class Copied:
+    """What one stop has brought: where the map is, its copy (None for a nil map), and who was writing maps."""
+
+    ref: MapRef
+    snapshot: MapSnapshot | None
+    writers: tuple[Writer, ...]
+
+    @property
+    def late(self) -> bool:
+        """Whether the stop was too short for all of the map."""
+        return self.snapshot is not None and bool(self.snapshot.late)
+
+
 def _take(
     run: Run, text: str | Locator, type_name: str | None, entries: int | None, timing: Timing
 ) -> tuple[MapRef, MapSnapshot | None, Judgement]:
@@ -146,25 +161,20 @@ def _take(
     # A guess that leads to a contradiction is made again while the process is held.
     tries = 1 + bool(early) if run.stops else RETRIES_WITHOUT_STOP
     for attempt in range(tries):
-        with run.held():
-            reading = time.perf_counter()
-            ref = early.ref if early and early.holds(run) else find_map(run, locator)
-            snapshot = _snapshot(run, ref, entries) if ref.address else None
-            # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
-            at_work = snapshot is not None and (snapshot.header.writing or run.still)
-            writers = find_writers(run) if at_work else []
-            timing.read = _ms(reading)
-        checking = time.perf_counter()
+        copied = run.in_time(partial(_copy, run, locator, early, entries, timing), lambda copied: copied.late)
+        ref, snapshot = copied.ref, copied.snapshot
         if snapshot is None:
             return ref, None, Judgement("consistent", ())
+        checking = time.perf_counter()
         judgement = judge(snapshot, incomplete=run.missing > 0)
-        _say_late(run, snapshot)
-        told = tuple(writer.finding(ref.address) for writer in writers if ref.address in writer.words)
+        told = tuple(writer.finding(ref.address) for writer in copied.writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break
         early = None
+    assert snapshot is not None
+    _say_late(run, snapshot)
     if ref.name is None and ref.type_source == "option":
         _say_contradiction(run, ref, judgement)
     if not run.stops:
@@ -174,6 +184,23 @@ def _take(
             else "the process was not stopped while the map was copied"
         )
     return ref, snapshot, judgement
+
+
+def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, timing: Timing) -> Copied:
+    """Find and copy the map in one stop; raises NotReadInTime when not even its header was read in it."""
+    with run.held():
+        reading = time.perf_counter()
+        ref = early.ref if early and early.holds(run) else find_map(run, locator)
+        snapshot = _snapshot(run, ref, entries) if ref.address else None
+        timing.read = _ms(reading)
+        # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
+        if snapshot is None or snapshot.late or not (snapshot.header.writing or run.still):
+            return Copied(ref, snapshot, ())
+        try:
+            return Copied(ref, snapshot, tuple(find_writers(run)))
+        except NotReadInTime:
+            run.note("there was no time to look at the goroutines that write maps")
+            return Copied(ref, snapshot, ())
 
 
 def _say_late(run: Run, snapshot: MapSnapshot) -> None:
