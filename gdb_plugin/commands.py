@@ -118,7 +118,7 @@ def _completions(typed: str) -> Iterator[str]:
     yield from (name for name, _ in frame_variables())
     # Nothing is said while somebody types; without a Go program there is nothing to complete.
     with suppress(InspectError, gdb.error):
-        yield from open_inferior().image.variables()
+        yield from open_inferior().program.image.variables()
 
 
 def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from construct import ConstructError
@@ -122,19 +123,12 @@ def _stacks(run: Run) -> list[Region]:
     symbol = run.image.symbol("runtime.allgs")
     if symbol is None:
         return []
-    declared = dtype_of(g(run.release))
     try:
-        with run.held():
-            everyone = slice_header.parse(run.memory.read(symbol.address, slice_header.sizeof()))
-            if not 0 < everyone.len <= MOST_GOROUTINES:
-                return []
-            pointers = np.frombuffer(run.memory.read(everyone.data, everyone.len * WORD), np.uint64)
-            rows, ok = gather(run.memory, run.regions(), pointers, declared.itemsize)
-            running = {thread.sp for thread in run.threads()}
+        rows, running = run.copied(partial(_goroutines, run, symbol.address))
     except (UnreadableMemory, ConstructError):
         return []
     stacks = []
-    for one in rows[ok].view(declared)[:, 0]:
+    for one in rows:
         low, high = int(one["stack"]["lo"]), int(one["stack"]["hi"])
         if not 0 < high - low <= LARGEST_STACK:
             continue
@@ -143,3 +137,14 @@ def _stacks(run: Run) -> list[Region]:
         top = now[0] if now else int(one["sched"]["sp"])
         stacks.append(Region((top if low <= top < high else low) & -WORD, high))
     return sorted(stacks, key=lambda stack: stack.start)
+
+
+def _goroutines(run: Run, allgs: int) -> tuple[NDArray[np.void], set[int]]:
+    """All goroutines, as rows of runtime.g, and the stack pointers of all threads."""
+    declared = dtype_of(g(run.release))
+    everyone = slice_header.parse(run.memory.read(allgs, slice_header.sizeof()))
+    if not 0 < everyone.len <= MOST_GOROUTINES:
+        return np.empty(0, declared), set()
+    pointers = np.frombuffer(run.memory.read(everyone.data, everyone.len * WORD), np.uint64)
+    rows, ok = gather(run.memory, run.regions(), pointers, declared.itemsize)
+    return rows[ok].view(declared)[:, 0], {thread.sp for thread in run.threads()}

@@ -23,13 +23,26 @@ WINDOW = 1.0
 
 @dataclass
 class Clock:
-    """Stops of one request: `stops` are (began, ended) in seconds of time.perf_counter()."""
+    """Stops of one request: `stops` are (began, ended) in seconds of time.perf_counter().
+
+    `busy` is how much processor time this process had in the last of them, in seconds.
+    """
 
     stops: list[tuple[float, float]] = field(default_factory=list)
+    busy: float = 0.0
 
-    def add(self, began: float, ended: float) -> None:
+    def add(self, began: float, ended: float, busy: float) -> None:
         """A stop is over."""
         self.stops.append((began, ended))
+        self.busy = busy
+
+    @property
+    def starved(self) -> bool:
+        """Whether the last stop was spent waiting for the most part, because the machine was busy with others."""
+        if not self.stops:
+            return False
+        began, ended = self.stops[-1]
+        return self.busy < (ended - began) / 2
 
     @property
     def total(self) -> float:
@@ -143,13 +156,13 @@ class GdbHolder:
 @contextmanager
 def timed(holder: Holder, clock: Clock) -> Iterator[float]:
     """Hold a target and note how long it was held; yields when the stop began, in seconds of perf_counter()."""
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     try:
         with holder.holding():
             yield began
     finally:
         if holder.stops and not holder.still:
-            clock.add(began, time.perf_counter())
+            clock.add(began, time.perf_counter(), time.process_time() - busy)
 
 
 def ended_while_held(pid: int | None) -> bool:

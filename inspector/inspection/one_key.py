@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from inspector.errors import UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
+from inspector.hashing.hasher import MemoryHash
 from inspector.inspection.identification import find_map, with_types_made_later
 from inspector.inspection.one_map import TargetInfo, target_info
 from inspector.maps.family import Lookup
@@ -35,10 +37,11 @@ def look_up(
     """
     run = Run(target, max_stop)
     with noticing_the_end(target.local_pid):
-        return with_types_made_later(run, lambda: _look_up(run, text, type_name, key))
+        return with_types_made_later(run, lambda: ask(run, text, type_name, key))
 
 
-def _look_up(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAnswer:
+def ask(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAnswer:
+    """Look up a key as a part of a larger request, which may hold the target already; raises as look_up does."""
     locator = locate(run, text, type_name)
     for sentence in locator.notes:
         run.note(sentence)
@@ -47,10 +50,20 @@ def _look_up(run: Run, text: str | Locator, type_name: str | None, key: str) -> 
             f"the hash keys of {run.image.path} were not found, so no key can be looked up",
             "inspect the whole map instead: leave --key out",
         )
+    ref, lookup = run.in_time(partial(_walk, run, locator, key, functions), lambda _: False)
+    return KeyAnswer(target_info(run.target), ref, key, lookup, tuple(run.notes))
+
+
+def _walk(run: Run, locator: Locator, key: str, functions: MemoryHash) -> tuple[MapRef, Lookup]:
     with run.held():
         ref = find_map(run, locator)
         if not ref.address and not ref.type.layout:
             raise UsageError("a nil map of unknown type holds no key", "give its type with --type")
         literal = parse_literal(run.types, run.types.key(ref.type), key)
+<<<<<<< HEAD
         lookup = run.family.look_up(run.source(), ref.address, ref.type, literal)
     return KeyAnswer(target_info(run.target), ref, key, lookup, tuple(run.notes))
+=======
+        walk = Walk(run.memory, run.regions(), ref.type, run.types, functions)
+        return ref, walk.find(ref.address, literal)
+>>>>>>> lifetimes

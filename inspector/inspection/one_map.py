@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+<<<<<<< HEAD
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -12,6 +13,25 @@ from inspector.goroutines.writers import find_writers
 from inspector.inspection.identification import believe, find_map, guess, with_types_made_later
 from inspector.maps.family import Account, Entry, Snapshot
 from inspector.maps.findings import Judgement
+=======
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+
+import numpy as np
+
+from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime, UnreadableMemory
+from inspector.goroutines.writers import Writer, find_writers
+from inspector.gotypes.decode import Decoder, unreadable
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.values import GoValue
+from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
+from inspector.maps.classic.buckets import BucketArray
+from inspector.maps.classic.checks import Judgement, MapView, judge
+from inspector.maps.classic.checks.finding import Array
+from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
+from inspector.maps.classic.summary import Growth, Occupancy, growth_of, occupancy_of
+>>>>>>> lifetimes
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.run import MAX_STOP, Run
 from inspector.target.target import Target, noticing_the_end
@@ -106,6 +126,20 @@ def inspect(
     return Inspection(target_info(target), ref, snapshot, judgement, account, timing, tuple(run.notes), entries)
 
 
+@dataclass(frozen=True)
+class Copied:
+    """What one stop has brought: where the map is, its copy (None for a nil map), and who was writing maps."""
+
+    ref: MapRef
+    snapshot: MapSnapshot | None
+    writers: tuple[Writer, ...]
+
+    @property
+    def late(self) -> bool:
+        """Whether the stop was too short for all of the map."""
+        return self.snapshot is not None and bool(self.snapshot.late)
+
+
 def _take(
     run: Run, text: str | Locator, type_name: str | None, entries: int | None, timing: Timing
 ) -> tuple[MapRef, Snapshot | None, Judgement]:
@@ -119,26 +153,28 @@ def _take(
     # A guess that leads to a contradiction is made again while the process is held.
     tries = 1 + bool(early) if run.stops else RETRIES_WITHOUT_STOP
     for attempt in range(tries):
-        with run.held():
-            reading = time.perf_counter()
-            ref = early.ref if early and early.holds(run) else find_map(run, locator)
-            snapshot = _snapshot(run, ref, entries) if ref.address else None
-            # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
-            at_work = snapshot is not None and (snapshot.header.writing or run.still)
-            writers = find_writers(run) if at_work else []
-            timing.read = _ms(reading)
-        checking = time.perf_counter()
+        copied = run.in_time(partial(_copy, run, locator, early, entries, timing), lambda copied: copied.late)
+        ref, snapshot = copied.ref, copied.snapshot
         if snapshot is None:
+<<<<<<< HEAD
             return ref, None, Judgement("consistent")
         judgement = snapshot.judge(incomplete=run.missing > 0)
         _say_late(run, snapshot)
         where = run.family.whole(ref.address)
         told = tuple(writer.finding(where) for writer in writers if ref.address in writer.words)
+=======
+            return ref, None, Judgement("consistent", ())
+        checking = time.perf_counter()
+        judgement = judge(snapshot, incomplete=run.missing > 0)
+        told = tuple(writer.finding(ref.address) for writer in copied.writers if ref.address in writer.words)
+>>>>>>> lifetimes
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break
         early = None
+    assert snapshot is not None
+    _say_late(run, snapshot)
     if ref.name is None and ref.type_source == "option":
         _say_contradiction(run, ref, judgement)
     if not run.stops:
@@ -150,7 +186,28 @@ def _take(
     return ref, snapshot, judgement
 
 
+<<<<<<< HEAD
 def _say_late(run: Run, snapshot: Snapshot) -> None:
+=======
+def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, timing: Timing) -> Copied:
+    """Find and copy the map in one stop; raises NotReadInTime when not even its header was read in it."""
+    with run.held():
+        reading = time.perf_counter()
+        ref = early.ref if early and early.holds(run) else find_map(run, locator)
+        snapshot = _snapshot(run, ref, entries) if ref.address else None
+        timing.read = _ms(reading)
+        # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
+        if snapshot is None or snapshot.late or not (snapshot.header.writing or run.still):
+            return Copied(ref, snapshot, ())
+        try:
+            return Copied(ref, snapshot, tuple(find_writers(run)))
+        except NotReadInTime:
+            run.note("there was no time to look at the goroutines that write maps")
+            return Copied(ref, snapshot, ())
+
+
+def _say_late(run: Run, snapshot: MapSnapshot) -> None:
+>>>>>>> lifetimes
     """Say what a stop was too short for."""
     if snapshot.late:
         assert run.max_stop is not None

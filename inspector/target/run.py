@@ -28,6 +28,9 @@ T = TypeVar("T")
 MAX_STOP = 0.2
 """Seconds that one stop of a process may take."""
 
+STARVED_TRIES = 4
+"""How often a stop is made in all in which this process did not get the processor."""
+
 MAX_SHARE = 0.1
 """The share of any second that a process is held by a request that stops it often."""
 
@@ -182,6 +185,22 @@ class Run:
         finally:
             self._held, self._regions = False, None
             self.deadline.lift()
+
+    def in_time(self, work: Callable[[], T], late: Callable[[T], bool]) -> T:
+        """What `work` returns; it is done again a few times where a stop was too short because the machine was busy.
+
+        `late` says whether something is missing in what it returned. Raises what `work` raises.
+        """
+        for _ in range(STARVED_TRIES - 1):
+            try:
+                done = work()
+            except NotReadInTime:
+                if not self.clock.starved:
+                    raise
+            else:
+                if not (late(done) and self.clock.starved):
+                    return done
+        return work()
 
     def copied(self, read: Callable[[], T]) -> T:
         """What `read` returns in a stop, or while the target runs where the stop was too short for it.

@@ -131,7 +131,7 @@ def test_a_waiting_old_bucket_is_walked_instead_of_the_new_one(run):
     with open_target(str(run().pid), memory="direct", stop=False) as target:
         for entry in state["entries"][:60]:
             lookup = look_up(target, state["address"], state["type"], literal_of(entry["key"])).lookup
-            arrays.add(lookup.steps[0].array)
+            arrays.add(lookup.steps[0].place.array)
     assert "old" in arrays
 
 

@@ -19,7 +19,8 @@ from rich.console import Console
 from inspector.gotypes.render import go_form, plain, quoted
 from inspector.gotypes.values import GoString
 from inspector.inspection.one_map import inspect
-from inspector.report.text.one_map import frontier_picture, print_report
+from inspector.maps.family import Strip
+from inspector.report.text.one_map import picture, print_report
 from inspector.target.opening import open_target
 
 
@@ -138,8 +139,9 @@ def test_times_are_shown_as_moments(run):
 
 
 def test_the_picture_of_the_old_array_shows_each_share_of_it():
-    assert frontier_picture(np.array([True, True, False, True])) == "██░█"
-    wide = frontier_picture(np.arange(6400) < 3250)
+    legend = "evacuated", "partly", "waiting"
+    assert picture(Strip(np.array([1.0, 1.0, 0.0, 1.0]), legend)) == "██░█"
+    wide = picture(Strip((np.arange(6400) < 3250).astype(float), legend))
     assert len(wide) == 64
     assert wide[:32] == "█" * 32
     assert wide[32] == "▒"
