@@ -7,7 +7,6 @@ from functools import partial
 
 from inspector.errors import UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
-from inspector.hashing.hasher import MemoryHash
 from inspector.inspection.identification import find_map, with_types_made_later
 from inspector.inspection.one_map import TargetInfo, target_info
 from inspector.maps.family import Lookup
@@ -50,20 +49,14 @@ def ask(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAn
             f"the hash keys of {run.image.path} were not found, so no key can be looked up",
             "inspect the whole map instead: leave --key out",
         )
-    ref, lookup = run.in_time(partial(_walk, run, locator, key, functions), lambda _: False)
+    ref, lookup = run.in_time(partial(_walk, run, locator, key), lambda _: False)
     return KeyAnswer(target_info(run.target), ref, key, lookup, tuple(run.notes))
 
 
-def _walk(run: Run, locator: Locator, key: str, functions: MemoryHash) -> tuple[MapRef, Lookup]:
+def _walk(run: Run, locator: Locator, key: str) -> tuple[MapRef, Lookup]:
     with run.held():
         ref = find_map(run, locator)
         if not ref.address and not ref.type.layout:
             raise UsageError("a nil map of unknown type holds no key", "give its type with --type")
         literal = parse_literal(run.types, run.types.key(ref.type), key)
-<<<<<<< HEAD
-        lookup = run.family.look_up(run.source(), ref.address, ref.type, literal)
-    return KeyAnswer(target_info(run.target), ref, key, lookup, tuple(run.notes))
-=======
-        walk = Walk(run.memory, run.regions(), ref.type, run.types, functions)
-        return ref, walk.find(ref.address, literal)
->>>>>>> lifetimes
+        return ref, run.family.look_up(run.source(), ref.address, ref.type, literal)

@@ -4,34 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-<<<<<<< HEAD
 from dataclasses import dataclass, replace
-from itertools import islice
-
-from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL
-from inspector.goroutines.writers import find_writers
-from inspector.inspection.identification import believe, find_map, guess, with_types_made_later
-from inspector.maps.family import Account, Entry, Snapshot
-from inspector.maps.findings import Judgement
-=======
-from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 
-import numpy as np
-
-from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime, UnreadableMemory
+from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime
 from inspector.goroutines.writers import Writer, find_writers
-from inspector.gotypes.decode import Decoder, unreadable
-from inspector.gotypes.gotype import GoType
-from inspector.gotypes.values import GoValue
 from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
-from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks import Judgement, MapView, judge
-from inspector.maps.classic.checks.finding import Array
-from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
-from inspector.maps.classic.summary import Growth, Occupancy, growth_of, occupancy_of
->>>>>>> lifetimes
+from inspector.maps.family import Account, Entry, Snapshot
+from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.run import MAX_STOP, Run
 from inspector.target.target import Target, noticing_the_end
@@ -131,7 +112,7 @@ class Copied:
     """What one stop has brought: where the map is, its copy (None for a nil map), and who was writing maps."""
 
     ref: MapRef
-    snapshot: MapSnapshot | None
+    snapshot: Snapshot | None
     writers: tuple[Writer, ...]
 
     @property
@@ -156,18 +137,11 @@ def _take(
         copied = run.in_time(partial(_copy, run, locator, early, entries, timing), lambda copied: copied.late)
         ref, snapshot = copied.ref, copied.snapshot
         if snapshot is None:
-<<<<<<< HEAD
             return ref, None, Judgement("consistent")
-        judgement = snapshot.judge(incomplete=run.missing > 0)
-        _say_late(run, snapshot)
-        where = run.family.whole(ref.address)
-        told = tuple(writer.finding(where) for writer in writers if ref.address in writer.words)
-=======
-            return ref, None, Judgement("consistent", ())
         checking = time.perf_counter()
-        judgement = judge(snapshot, incomplete=run.missing > 0)
-        told = tuple(writer.finding(ref.address) for writer in copied.writers if ref.address in writer.words)
->>>>>>> lifetimes
+        judgement = snapshot.judge(incomplete=run.missing > 0)
+        where = run.family.whole(ref.address)
+        told = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:
@@ -186,9 +160,6 @@ def _take(
     return ref, snapshot, judgement
 
 
-<<<<<<< HEAD
-def _say_late(run: Run, snapshot: Snapshot) -> None:
-=======
 def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, timing: Timing) -> Copied:
     """Find and copy the map in one stop; raises NotReadInTime when not even its header was read in it."""
     with run.held():
@@ -206,8 +177,7 @@ def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, 
             return Copied(ref, snapshot, ())
 
 
-def _say_late(run: Run, snapshot: MapSnapshot) -> None:
->>>>>>> lifetimes
+def _say_late(run: Run, snapshot: Snapshot) -> None:
     """Say what a stop was too short for."""
     if snapshot.late:
         assert run.max_stop is not None
