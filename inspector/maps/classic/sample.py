@@ -44,10 +44,16 @@ def agrees(sample: Sample, hashes: Hashes) -> Mask:
 
 
 @cache
+def _sizes(layout: ClassicLayout, release: Release) -> NDArray[np.uint64]:
+    """Bytes of an array of 2^B buckets and the overflow buckets behind them, by B."""
+    return np.array([array_bytes(layout, release, b) for b in range(LARGEST_B + 1)], np.uint64)
+
+
+@cache
 def _usable_sizes(layout: ClassicLayout, release: Release) -> NDArray[np.uint64]:
-    """Bytes usable in the object that the allocator gives for an array of 2^B buckets, by B."""
-    arrays = (array_bytes(layout, release, b) for b in range(LARGEST_B + 1))
-    return np.array([roundup_size(release, size, not layout.bucket_has_pointers) for size in arrays], np.uint64)
+    """Bytes usable in the object that the allocator gives for such an array, by B."""
+    sizes = _sizes(layout, release).tolist()
+    return np.array([roundup_size(release, size, not layout.bucket_has_pointers) for size in sizes], np.uint64)
 
 
 class _Sampler:
@@ -95,9 +101,10 @@ class _Sampler:
         self.possible &= large | (rows["extra"] == 0) | (not layout.bucket_has_pointers)
         self.possible &= ~large | (rows["extra"] != 0)
         at = np.flatnonzero(self.possible & large)
-        ends = np.array([array_bytes(layout, source.release, b) for b in range(LARGEST_B + 1)], np.uint64)
+        if not len(at):
+            return
         arrays = rows["buckets"][at]
-        ends = arrays + ends[self.b[at]]
+        ends = arrays + _sizes(layout, source.release)[self.b[at]]
         extras, known = gather(source.memory, source.regions, rows["extra"][at], mapextra.sizeof())
         stored = extras.view(dtype_of(mapextra))[:, 0]["nextOverflow"]
         last, read = gather(source.memory, source.regions, ends - np.uint64(OVERFLOW_SIZE), OVERFLOW_SIZE)
