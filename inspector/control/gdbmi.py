@@ -103,7 +103,9 @@ def environment() -> dict[str, str]:
 class GdbBridge:
     """One gdb process. Use as a context manager: leaving it detaches and ends gdb, whatever happened.
 
-    `inherited` are descriptors of files for `open_executable` and `open_core`. Raises GdbMissing when gdb cannot be started; every method raises GdbError when gdb refuses and GdbDied
+    `inherited` are descriptors of files for `open_executable` and `open_core`.
+
+    Raises GdbMissing when gdb cannot be started; every method raises GdbError when gdb refuses and GdbDied
     when it is gone.
     """
 
@@ -145,15 +147,13 @@ class GdbBridge:
         self._io = IoManager(self._process.stdin, _Output(self._process.stdout.fileno()), None, 0)
         try:
             self.command("-gdb-version", START_TIMEOUT)
+            self._take_functions_away()
         except GdbError as error:
             self._end()
             what = "it ended at once" if isinstance(error, GdbDied) else "it does not answer"
             raise GdbMissing(
                 f"{gdb!r} is no gdb that speaks MI: {what}", "name another with --gdb, or use --memory direct"
             ) from None
-            # A gdb without Python has no such functions either.
-            with suppress(GdbError):
-                self.console(f"source {NO_SHELL}", START_TIMEOUT)
         except BaseException:
             self._end()
             raise
@@ -163,6 +163,15 @@ class GdbBridge:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _take_functions_away(self) -> None:
+        try:
+            self.console(f"source {NO_SHELL}", START_TIMEOUT)
+        except (GdbDied, GdbSilent):
+            raise
+        except GdbError:
+            # Without Python frames cannot be looked into; everything else can be done.
+            return
 
     # The conversation
 

@@ -50,7 +50,8 @@ class CoreFile:
     """An ELF core of a linux/amd64 process, compressed or not.
 
     `entry` is AT_ENTRY (0 if the core does not say), `mappings` the files it had mapped, `threads` their registers,
-    the one that crashed first, `file` the core itself (or what was unpacked), `missing` how many bytes the file lacks compared with what its headers promise.
+    the one that crashed first, `file` the open core (or what was unpacked of it), `missing` how many bytes the file
+    lacks compared with what its headers promise.
     Raises NoSuchTarget, NotPermitted, BadCore or UnsupportedTarget.
     """
 
