@@ -37,7 +37,9 @@ def renamed(request, tmp_path, pwned) -> Callable[..., Path]:
 
     def made(program: str, symbol: str, name: str) -> Path:
         call = f'${request.param}("touch {pwned}")'
-        return rename(build(program), {symbol: name.format(call=call)}, tmp_path / program)
+        # What is left of the name behind the call has to be a symbol, too, or gdb refuses before it evaluates.
+        names = {symbol: name.format(call=call), "runtime.printlock": "x/cache.words"}
+        return rename(build(program), names, tmp_path / program)
 
     return made
 
@@ -52,19 +54,19 @@ def test_the_trap_that_these_tests_set_does_spring(pwned, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["auto", "gdb-mi"])
-@pytest.mark.parametrize("typed", [("cache.words",), ("cache.words", *TYPE), ("cache.words.field",)], ids=" ".join)
+@pytest.mark.parametrize("typed", [("cache.words[1]",), ("cache.words", *TYPE)], ids=" ".join)
 def test_a_quote_in_the_name_of_a_variable_runs_nothing(renamed, pwned, tmp_path, mode, typed):
-    with start(renamed("plain", "main.words", "a'+{call}+'/cache.words")) as running:
+    with start(renamed("plain", "main.words", "main.words')+{call}+sizeof('x/cache.words")) as running:
         answer = cli(running.pid, *typed, "--memory", mode, "--gdb", trapped_gdb(tmp_path))
-    assert_refused(answer, "there is no variable cache.words")
     assert not pwned.exists()
+    assert_refused(answer, "there is no variable cache.words")
 
 
 def test_a_quote_in_the_name_of_a_function_runs_nothing(renamed, pwned, tmp_path):
     with start(renamed("serving", "main.serve", "a'+{call}+'.fetch")) as running:
         answer = cli(running.pid, "fetch:sessions", "--gdb", trapped_gdb(tmp_path))
-    assert_refused(answer, "there is no function fetch")
     assert not pwned.exists()
+    assert_refused(answer, "there is no function fetch")
 
 
 def test_gdb_is_asked_for_no_function_whose_name_has_a_quote_in_it(pwned, tmp_path):
@@ -98,7 +100,7 @@ def test_a_core_of_any_name_and_an_executable_of_any_name_are_opened_by_gdb(tmp_
     folder.mkdir()
     exe = shutil.copy(build("plain"), folder / "ex'e")
     core = kernel_core(exe, directory=folder)
-    answer = cli(core.path, "main.words", "--memory", "gdb-mi", "--key", "two", before=("env", "-C", str(folder)))
+    answer = cli(core.path, "main.words", "--memory", "gdb-mi", "--key", "two")
     assert (answer.code, answer.err) == (0, "")
     assert "found in cell" in answer.out
     assert not list(tmp_path.rglob("pwned"))
