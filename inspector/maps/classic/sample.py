@@ -70,24 +70,26 @@ class _Sampler:
         rows, b = self.rows, self.b
         sizes = _usable_sizes(self.layout, self.source.release)[np.minimum(b, LARGEST_B)]
         self.possible &= (room == 0) | (room == sizes)
-        same_size = rows["flags"] & SAME_SIZE_GROW != 0
-        old_b = np.where(same_size, b, b - 1)
-        growing = rows["oldbuckets"] != 0
         self.possible &= (rows["buckets"] == 0) | self._covered(rows["buckets"], b)
-        fine = (old_b >= 0) & (rows["oldbuckets"] % np.uint64(8) == 0) & self._covered(rows["oldbuckets"], old_b)
-        self.possible &= ~growing | fine
-        if self.possible.any():
-            self._check_tails()
-        new = self._cells(rows["buckets"], b, self.possible & (rows["buckets"] != 0), most)
-        old = self._cells(rows["oldbuckets"], old_b, self.possible & growing, most)
-        owner = np.concatenate([new.owner, old.owner])
+        growing = rows["oldbuckets"] != 0
+        old_b = np.where(rows["flags"] & SAME_SIZE_GROW != 0, b, b - 1)
+        if growing.any():
+            aligned = rows["oldbuckets"] % np.uint64(8) == 0
+            self.possible &= ~growing | (old_b >= 0) & aligned & self._covered(rows["oldbuckets"], old_b)
+        self._check_tails()
+        parts = [self._cells(rows["buckets"], b, self.possible & (rows["buckets"] != 0), most)]
+        if growing.any():
+            parts.append(self._cells(rows["oldbuckets"], old_b, self.possible & growing, most))
+        return self._joined(parts)
+
+    def _joined(self, parts: list[Sample]) -> Sample:
+        """The cells of both arrays, those of each map together, without maps that have turned out impossible."""
+        owner = np.concatenate([part.owner for part in parts])
         order = np.argsort(owner, kind="stable")
         order = order[self.possible[owner[order]]]
-        keys, elems, seats = (
-            np.concatenate(parts)[order]
-            for parts in ((new.keys, old.keys), (new.elems, old.elems), (new.seats, old.seats))
-        )
-        return Sample(owner[order], keys, elems, seats, self.possible)
+        keys = np.concatenate([part.keys for part in parts])[order]
+        elems = np.concatenate([part.elems for part in parts])[order]
+        return Sample(owner[order], keys, elems, np.concatenate([part.seats for part in parts])[order], self.possible)
 
     def _covered(self, starts: Addresses, b: Numbers) -> Mask:
         sizes = np.left_shift(np.uint64(self.layout.bucket_size), np.clip(b, 0, LARGEST_B).astype(np.uint64))
@@ -95,6 +97,8 @@ class _Sampler:
 
     def _check_tails(self) -> None:
         """The preallocated overflow buckets end where makeBucketArray puts its sentinel, and some may be in store."""
+        if not self.possible.any():
+            return
         rows, layout, source = self.rows, self.layout, self.source
         large = self.b >= PREALLOCATED_FROM_B
         # A small map has extra only for lists of overflow buckets, which buckets with pointers need none of.
