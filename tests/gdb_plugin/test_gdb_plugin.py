@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
-from fixtures import CLASSIC, NEWEST, SWISS, USUAL, build, kernel_core, start
+from fixtures import CLASSIC, NEWEST, SWISS, USUAL, Core, build, kernel_core, start
 from inspector.cli.gdbsetup import script_path
 from tests.support.commandline import ROOT, assert_refused, assert_running, cli
 from tests.support.gdbsession import gdb, gdb_mi, gdbserver
@@ -626,6 +628,47 @@ def test_stripped_programs_have_addresses_and_an_unstripped_twin_brings_the_name
     assert json.loads(wrong)["target"]["exe"] == str(stripped)
 
 
+def renumbered(core: Core, pid: int) -> Path:
+    """Give the process of a core another pid, as if it had run in a container of its own."""
+    with core.path.open("r+b") as file:
+        segment = next(each for each in ELFFile(file).iter_segments("PT_NOTE"))
+        for note in segment.iter_notes():
+            at = {"NT_PRPSINFO": 24, "NT_PRSTATUS": 32}.get(note["n_type"])
+            # The description comes behind three words and the name, "CORE" and a zero, in whole words.
+            place = note["n_offset"] + 12 + 8 + (at or 0)
+            file.seek(place)
+            if at and struct.unpack("<i", file.read(4))[0] == core.truth["pid"]:
+                file.seek(place)
+                file.write(struct.pack("<i", pid))
+    return core.path
+
+
+def test_a_core_of_another_process_with_the_same_pid_and_executable_is_read_anew(tmp_path):
+    # Position-independent programs lie at another address each time.
+    exe = build("plain", extra_flags=["-buildmode=pie"])
+    cores = [kernel_core(exe, directory=tmp_path) for _ in range(2)]
+    first, second = (renumbered(core, 1) for core in cores)
+    path = tmp_path / "core"
+    asked = "info gomap main.words -json"
+    one, _, _, other = gdb(
+        asked, f"python import os; os.replace('{second}', '{path}')", f"core-file {path}", asked,
+        on=(exe, shutil.copy(first, path)),
+    )  # fmt: skip
+    documents = [json.loads(text) for text in (one, other)]
+    assert [document["target"]["pid"] for document in documents] == [1, 1]
+    for document, core in zip(documents, cores, strict=True):
+        assert differences(document, core.truth["maps"][0]) == []
+        assert document["hash_proof"]["matched"] == 3
+    assert cores[0].truth["maps"][0]["address"] != cores[1].truth["maps"][0]["address"]
+
+
+def test_what_gdb_says_of_its_own_accord_is_not_taken_for_an_answer(plain):
+    warn = 'python gdb.write("warning: Unexpected size of section `.reg-xstate/7\' in core file.\\n", gdb.STDERR)'
+    said = gdb(warn, "print 1", "info gomap main.words -json", on=("-p", plain.pid))
+    assert said[:2] == ["", "$1 = 1"]
+    assert json.loads(said[2])["entries_total"] == 3
+
+
 @pytest.mark.slow
 def test_cores_need_the_executable_they_are_of(crash):
     core = crash("states")
@@ -705,7 +748,11 @@ def test_packages_of_another_python_are_fetched_anew_for_the_one_in_gdb(tmp_path
     assert_told_to_set_up(said)
     assert "numpy" in said
     done = cli("--gdb-setup", before=at_home())
-    assert (done.code, done.err) == (0, "")
+    fetching, then = done.err.splitlines()
+    assert fetching.startswith("go-map-inspect: fetching construct, numpy, ")
+    assert fetching.endswith(f" for gdb's Python {version} ...")
+    assert then == f"go-map-inspect: done; now, in gdb: source {script_path()}"
+    assert done.code == 0
     assert done.out.strip() == str(data_home / "go-map-inspect" / f"gdb-python-{version}")
     again, found = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)
     assert again == ""
