@@ -42,7 +42,10 @@ class Program:
 
         Two cores may be of processes with the same pid and executable, and lie at the same path one after the other.
         """
-        return self.hash_keys is not None and self.hash_keys == find_hash_keys(self.image, memory, self.types)
+        if self.hash_keys is None or not any(self.hash_keys.schedule or self.hash_keys.hashkey or ()):
+            # A process that has not run yet has zeros for keys, as any other.
+            return False
+        return self.hash_keys == find_hash_keys(self.image, memory, self.types)
 
 
 _programs: dict[tuple[object, ...], Program] = {}

@@ -19,7 +19,7 @@ MOST_FUNCTIONS = 64
 NEAR_NAMES = 4
 
 _FRAME_VARIABLE = re.compile(
-    r"(?P<function>[^\s:@#'\"\\]+)(?:@(?P<goroutine>\d{1,18}))?(?:#(?P<level>\d{1,9}))?"
+    r"(?P<function>[^\s:@#'\"\\$`]+)(?:@(?P<goroutine>\d{1,18}))?(?:#(?P<level>\d{1,9}))?"
     r":(?P<variable>[^\W\d]\w*)(?:@(?P<line>\d{1,9}))?(?P<path>(?:\.[^\W\d]\w*|\[\d{1,9}\])*)"
 )
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
