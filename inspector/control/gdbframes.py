@@ -116,23 +116,27 @@ left_registers = LeftRegisters()
 gdb.unwinder.register_unwinder(None, left_registers, replace=True)
 
 
-def ranges_of(names: Iterable[str]) -> dict[str, list[Span]]:
+def ranges_of(functions: Iterable[tuple[str, int]]) -> dict[str, list[Span]]:
     """The code of functions, where they stand by themselves and where they were inlined: name -> [(start, end)]."""
     found: dict[str, list[Span]] = {}
-    for name in names:
-        if NEVER_IN_NAMES & set(name) or not name.isprintable():
-            continue
-        try:
-            places = gdb.decode_line(f"'{name}'")[1] or ()
-        except gdb.error:
-            continue
-        for place in places:
-            block = gdb.block_for_pc(place.pc)
+    for name, address in functions:
+        for pc in (address, *inlined_at(name)):
+            block = gdb.block_for_pc(pc) if pc else None
             while block is not None and not (block.function and block.function.name == name):
                 block = block.superblock
-            if block is not None:
+            if block is not None and (block.start, block.end) not in found.get(name, ()):
                 found.setdefault(name, []).append((block.start, block.end))
     return found
+
+
+def inlined_at(name: str) -> list[int]:
+    """Where a function begins, also inside of others, which gdb finds by its name only."""
+    if NEVER_IN_NAMES & set(name) or not name.isprintable():
+        return []
+    try:
+        return [place.pc for place in gdb.decode_line(f"'{name}'")[1] or ()]
+    except gdb.error:
+        return []
 
 
 class Everyone:
@@ -436,14 +440,16 @@ def after_the_call(
     return {}
 
 
-def prepare(functions: list[str]) -> list[str]:
+def prepare(functions: list[tuple[str, int]]) -> list[str]:
     """Those functions that there are; what gdb learns for it need not be read in the stop."""
     for name in ("runtime.g", "runtime.m"):
         try:
             gdb.lookup_type(name)
         except gdb.error:
             raise gdb.error("the executable has no DWARF (was it linked with -w?)") from None
-    return sorted(ranges_of(functions))
+    found = ranges_of(functions)
+    # A position-independent program is not yet where its addresses are.
+    return [name for name, address in functions if address or name in found]
 
 
 def search_and_go_back(wanted: dict[str, Any]) -> dict[str, Any]:

@@ -128,6 +128,14 @@ def test_an_unstripped_twin_has_the_paths_of_a_stripped_process(tmp_path):
         assert all_differences(target, running.truth["maps"]) == {}
 
 
+def test_a_map_in_a_frame_of_a_generic_function_for_a_type_with_tags_is_found(nested):
+    # gdb is never given such a name: its tags may hold any text.
+    with open_target(str(nested.pid)) as target:
+        functions = [each.name for each in target.image.functions() if each.name.startswith("main.hold[")]
+        assert [name for name in functions if '"json' in name], functions
+        assert inspect(target, "main.hold[...]:kept").snapshot.header.count == 2
+
+
 # What cannot be followed
 
 

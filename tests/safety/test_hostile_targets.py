@@ -62,18 +62,25 @@ def test_a_quote_in_the_name_of_a_variable_runs_nothing(renamed, pwned, tmp_path
     assert_refused(answer, "there is no variable cache.words")
 
 
-def test_a_quote_in_the_name_of_a_function_runs_nothing(renamed, pwned, tmp_path):
-    with start(renamed("serving", "main.serve", "a'+{call}+'.fetch")) as running:
+@pytest.mark.parametrize(
+    ("name", "answered"),
+    [
+        ("a'+{call}+'.fetch", "there is no function fetch"),
+        ("a['+{call}+'].fetch", "no goroutine is in a[...].fetch now"),
+    ],
+)
+def test_a_quote_in_the_name_of_a_function_runs_nothing(renamed, pwned, tmp_path, name, answered):
+    with start(renamed("serving", "main.serve", name)) as running:
         answer = cli(running.pid, "fetch:sessions", "--gdb", trapped_gdb(tmp_path))
     assert not pwned.exists()
-    assert_refused(answer, "there is no function fetch")
+    assert_refused(answer, answered)
 
 
 def test_gdb_is_asked_for_no_function_whose_name_has_a_quote_in_it(pwned, tmp_path):
     with build("plain").open("rb") as exe, GdbBridge(str(trapped_gdb(tmp_path)), (exe.fileno(),)) as bridge:
         bridge.open_executable(exe.fileno())
         names = [f"""x' *$_run("touch {pwned}")""", f"""'*$_run("touch {pwned}")""", "x\n", "main.main"]
-        assert bridge.prepare_frames(names) == ["main.main"]
+        assert bridge.prepare_frames([(name, 0) for name in names]) == ["main.main"]
     assert not pwned.exists()
 
 
