@@ -32,6 +32,7 @@ THREAD_STATES = {2: "running", 3: "in a system call"}
 SCANNED = 0x1000
 
 CLASSIC_MAP = "hash<"  # how DWARF names of what a map variable points to begin
+TYPE_PARAMETER = ".param"  # how DWARF names of types begin that depend on type parameters
 BELOW_ALL_STACKS = 8
 NEVER_IN_NAMES = frozenset("\"'`$\\")  # what would end a quoted name, or mean something to gdb
 
@@ -349,6 +350,13 @@ def is_pointer_to_map(declared: Any) -> bool:
     return (target.target().strip_typedefs().target().strip_typedefs().name or "").startswith(CLASSIC_MAP)
 
 
+def without_parameter(declared: Any) -> Any:
+    """What stands for a type parameter in this instance of generic code (.param0 is a typedef)."""
+    while declared.code == gdb.TYPE_CODE_TYPEDEF and (declared.name or "").startswith(TYPE_PARAMETER):
+        declared = declared.target()
+    return declared
+
+
 def describe(symbol: Any, frame: gdb.Frame, known: bool, path: list[tuple[str, Any]]) -> dict[str, Any]:
     """What a variable is: {"type", "value"}, the value a pointer's; or {"problem"} in words."""
     try:
@@ -361,7 +369,7 @@ def describe(symbol: Any, frame: gdb.Frame, known: bool, path: list[tuple[str, A
         value = follow(value, path)
         if is_pointer_to_map(value.type):
             value = value.dereference()
-        name = str(value.type)
+        name = str(without_parameter(value.type))
         if value.type.strip_typedefs().code != gdb.TYPE_CODE_PTR:
             return {"type": name, "value": None}
         return {"type": name, "value": int(value.cast(gdb.lookup_type("unsigned long")))}
