@@ -15,7 +15,6 @@ from gdb_plugin.output import console, output, told_in_one_line, write_notes
 from inspector.errors import InspectError, UnknownVariable, UsageError
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.render import plain
-from inspector.gotypes.variables import package_variables
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.report.json.one_map import write_json
@@ -126,7 +125,9 @@ def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]
     for name, value in frame_variables():
         if is_map(value.type):
             yield name, name_of(value.type), value
-    declared = package_variables(target.image, target.types)
+    declared = target.declarations.variables()
+    if target.declarations.damage:
+        write_notes((target.declarations.damage,))
     if not declared:
         raise UnknownVariable(
             "nothing tells which variables are maps: the program has no symbols, or no DWARF",

@@ -136,9 +136,7 @@ def command(
         print(script_path())
         return 0
     if gdb_setup:
-        folder = fetch_packages(gdb, _say)
-        _say(f"done; now, in gdb: source {script_path()}")
-        print(folder)
+        print(fetch_packages(gdb, _say))
         return 0
     if as_json and as_ndjson:
         raise UsageError("--json and --ndjson are two forms of one output", "choose one")

@@ -152,11 +152,7 @@ def _package_variable(target: Target, text: str, symbol: Symbol, path: str, want
     name = text.removesuffix(path)
     declared = target.declarations.type_of(symbol)
     if declared is None:
-        lacking = (
-            f"the debug information of {target.image.path} does not describe {name}"
-            if target.declarations.exist
-            else f"{name} has no debug information (linked with -w)"
-        )
+        lacking = target.declarations.lacking(symbol.name)
         if path:
             raise UnknownVariable(
                 f"{lacking}, so nothing tells where its fields are", "give the map's address, with --type"

@@ -755,8 +755,8 @@ def test_packages_of_another_python_are_fetched_anew_for_the_one_in_gdb(tmp_path
     done = cli("--gdb-setup", before=at_home())
     fetching, then = done.err.splitlines()
     assert fetching.startswith("go-map-inspect: fetching construct, numpy, ")
-    assert fetching.endswith(f" for gdb's Python {version} ...")
-    assert then == f"go-map-inspect: done; now, in gdb: source {script_path()}"
+    assert fetching.endswith(f" for gdb's Python {version}")
+    assert then == "go-map-inspect: done: start gdb with gdb -x $(go-map-inspect --gdb-script)"
     assert done.code == 0
     assert done.out.strip() == str(data_home / "go-map-inspect" / f"gdb-python-{version}")
     again, found = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)

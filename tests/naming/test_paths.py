@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import struct
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from fixtures import CLASSIC, NEWEST, USUAL, build, gcore_core, kernel_core, start
 from inspector import inspect, open_target
 from inspector.errors import UnknownVariable
+from inspector.gotypes.dwarf import location
 from inspector.gotypes.render import go_form
+from inspector.image.elf import open_image
 from inspector.target.remote import open_remote
 from tests.support.commandline import assert_refused, assert_running, cli
 from tests.support.gdbservers import attached, needs_gdbserver
@@ -201,4 +207,31 @@ def test_without_dwarf_a_variable_needs_its_type_and_fields_are_unknown():
     with start(build("plain", ldflags="-w")) as running:
         answer = cli(running.pid, "main.words", "--type", "map[string]int")
         assert (answer.code, answer.err) == (0, "")
+        assert_running(running)
+
+
+def damaged(exe: Path, name: str, to: Path) -> Path:
+    """Copy an executable and let the type of one package variable lead out of its DWARF."""
+    with closing(open_image(exe)) as image:
+        address = image.symbol(name).address
+    data = bytearray(exe.read_bytes())
+    spelled = name.encode() + b"\0" + location.build({"address": address})
+    assert data.count(spelled) == 1
+    at = data.index(spelled) + len(spelled)
+    data[at : at + 4] = struct.pack("<I", 0xFFFFFFF0)
+    to.write_bytes(data)
+    return to
+
+
+def test_damaged_debug_information_is_noted_and_costs_no_other_variable(tmp_path):
+    exe = damaged(build("nested", ldflags="-compressdwarf=false"), "main.front", tmp_path / "nested")
+    exe.chmod(0o755)
+    with start(exe) as running:
+        assert_refused(cli(running.pid, "main.front.sessions"), "the debug information of main.front is damaged")
+        assert cli(running.pid, "main.chain.entries").code == 0
+        census = cli(running.pid, "--json")
+        assert census.code in (0, 3)
+        assert [note for note in census.notes if "is damaged at 1 place: main.front" in note]
+        names = {row["name"] for row in json.loads(census.out)["census"]["maps"]}
+        assert {"main.chain.entries", "main.generic.items"} <= names
         assert_running(running)
