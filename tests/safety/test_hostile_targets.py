@@ -15,7 +15,7 @@ from fixtures import build, kernel_core, start
 from inspector.cli.gdbsetup import NOT_IN_GDB, requirements
 from inspector.control.gdbmi import GdbBridge
 from inspector.errors import GdbError
-from tests.support.commandline import COMMAND, ROOT, assert_refused, cli
+from tests.support.commandline import assert_refused, cli
 from tests.support.gdbsession import gdb
 from tests.support.hostile import rename, trapped_gdb
 
@@ -166,10 +166,10 @@ def test_what_gdb_needs_is_the_same_for_every_python_inside_of_it(python):
 
 
 def test_nothing_inside_of_gdb_imports_packages_that_it_is_not_given():
-    modules = sorted({"backports.zstd", "click", "lz4", "packaging", "rich_click"})
+    modules = ["backports.zstd", "click", "lz4", "packaging", "rich_click"]
     assert {name.replace("_", "-").replace(".", "-") for name in modules} == NOT_IN_GDB
-    core = ROOT / "inspector"
-    assert core.is_dir()
-    loaded, usable = gdb(f"python import sys; print([name for name in {modules} if name in sys.modules])", "print 1")
-    assert (loaded, usable) == ("[]", "$1 = 1")
-    assert COMMAND[0] == sys.executable
+    registered, loaded = gdb(
+        "help info gomap", f"python import sys; print([name for name in {modules} if name in sys.modules])"
+    )
+    assert registered.startswith("Decode a Go map")
+    assert loaded == "[]"
