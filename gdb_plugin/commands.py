@@ -119,7 +119,7 @@ def _completions(typed: str) -> Iterator[str]:
     yield from (name for name, _ in frame_variables() if GO_NAME.fullmatch(name))
     # Nothing is said while somebody types; without a Go program there is nothing to complete.
     with suppress(InspectError, gdb.error):
-        yield from open_inferior().image.variables()
+        yield from open_inferior().program.image.variables()
 
 
 def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]]:
@@ -127,9 +127,9 @@ def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]
     for name, value in frame_variables():
         if is_map(value.type):
             yield name, name_of(value.type), value
-    declared = target.declarations.variables()
-    if target.declarations.damage:
-        write_notes((target.declarations.damage,))
+    declared = target.program.declarations.variables()
+    if target.program.declarations.damage:
+        write_notes((target.program.declarations.damage,))
     if not declared:
         raise UnknownVariable(
             "nothing tells which variables are maps: the program has no symbols, or no DWARF",

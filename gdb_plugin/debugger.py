@@ -1,4 +1,4 @@
-"""The questions that inspector.target.target.Debugger asks, answered by the gdb that we run in."""
+"""The threads of the selected inferior, as the gdb that we run in has them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from inspector.memory.threads import Thread
 REGISTERS = (*GENERAL, "rip", "rsp", "fs_base")
 
 
-class InnerDebugger:
-    """What GdbBridge is for the command line."""
-
-    def threads(self) -> list[Thread]:
-        """The registers of the threads of the selected inferior that stand still; raises GdbError."""
-        with _as_ours(), _selection_kept():
-            threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
-            found = map(_registers_of, threads)
-            return [thread for thread in found if thread is not None]
+def inner_threads() -> list[Thread]:
+    """The registers of the threads of the selected inferior that stand still; raises GdbError."""
+    with _as_ours(), _selection_kept():
+        threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
+        found = map(_registers_of, threads)
+        return [thread for thread in found if thread is not None]
 
 
 def _registers_of(thread: gdb.InferiorThread) -> Thread | None:

@@ -59,7 +59,7 @@ def locate_value(target: Target, value: gdb.Value, text: str, type_name: str | N
         )
     found = map_value(value)
     if found:
-        return evaluated(target, text, found.declared, found.address, type_name)
+        return evaluated(target.program.types, text, found.declared, found.address, type_name)
     if value.type.strip_typedefs().code in (gdb.TYPE_CODE_PTR, gdb.TYPE_CODE_INT):
         return hex(int(value) % (1 << 64))
     raise UnknownVariable(

@@ -33,8 +33,9 @@ from inspector.report.text.census import print_census
 from inspector.report.text.one_key import print_lookup, write_lookup
 from inspector.report.text.one_map import print_report
 from inspector.report.text.progress import ProgressBar
+from inspector.target.opening import open_target
 from inspector.target.remote import open_remote
-from inspector.target.target import MemoryChoice, Target, open_target
+from inspector.target.target import MemoryChoice, Target
 
 PROGRAM = "go-map-inspect"
 PIPE_WIDTH = 160

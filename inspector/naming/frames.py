@@ -12,7 +12,7 @@ from typing import Any
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownVariable, UnreadableMemory, UsageError
 from inspector.gotypes.names import SHAPE
 from inspector.image.elf import without_type_arguments
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 SYNTAX = "frames' variables are written main.handler:sessions, main.handler@18:sessions for that of goroutine 18"
 MOST_SHOWN = 6
@@ -78,24 +78,25 @@ def parse_frame_name(text: str) -> FrameName:
     )
 
 
-def prepare(target: Target, name: FrameName) -> FrameName:
+def prepare(run: Run, name: FrameName) -> FrameName:
     """Find out which functions are meant, and let gdb read what it needs to find their frames; needs no stop.
 
     Raises UsageError, UnknownVariable, GdbMissing, GdbError.
     """
-    if not target.stop:
+    if not run.stops:
         raise UsageError(
             "--no-stop cannot look into frames: they are gone before they are read",
             "leave --no-stop out, or give the map's address",
         )
-    if target.image.stripped:
+    if run.image.stripped:
         raise UnknownVariable(
-            f"{target.image.path} is stripped, so {name.text} cannot be looked up",
+            f"{run.image.path} is stripped, so {name.text} cannot be looked up",
             "give the map's address, or an unstripped twin of the executable with --exe",
         )
-    functions = _functions(target, name.function)
+    functions = _functions(run, name.function)
     try:
-        known = target.bridge().prepare_frames(functions)
+        known = run.target.bridge().prepare_frames(functions)
+        run.hold_with_gdb()
     except GdbDied:
         raise
     except GdbMissing as error:
@@ -105,7 +106,7 @@ def prepare(target: Target, name: FrameName) -> FrameName:
     except GdbError as error:
         raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None
     if not known:
-        names = [without_type_arguments(each.name) for each in target.image.functions()]
+        names = [without_type_arguments(each.name) for each in run.image.functions()]
         near = difflib.get_close_matches(name.function, names, NEAR_NAMES, 0.6)
         raise UnknownVariable(
             f"there is no function {name.function}", f"did you mean {', '.join(near)}?" if near else SYNTAX
@@ -113,9 +114,9 @@ def prepare(target: Target, name: FrameName) -> FrameName:
     return replace(name, functions=tuple(each for each in functions if each[0] in known))
 
 
-def _functions(target: Target, wanted: str) -> list[tuple[str, int]]:
+def _functions(run: Run, wanted: str) -> list[tuple[str, int]]:
     """Full names and addresses of the functions that a name may mean: itself, or those whose names end like it."""
-    addresses = {each.name: each.address for each in target.image.functions()}
+    addresses = {each.name: each.address for each in run.image.functions()}
     names = {each: without_type_arguments(each) for each in addresses}
     found = [each for each, short in names.items() if wanted in (each, short)]
     if not found:
@@ -131,7 +132,7 @@ def _functions(target: Target, wanted: str) -> list[tuple[str, int]]:
     return [(each, addresses[each]) for each in found] or [(wanted, 0)]
 
 
-def find_variable(target: Target, name: FrameName) -> FrameVariable:
+def find_variable(run: Run, name: FrameName) -> FrameVariable:
     """Find the one variable that is meant; call it while the target is held, after `prepare`.
 
     Raises UnknownVariable when there is none, or none that can be read, or when several are left to choose from.
@@ -145,7 +146,7 @@ def find_variable(target: Target, name: FrameName) -> FrameVariable:
         "line": name.line,
     }
     try:
-        answer = target.bridge().search_frames(request)
+        answer = run.target.bridge().search_frames(request)
     except GdbDied:
         raise
     except GdbError as error:
@@ -158,7 +159,7 @@ def find_variable(target: Target, name: FrameName) -> FrameVariable:
         raise _nothing(name, answer)
     # Frames that share a map lead to the same place, whichever is taken.
     if len({(each.type, each.value, each.problem) for each in found}) > 1 or (found[0].problem and len(found) > 1):
-        raise _ambiguous(target, name, found, answer["all"])
+        raise _ambiguous(run, name, found, answer["all"])
     if found[0].problem:
         raise _unreadable(name, found[0])
     return found[0]
@@ -196,8 +197,8 @@ def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
     )
 
 
-def _ambiguous(target: Target, name: FrameName, found: list[FrameVariable], all_of_them: bool) -> UnknownVariable:
-    several = [f"{selector(name, each)} ({_described(target, each)})" for each in found[:MOST_SHOWN]]
+def _ambiguous(run: Run, name: FrameName, found: list[FrameVariable], all_of_them: bool) -> UnknownVariable:
+    several = [f"{selector(name, each)} ({_described(run, each)})" for each in found[:MOST_SHOWN]]
     more = f", and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
     return UnknownVariable(
         f"{name.text} is in {len(found)} places{'' if all_of_them else ' at least'}",
@@ -211,14 +212,14 @@ def selector(name: FrameName, found: FrameVariable) -> str:
     return f"{place}:{name.variable}@{found.declared}{name.path}"
 
 
-def _described(target: Target, found: FrameVariable) -> str:
+def _described(run: Run, found: FrameVariable) -> str:
     if found.problem:
         what = found.problem
     elif not found.value:
         what = f"a nil {found.type}" if found.value == 0 else f"a {found.type}"
     else:
         try:
-            count = struct.unpack("<q", target.memory.read(found.value, 8))[0]
+            count = struct.unpack("<q", run.memory.read(found.value, 8))[0]
             what = f"{found.type} of {count} at {found.value:#x}"
         except UnreadableMemory:
             what = f"{found.type} at {found.value:#x}"

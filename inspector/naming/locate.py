@@ -13,9 +13,10 @@ from inspector.errors import UnknownType, UnknownVariable, UsageError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.paths import Way, follow, maps_inside
+from inspector.gotypes.table import TypeTable
 from inspector.image.elf import Symbol
 from inspector.naming.frames import FrameName, find_variable, parse_frame_name, prepare, selector
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 TypeSource = Literal["option", "variable", "dwarf", "hash-proof", "heap"]
 
@@ -77,7 +78,8 @@ class Locator:
     """A map that is named, and whose address is still to be read while the target is held.
 
     `type` is None for a bare address: what lies there has to tell it. A variable whose value was given (`evaluated`)
-    has its address too. `way` leads to the word of a package variable, or of a field in one.
+    has its address too. `way` leads to the word of a package variable, or of a field in one. `notes` are sentences
+    for the user about the name.
     """
 
     type: GoType | None
@@ -87,44 +89,46 @@ class Locator:
     name: str | None = None
     declared: bool = True
     frame: FrameName | None = None
+    notes: tuple[str, ...] = ()
 
-    def find(self, target: Target) -> MapRef:
+    def find(self, run: Run) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
         if self.frame is not None:
-            return self._in_frame(target, self.frame)
+            return self._in_frame(run, self.frame)
         assert self.type is not None
         if self.address is not None:
             return MapRef(self.address, self.type, self.type_source, self.name)
         assert self.way is not None
-        word = struct.unpack("<Q", target.memory.read(self.way.place(target.memory), 8))[0]
+        word = struct.unpack("<Q", run.memory.read(self.way.place(run.memory), 8))[0]
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
-    def _in_frame(self, target: Target, frame: FrameName) -> MapRef:
-        found = find_variable(target, frame)
+    def _in_frame(self, run: Run, frame: FrameName) -> MapRef:
+        found = find_variable(run, frame)
         name = selector(frame, found)
-        declared = _map_type(target, name, found.type) if self.type is None else self.type
+        declared = _map_type(run.types, name, found.type) if self.type is None else self.type
         if self.type is not None:
-            _check_contradiction(target, name, self.type, _named(target, found.type))
+            for sentence in _contradictions(name, self.type, _named(run.types, found.type)):
+                run.note(sentence)
         if found.value is None:
             raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
         # A place on a stack may not have been written yet: what lies there has to look like a map.
         return MapRef(found.value, declared, self.type_source, name, False)
 
 
-def evaluated(target: Target, name: str, declared: str, address: int, type_name: str | None) -> Locator:
+def evaluated(types: TypeTable, name: str, declared: str, address: int, type_name: str | None) -> Locator:
     """A variable that gdb has evaluated: its name, its declared type, the address of its hmap (0 for nil).
 
     Raises UnknownVariable when it is not declared as a map, UnknownType.
     """
     # A place on a stack may not have been written yet: what lies there has to look like a map.
     if type_name is None:
-        return Locator(_map_type(target, name, declared), "variable", address, name=name, declared=False)
-    wanted = _find_type(target, type_name)
-    _check_contradiction(target, name, wanted, _named(target, declared))
-    return Locator(wanted, "option", address, name=name, declared=False)
+        return Locator(_map_type(types, name, declared), "variable", address, name=name, declared=False)
+    wanted = _find_type(types, type_name)
+    notes = _contradictions(name, wanted, _named(types, declared))
+    return Locator(wanted, "option", address, name=name, declared=False, notes=notes)
 
 
-def locate(target: Target, text: str | Locator, type_name: str | None) -> Locator:
+def locate(run: Run, text: str | Locator, type_name: str | None) -> Locator:
     """Understand what `text` names: an address, or a Go variable with an optional field path.
 
     Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType; GdbError for
@@ -132,27 +136,27 @@ def locate(target: Target, text: str | Locator, type_name: str | None) -> Locato
     """
     if isinstance(text, Locator):
         return text
-    wanted = _find_type(target, type_name) if type_name is not None else None
+    wanted = _find_type(run.types, type_name) if type_name is not None else None
     address = parse_address(text)
     if address is not None:
         return Locator(wanted, "option" if wanted else "hash-proof", address)
     if ":" in text and len(text) <= LONGEST_NAME:
-        frame = prepare(target, parse_frame_name(text))
+        frame = prepare(run, parse_frame_name(text))
         return Locator(wanted, "option" if wanted else "variable", frame=frame)
     if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
         raise UsageError(
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
-    symbol, path = _find_symbol(target, text)
-    return _package_variable(target, text, symbol, path, wanted)
+    symbol, path = _find_symbol(run, text)
+    return _package_variable(run, text, symbol, path, wanted)
 
 
-def _package_variable(target: Target, text: str, symbol: Symbol, path: str, wanted: GoType | None) -> Locator:
+def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: GoType | None) -> Locator:
     """What the DWARF says of a package variable, and what --type does where there is none."""
     name = text.removesuffix(path)
-    declared = target.declarations.type_of(symbol)
+    declared = run.declarations.type_of(symbol)
     if declared is None:
-        lacking = target.declarations.lacking(symbol.name)
+        lacking = run.declarations.lacking(symbol.name)
         if path:
             raise UnknownVariable(
                 f"{lacking}, so nothing tells where its fields are", "give the map's address, with --type"
@@ -162,37 +166,38 @@ def _package_variable(target: Target, text: str, symbol: Symbol, path: str, want
         # Nothing tells that it is a map at all: what lies there has to look like one.
         way = Way(name, symbol.address, (), 0, wanted)
         return Locator(wanted, "option", None, way, text, declared=False)
-    way = follow(target.declarations, name, symbol.address, declared, path)
+    way = follow(run.declarations, name, symbol.address, declared, path)
     if wanted is not None:
-        return Locator(wanted, "option", None, way, text, _check_contradiction(target, text, wanted, way.type))
-    return Locator(_as_map(target, text, way.type), "variable", None, way, text)
+        notes = _contradictions(text, wanted, way.type)
+        return Locator(wanted, "option", None, way, text, way.type.kind == Kind.MAP, notes=notes)
+    return Locator(_as_map(run, text, way.type), "variable", None, way, text)
 
 
-def _as_map(target: Target, text: str, go_type: GoType) -> GoType:
+def _as_map(run: Run, text: str, go_type: GoType) -> GoType:
     """The map type that a package variable is declared with; raises UnknownVariable when it is none."""
     if go_type.layout:
         return go_type
     if go_type.kind == Kind.MAP:
-        return _map_type(target, text, go_type.name)
-    inside = maps_inside(target.declarations, text, go_type)
+        return _map_type(run.types, text, go_type.name)
+    inside = maps_inside(run.declarations, text, go_type)
     raise UnknownVariable(
         f"{text} is of type {shown(go_type.name)}, not a map",
         f"maps in it: {', '.join(inside)}" if inside else "name a map variable, or a field path to one",
     )
 
 
-def _find_type(target: Target, type_name: str) -> GoType:
+def _find_type(types: TypeTable, type_name: str) -> GoType:
     if len(type_name) > LONGEST_NAME:
         raise UnknownType(f"{shown(type_name)!r} is too long for a type name", "try --type 'map[string]int'")
-    return target.types.find_map_type(type_name)
+    return types.find_map_type(type_name)
 
 
-def _map_type(target: Target, text: str, declared: str) -> GoType:
+def _map_type(types: TypeTable, text: str, declared: str) -> GoType:
     # Generic code is compiled once for types of the same shape; its maps are of other types.
     if declared.startswith(("map[", f"{SHAPE}map[")) and SHAPE in declared:
         return replace(UNKNOWN_MAP, name=declared)
     try:
-        return target.types.find_map_type(declared)
+        return types.find_map_type(declared)
     except UnknownType as error:
         if declared.startswith("map[") and not declared.endswith(" *"):
             raise UnknownVariable(f"{text} is declared as a map, but {error.message}", error.hint) from None
@@ -202,26 +207,26 @@ def _map_type(target: Target, text: str, declared: str) -> GoType:
         ) from None
 
 
-def _named(target: Target, dwarf_name: str) -> GoType:
+def _named(types: TypeTable, dwarf_name: str) -> GoType:
     """The map type of a name in DWARF; one without a layout where the executable has none of that name."""
     try:
-        return target.types.find_map_type(dwarf_name)
+        return types.find_map_type(dwarf_name)
     except UnknownType:
         kind = Kind.MAP if dwarf_name.startswith("map[") or SHAPE in dwarf_name else Kind.POINTER
         return replace(UNKNOWN_MAP, name=dwarf_name, kind=kind)
 
 
-def _check_contradiction(target: Target, text: str, wanted: GoType, declared: GoType) -> bool:
-    """Say where --type and the declaration differ; returns whether the variable is declared as a map."""
-    if declared.address != wanted.address and SHAPE not in declared.name:
-        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {shown(declared.name)}")
-    return declared.kind == Kind.MAP
+def _contradictions(text: str, wanted: GoType, declared: GoType) -> tuple[str, ...]:
+    """Where the type that the user gives and the declaration differ, in words."""
+    if declared.address == wanted.address or SHAPE in declared.name:
+        return ()
+    return (f"--type says {wanted.name}, but {text} is declared as {shown(declared.name)}",)
 
 
-def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
+def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
     """Split "example.com/pkg.variable.field.field" at the variable: its symbol, and ".field.field"."""
     for name, path in _splits(text):
-        symbol = target.image.symbol(name)
+        symbol = run.image.symbol(name)
         if symbol is None:
             continue
         if not symbol.is_data:
@@ -229,30 +234,30 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
         if not _PATH.fullmatch(path):
             raise UsageError(f"{path!r} after {name} is not a field path", "fields are written main.server.sessions")
         return symbol, path
-    short = _find_by_package_name(target, text)
+    short = _find_by_package_name(run, text)
     if short is not None:
         return short
-    if target.image.stripped:
+    if run.image.stripped:
         raise UnknownVariable(
-            f"{target.image.path} is stripped, so {text} cannot be looked up",
+            f"{run.image.path} is stripped, so {text} cannot be looked up",
             "give the map's address, or an unstripped twin of the executable with --exe",
         )
-    near = difflib.get_close_matches(text, target.image.variables(), NEAR_NAMES, 0.6)
+    near = difflib.get_close_matches(text, run.image.variables(), NEAR_NAMES, 0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"
     if _DIGITS.fullmatch(text):
         hint = f"addresses begin with 0x: 0x{text}"
     raise UnknownVariable(f"there is no variable {shown(text)}", hint)
 
 
-def _find_by_package_name(target: Target, text: str) -> tuple[Symbol, str] | None:
+def _find_by_package_name(run: Run, text: str) -> tuple[Symbol, str] | None:
     """Find "cache.entries" in the one package whose import path ends in "/cache"."""
-    variables = target.image.variables()
+    variables = run.image.variables()
     for name, path in _splits(text):
         found = sorted({each for each in variables if each.endswith(f"/{name}")})
         if len(found) > 1:
             choices = ", ".join(found[:NEAR_NAMES])
             raise UnknownVariable(f"{len(found)} packages have a variable {name}", f"choose one: {choices}")
-        symbol = target.image.symbol(found[0]) if found and _PATH.fullmatch(path) else None
+        symbol = run.image.symbol(found[0]) if found and _PATH.fullmatch(path) else None
         if symbol is not None:
             return symbol, path
     return None

@@ -17,7 +17,9 @@ from inspector.errors import UnknownVariable
 from inspector.gotypes.dwarf import location
 from inspector.gotypes.render import go_form
 from inspector.image.elf import open_image
+from inspector.naming.locate import locate
 from inspector.target.remote import open_remote
+from inspector.target.run import Run
 from tests.support.commandline import assert_refused, assert_running, cli
 from tests.support.gdbservers import attached, needs_gdbserver
 from tests.support.toolchains import EVERY_TOOLCHAIN
@@ -74,8 +76,8 @@ def test_every_path_of_a_live_process_is_followed_without_gdb(toolchain):
 
 
 def test_a_type_whose_descriptor_the_linker_dropped_is_read_from_the_dwarf(opened):
-    declared = opened.declarations.type_of(opened.image.symbol("main.chain"))
-    assert not opened.types.is_static(declared.address)
+    declared = opened.program.declarations.type_of(opened.program.image.symbol("main.chain"))
+    assert not opened.program.types.is_static(declared.address)
     assert [field.name for field in declared.fields] == ["entries", "self"]
 
 
@@ -123,7 +125,7 @@ def test_every_path_is_followed_however_the_program_was_built(flags, ldflags):
         start(build("nested", NEWEST, extra_flags=flags, ldflags=ldflags)) as running,
         open_target(str(running.pid), gdb=NO_GDB) as target,
     ):
-        assert bool(target.image.bias) == (flags == ["-buildmode=pie"])
+        assert bool(target.program.image.bias) == (flags == ["-buildmode=pie"])
         assert all_differences(target, running.truth["maps"]) == {}
 
 
@@ -137,7 +139,7 @@ def test_an_unstripped_twin_has_the_paths_of_a_stripped_process(tmp_path):
 def test_a_map_in_a_frame_of_a_generic_function_for_a_type_with_tags_is_found(nested):
     # gdb is never given such a name: its tags may hold any text.
     with open_target(str(nested.pid)) as target:
-        functions = [each.name for each in target.image.functions() if each.name.startswith("main.hold[")]
+        functions = [each.name for each in target.program.image.functions() if each.name.startswith("main.hold[")]
         assert [name for name in functions if '"json' in name], functions
         assert inspect(target, "main.hold[...]:kept").snapshot.header.count == 2
 
@@ -188,9 +190,10 @@ def test_a_map_type_that_the_linker_dropped_is_said_to_be_missing(opened):
 
 def test_types_are_checked_before_the_process_is_held(nested):
     with open_target(str(nested.pid), gdb=NO_GDB) as target:
+        run = Run(target)
         with pytest.raises(UnknownVariable):
-            inspect(target, "main.chain.entrys")
-        assert target.stopped_ms == 0
+            locate(run, "main.chain.entrys", None)
+        assert run.stopped_ms == 0
 
 
 def test_without_dwarf_a_variable_needs_its_type_and_fields_are_unknown():
