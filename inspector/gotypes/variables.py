@@ -33,6 +33,7 @@ MOST_DEPTH = 64
 MOST_NAMES = 4
 """Damaged variables and types that are named."""
 
+UNNAMED = "struct {"
 POINTER_SIZE = 8
 NEEDED = frozenset({"info", "types", "abbrev", "str", "line_str", "addr", "str_offsets"})
 """The parts of the DWARF that declare variables and types: .debug_info and so on. Lines and frames are larger."""
@@ -193,7 +194,12 @@ class Declarations:
         )
         if kind == Kind.STRUCT:
             fields = tuple(self._fields(entry, depth))
-            pointers = any(self._types.get(field.type_address).has_pointers for field in fields)
+            types = [self._types.get(field.type_address) for field in fields]
+            pointers = any(each.has_pointers for each in types)
+            if common.name.startswith(UNNAMED):
+                # The linker writes the package before names that are not exported; reflect does not.
+                parts = (f"{field.name} {each.name}" for field, each in zip(fields, types, strict=True))
+                common = replace(common, name=f"{UNNAMED} {'; '.join(parts)} }}")
             return replace(common, fields=fields, has_pointers=pointers)
         if kind == Kind.ARRAY:
             elem = self._type(_target(entry), depth + 1)
