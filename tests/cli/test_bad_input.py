@@ -614,7 +614,7 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(states, form):
     reader.close()
     states_type = states.map("many_overflow")["type"]
     done = subprocess.run(
-        [*command, "--type", states_type], stdout=writer, stderr=subprocess.PIPE, cwd=ROOT, env=environment()
+        [*command, "--type", states_type], stdout=writer.fileno(), stderr=subprocess.PIPE, cwd=ROOT, env=environment()
     )
     writer.close()
     assert (done.returncode, done.stderr) == (0, b"")

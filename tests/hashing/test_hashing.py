@@ -13,7 +13,7 @@ from inspector.hashing.aes import AesHash, aesenc
 from inspector.hashing.fallback import FallbackHash, mix
 from inspector.hashing.keys import _by_code
 from inspector.maps.classic.checks import MapView
-from inspector.maps.classic.checks.proof import Proof
+from inspector.maps.classic.checks.proof import HashProof, Proof
 from inspector.maps.classic.snapshot import take_snapshot
 from inspector.target.target import Target, open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
@@ -36,7 +36,7 @@ def proof_of(target: Target, state) -> Proof:
     return Proof(MapView(snapshot))
 
 
-def unproven(target: Target, states) -> dict[str, object]:
+def unproven(target: Target, states) -> dict[str, HashProof]:
     """States with a key that is not where its hash says, or that was skipped without being NaN."""
     wrong = {}
     for state in states:

@@ -21,6 +21,7 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import MALLOC_HEADER_SIZE
 from inspector.heap.objects import NOT_FOUND, Heap, read_heap
 from inspector.heap.spans import _candidates, _read_all
+from inspector.memory.corefile import CoreFile
 from inspector.target.target import Target, open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
@@ -152,6 +153,7 @@ def test_spans_that_make_no_sense_are_left_out_and_many_of_them_disprove_the_hea
         whole, spans = read_heap(target), spans_of(target)
         elemsize = dtype_of(schema.mspan(target.release)).fields["elemsize"][1]
         assert len(spans) == len(whole.spans)
+        assert isinstance(target.memory, CoreFile)
         with open(copy, "r+b") as file:
             for address in random.Random(damaged).sample(spans, min(damaged, len(spans) // 2)):
                 chunk = target.memory._chunk_at(address + elemsize)

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from inspector.target.target import Target, open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import document_of, in_order
 
-BUILDS = {
+BUILDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "stripped": {"ldflags": "-s -w"},
     "movable-stripped": {"extra_flags": ("-buildmode=pie", "-trimpath"), "ldflags": "-s -w"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner
@@ -34,7 +34,7 @@ UNLESS_A_REASON_HOLDS = [
 
 
 @pytest.fixture(scope="module")
-def maps(run) -> Callable[..., list[Subject]]:
+def maps(run) -> Iterator[Callable[..., list[Subject]]]:
     opened: dict[str, tuple] = {}
 
     def of(toolchain) -> list[Subject]:
