@@ -18,7 +18,7 @@ import pytest
 import rich_click as click
 from rich.console import Console
 
-from fixtures import USUAL, Core, Running, Truth, build, gcore_core, kernel_core, start
+from fixtures import USUAL, Core, Running, Truth, build, cached_core, gcore_core, kernel_core, start
 from fixtures.debian import NoPackage
 from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from fixtures.etcd import etcd
@@ -56,16 +56,15 @@ def counted() -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def crashed(tmp_path_factory: pytest.TempPathFactory) -> Core:
+def crashed() -> Core:
     """A kernel core of the program."""
-    return kernel_core(build("census", USUAL), FEW, directory=tmp_path_factory.mktemp("census"))
+    return cached_core(build("census", USUAL), FEW)
 
 
 @pytest.fixture(scope="module")
-def stripped(tmp_path_factory: pytest.TempPathFactory) -> Core:
+def stripped() -> Core:
     """A kernel core of the program without symbols."""
-    program = build("census", USUAL, ldflags=STRIPPED)
-    return kernel_core(program, FEW, directory=tmp_path_factory.mktemp("stripped"))
+    return cached_core(build("census", USUAL, ldflags=STRIPPED), FEW)
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +158,8 @@ def test_every_map_of_a_core_is_found(crashed, census):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-def test_every_map_of_a_stripped_core_is_found(toolchain, tmp_path):
-    core = kernel_core(build("census", toolchain, ldflags=STRIPPED), FEW, directory=tmp_path)
+def test_every_map_of_a_stripped_core_is_found(toolchain):
+    core = cached_core(build("census", toolchain, ldflags=STRIPPED), FEW)
     assert differences(core.truth, census_of(str(core.path)), named=False) == []
 
 

@@ -68,8 +68,8 @@ def states() -> Iterator:
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory):
-    return kernel_core(build("plain"), directory=tmp_path_factory.mktemp("core"))
+def core(crash):
+    return crash("plain")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixtures import Running, build, kernel_core, start
+from fixtures import Running, build, cached_core, kernel_core, start
 from fixtures.debian import NoPackage
 from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from fixtures.prometheus import prometheus
@@ -114,9 +114,8 @@ def test_in_spans_that_wait_to_be_swept_the_marks_tell_what_is_dead(toolchain):
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-def test_the_heap_of_a_kernel_core_is_read(toolchain, ldflags, tmp_path):
-    exe = build("heap", toolchain, ldflags=ldflags)
-    core = kernel_core(exe, directory=tmp_path, command="confess")
+def test_the_heap_of_a_kernel_core_is_read(toolchain, ldflags):
+    core = cached_core(build("heap", toolchain, ldflags=ldflags), command="confess")
     told = json.loads(core.stderr.splitlines()[0])["objects"]
     assert_told(heap_of(core.path), told)
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures import Core, build, kernel_core
+from fixtures import Core
 from inspector.errors import BadCore
 from inspector.memory.packed import PAGE, unpack
 from tests.support.commandline import assert_refused, cli, start_cli, together
@@ -49,8 +49,8 @@ def pack(data: bytes, kind: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory) -> Core:
-    return kernel_core(build("plain"), directory=tmp_path_factory.mktemp("core"))
+def core(crash) -> Core:
+    return crash("plain")
 
 
 @pytest.fixture(scope="module")
