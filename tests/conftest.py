@@ -9,10 +9,22 @@ import pytest
 from hypothesis import settings
 
 from fixtures import USUAL, Core, Running, Toolchain, build, cached_core, start
+from inspector.cli.demo import open_demo
+from tests.support.demo import Demo
+from tests.support.pure import no_programs
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("unhurried", deadline=None, print_blob=True)
 settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Hold tests marked as pure, and the fixtures they ask for, to it."""
+    if item.get_closest_marker("pure") is None:
+        return (yield)
+    with no_programs():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +50,10 @@ def crash() -> Callable[..., Core]:
         return cached_core(build(program, toolchain))
 
     return crashed
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """The core that comes with the program: a map[string]int in the middle of a growth."""
+    with open_demo() as (target, variable, type_name):
+        yield Demo(target, variable, type_name)

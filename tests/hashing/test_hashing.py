@@ -83,6 +83,7 @@ def test_the_hash_keys_of_a_core_are_found_too(crash):
     assert proof.checked == proof.matched == state["len"] > 0
 
 
+@pytest.mark.pure
 def test_aesenc_does_the_round_of_the_standard():
     """The first round of FIPS 197, appendix B, between the start of round 1 and the start of round 2."""
     state = bytes.fromhex("193de3bea0f4e22b9ac68d2ae9f84808")
@@ -91,6 +92,7 @@ def test_aesenc_does_the_round_of_the_standard():
     assert done.T.tobytes() == bytes.fromhex("a49c7ff2689f352b6b5bea43026a5049")
 
 
+@pytest.mark.pure
 @given(st.lists(st.tuples(st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 64) - 1)), min_size=1, max_size=20))
 def test_mix_is_both_halves_of_the_product_joined(pairs):
     a, b = (np.array(column, dtype=np.uint64) for column in zip(*pairs, strict=True))
@@ -98,6 +100,7 @@ def test_mix_is_both_halves_of_the_product_joined(pairs):
     assert mix(a, b).tolist() == expected
 
 
+@pytest.mark.pure
 @settings(max_examples=60)
 @given(data=st.data(), length=st.integers(0, 400))
 def test_hashes_of_many_keys_at_once_are_those_of_each_key_alone(data, length):
@@ -110,6 +113,7 @@ def test_hashes_of_many_keys_at_once_are_those_of_each_key_alone(data, length):
         assert together.tolist() == alone
 
 
+@pytest.mark.pure
 def test_a_schedule_of_the_wrong_size_is_refused():
     with pytest.raises(ValueError, match="128 bytes"):
         AesHash(b"short")

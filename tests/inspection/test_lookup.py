@@ -14,7 +14,9 @@ import pytest
 from inspector.errors import UsageError
 from inspector.gotypes.literal import parse_literal
 from inspector.gotypes.render import json_form
+from inspector.gotypes.values import GoString
 from inspector.inspection.one_key import look_up
+from inspector.inspection.one_map import inspect
 from inspector.target.target import Target, open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
@@ -207,3 +209,22 @@ def test_the_command_shows_the_way_and_the_element(run):
     assert document["lookup"]["found"] is True
     assert document["lookup"]["value"] == entry["value"]
     assert len(document["lookup"]["path"]) >= 1
+
+
+@pytest.mark.pure
+def test_every_key_of_the_demo_is_found_in_the_cell_where_the_whole_map_has_it(demo):
+    entries = list(inspect(demo.target, demo.variable, demo.type_name, entries=None).entries())
+    assert len(entries) == 209
+    for entry in entries:
+        assert isinstance(entry.key, GoString)
+        found = look_up(demo.target, demo.variable, demo.type_name, json.dumps(entry.key.data.decode())).lookup
+        step = found.steps[-1]
+        place = step.array, step.bucket, found.found
+        assert (place, found.value) == ((entry.array, entry.bucket, entry.cell), entry.value), entry
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("key", ["nobody", "", "session-00010", "session-0001 "])
+def test_a_key_that_the_demo_does_not_have_is_not_found(demo, key):
+    found = look_up(demo.target, demo.variable, demo.type_name, json.dumps(key)).lookup
+    assert (found.found, found.value) == (None, None)

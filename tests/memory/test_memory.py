@@ -160,6 +160,7 @@ def test_gather_survives_regions_that_promise_more_than_there_is(run):
     assert rows[0].tobytes() == bytes(memory.read(good[0], 8))
 
 
+@pytest.mark.pure
 def test_regions_that_touch_count_as_one_and_overflow_is_not_fooled():
     regions = RegionMap([Region(0x1000, 0x2000), Region(0x2000, 0x3000), Region(0x5000, 0x6000)])
     assert regions.covers(0x1F00, 0x1000)
@@ -169,6 +170,7 @@ def test_regions_that_touch_count_as_one_and_overflow_is_not_fooled():
     assert not RegionMap([]).covers(0, 1)
 
 
+@pytest.mark.pure
 def test_frozen_copies_answer_from_the_range_that_holds_the_address():
     memory = FrozenMemory()
     memory.add(0x1000, bytes(range(64)))
