@@ -16,6 +16,7 @@ from inspector.maps.classic.checks import MapView
 from inspector.maps.classic.checks.proof import HashProof, Proof
 from inspector.maps.classic.snapshot import take_snapshot
 from inspector.target.target import Target, open_target
+from tests.support.chance import seeded
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE
 
@@ -24,7 +25,6 @@ NANS = {"key_float64": 3, "key_float64_nan_growing": 1, "key_float32": 0, "key_c
 
 ALGORITHMS = [({}, "aeshash"), ({"GODEBUG": "cpu.aes=off"}, "memhashFallback")]
 
-SEED = 29
 ROWS = 3
 LENGTHS = [*range(70), 95, 96, 97, 127, 128, 129, 130, 191, 192, 193, 255, 256, 257, 383, 384, 385, 400]
 """Every branch of memhash: up to 16, 32, 64 and 128 bytes with AES, 3, 7, 8, 16 and 48 without, and more of each."""
@@ -110,16 +110,15 @@ def test_mix_is_both_halves_of_the_product_joined(pairs):
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 @pytest.mark.parametrize(("settings", "algorithm"), ALGORITHMS)
 def test_memhash_of_many_rows_at_once_is_what_the_runtime_hashes_one_by_one(toolchain, settings, algorithm):
-    dice = np.random.default_rng(SEED)
-    print(f"seed {SEED}")
+    dice = seeded(toolchain.name, algorithm)
     with start(build("hashes", toolchain), env=settings) as running, direct(running) as target:
         keys = find_hash_keys(target.image, target.memory, target.types)
         assert keys is not None
         functions = keys.functions(target.release)
         assert functions.name == algorithm
         for length in LENGTHS:
-            rows = dice.integers(0, 256, (ROWS, length), np.uint8)
-            seeds = dice.integers(0, 1 << 64, ROWS, np.uint64)
+            rows = np.frombuffer(dice.randbytes(ROWS * length), np.uint8).reshape(ROWS, length)
+            seeds = np.array([dice.randrange(1 << 64) for _ in range(ROWS)], np.uint64)
             told = [
                 running.ask(f"memhash {seed} {row.tobytes().hex()}")["hash"]
                 for row, seed in zip(rows, seeds, strict=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +22,7 @@ from inspector.heap.objects import NOT_FOUND, Heap, read_heap
 from inspector.heap.spans import _candidates, _read_all
 from inspector.memory.corefile import CoreFile
 from inspector.target.target import Target, open_target
+from tests.support.chance import seeded
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STRIPPED = "-s -w"
@@ -154,7 +154,7 @@ def test_spans_that_make_no_sense_are_left_out_and_many_of_them_disprove_the_hea
         assert len(spans) == len(whole.spans)
         assert isinstance(target.memory, CoreFile)
         with open(copy, "r+b") as file:
-            for address in random.Random(damaged).sample(spans, min(damaged, len(spans) // 2)):
+            for address in seeded(damaged).sample(spans, min(damaged, len(spans) // 2)):
                 chunk = target.memory._chunk_at(address + elemsize)
                 file.seek(chunk.offset + address + elemsize - chunk.start)
                 file.write(b"\xff" * 8)

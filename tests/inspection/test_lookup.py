@@ -18,6 +18,7 @@ from inspector.gotypes.values import GoString
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.target.target import Target, open_target
+from tests.support.chance import seeded
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STATES = [
@@ -95,7 +96,7 @@ def varied(key: Any, type_name: str, dice: random.Random) -> Any:
 
 def disagreements(target: Target, state: dict[str, Any]) -> list[str]:
     """Keys for which the walk does not end as the program's own entries say."""
-    dice = random.Random(state["name"])
+    dice = seeded(state["name"])
     told = {json.dumps(entry["key"]): entry["value"] for entry in state["entries"]}
     present = [entry["key"] for entry in state["entries"] if not is_nan(entry["key"])]
     asked = dice.sample(present, min(len(present), KEYS_OF_EACH_STATE))

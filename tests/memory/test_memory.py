@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import random
 from contextlib import closing
 
 import numpy as np
@@ -19,6 +18,7 @@ from inspector.memory.corefile import CoreFile
 from inspector.memory.gather import gather
 from inspector.memory.process import ProcessMemory
 from inspector.target.target import open_target
+from tests.support.chance import seeded
 from tests.support.truth import all_differences, differences, in_order, inspect_state
 
 SOME_STATES = ["double_middle", "same_middle", "no_pointers_old", "key_interface", "elem_129", "many_overflow"]
@@ -87,7 +87,7 @@ def test_ptrace_holds_every_thread_and_lets_every_thread_go(run):
 
 def places_of(running, count: int) -> list[int]:
     """Addresses of headers and of bytes inside bucket arrays that every source must be able to read."""
-    dice = random.Random(7)
+    dice = seeded(7)
     headers = [state for state in running.truth["maps"] if state["header"] and state["header"]["buckets"]]
     heap = [state for state in headers if state["name"] != "stack_map"]
     return [int(dice.choice(heap)["header"]["buckets"], 16) + dice.randrange(64) for _ in range(count)]

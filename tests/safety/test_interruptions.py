@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures import Running, build, start
+from tests.support.chance import seeded
 from tests.support.commandline import (
     Answer,
     assert_free,
@@ -45,8 +46,7 @@ def plain() -> Iterator[Running]:
 @pytest.fixture
 def dice(request: pytest.FixtureRequest) -> random.Random:
     """Random, but the same each time."""
-    print(f"seed {request.node.name!r}")
-    return random.Random(request.node.name)
+    return seeded(request.node.name)
 
 
 def in_the_middle(running: Running, mode: str, dice: random.Random) -> tuple[Process, bool]:

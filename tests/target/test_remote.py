@@ -20,6 +20,7 @@ from inspector import inspect
 from inspector.cli.command import command
 from inspector.errors import InspectError
 from inspector.target.remote import open_remote
+from tests.support.chance import seeded
 from tests.support.commandline import (
     PATIENCE,
     assert_free,
@@ -265,8 +266,7 @@ def test_what_is_no_gdbserver_is_said_to_be_none(serve):
 @pytest.fixture
 def dice(request: pytest.FixtureRequest) -> random.Random:
     """Random, but the same each time."""
-    print(f"seed {request.node.name!r}")
-    return random.Random(request.node.name)
+    return seeded(request.node.name)
 
 
 def in_the_middle(server: Server, dice: random.Random) -> tuple[Process, bool]:

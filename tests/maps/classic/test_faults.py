@@ -15,6 +15,7 @@ from inspector.target.target import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 SEED = 20
+"""Each change says what it did; a failure names the changes."""
 MANY = 20
 """Entries from which on no other array, size or seed fits a map by chance."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.maps.classic.summary import growth_of, occupancy_of
 from inspector.memory import RegionMap
 from inspector.target.target import Target, open_target
+from tests.support.chance import seeded
 from tests.support.demo import Demo
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
@@ -622,8 +622,7 @@ HOSTILE_STATES = ["double_middle", "same_middle_int64", "no_pointers_old", "key_
 def hold_against_random_bytes(it: Subject, seed: str) -> None:
     """Overwrite random bytes of a map's header, extra and buckets: each copy gets a verdict, and nothing raises."""
     whole = it.copy()
-    dice = random.Random(seed)
-    print(f"seed {seed!r}")
+    dice = seeded(seed)
     places = [it.address + at for at in range(hmap(it.target.release).sizeof())]
     places += [whole.header.extra + at for at in range(24)] if whole.header.extra else []
     for array in (whole.buckets, whole.old):
