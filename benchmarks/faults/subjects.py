@@ -19,6 +19,7 @@ from inspector.maps.classic.summary import growth_of, occupancy_of
 from inspector.memory import RegionMap
 from inspector.naming.locate import MapRef
 from inspector.report.json.one_map import write_json
+from inspector.target.run import Run
 from inspector.target.target import Target
 
 SHOWN = 5
@@ -71,13 +72,13 @@ class Subject:
 def subjects_of(target: Target, truth: Truth) -> list[Subject]:
     """Every map that the program told about, but nil ones and those whose type is made at run time."""
     regions = RegionMap(target.memory.regions())
-    keys = find_hash_keys(target.image, target.memory, target.types)
+    keys = find_hash_keys(target.program.image, target.memory, target.program.types)
     assert keys is not None
     found = []
     for state in truth["maps"]:
         address = int(state["address"], 16)
         try:
-            go_type = target.types.find_map_type(state["type"])
+            go_type = target.program.types.find_map_type(state["type"])
         except UnknownType:
             continue
         if address:
@@ -96,7 +97,7 @@ def _judged(
     patches: Mapping[int, int],
 ) -> Trial:
     memory = PatchedMemory(target.memory, patches)
-    snapshot: MapSnapshot = take_snapshot(memory, regions, address, go_type, target.types, SHOWN, keys)
+    snapshot: MapSnapshot = take_snapshot(memory, regions, address, go_type, target.program.types, SHOWN, keys)
     view, judgement = MapView(snapshot), judge(snapshot)
     growth, occupancy = growth_of(view), occupancy_of(view)
     ref = MapRef(address, go_type, "option")
@@ -109,7 +110,7 @@ def _judged(
 
 def _refused(target: Target, regions: RegionMap, address: int, go_type: GoType) -> bool:
     try:
-        believe(target, regions, address, go_type)
+        believe(Run(target), regions, address, go_type)
     except NotAMap:
         return True
     return False

@@ -42,13 +42,13 @@ REFUSED = [
 
 @pytest.mark.parametrize(("type_name", "text", "form", "value"), NUMBERS)
 def test_numbers_have_the_bytes_of_their_type(demo, type_name, text, form, value):
-    types = demo.target.types
+    types = demo.target.program.types
     assert parse_literal(types, types.find_type(type_name), text).data == struct.pack(form, value)
 
 
 def text_of(demo, text: str) -> bytes:
     """The bytes of the string that a literal stands for."""
-    types = demo.target.types
+    types = demo.target.program.types
     literal = parse_literal(types, types.find_type("string"), text)
     pointer, length = struct.unpack("<QQ", literal.data)
     return bytes(literal.memory.read(pointer, length)) if length else b""
@@ -76,7 +76,7 @@ def test_any_quoted_text_is_read_back(demo, text):
 
 @pytest.mark.parametrize(("type_name", "text"), REFUSED)
 def test_what_is_not_a_literal_of_the_type_is_refused_and_quoted(demo, type_name, text):
-    types = demo.target.types
+    types = demo.target.program.types
     with pytest.raises(UsageError) as refused:
         parse_literal(types, types.find_type(type_name), text)
     assert repr(text) in str(refused.value)

@@ -15,7 +15,9 @@ from inspector.hashing.keys import _by_code
 from inspector.maps.classic.checks import MapView
 from inspector.maps.classic.checks.proof import HashProof, Proof
 from inspector.maps.classic.snapshot import take_snapshot
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.run import Run
+from inspector.target.target import Target
 from tests.support.chance import seeded
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE
@@ -35,11 +37,12 @@ def direct(running) -> Target:
 
 
 def proof_of(target: Target, state) -> Proof:
-    keys = find_hash_keys(target.image, target.memory, target.types)
-    go_type = target.types.find_map_type(state["type"])
+    keys = find_hash_keys(target.program.image, target.memory, target.program.types)
+    go_type = target.program.types.find_map_type(state["type"])
     address = int(state["address"], 16)
-    with target.held():
-        snapshot = take_snapshot(target.memory, target.regions(), address, go_type, target.types, 0, keys)
+    run = Run(target, None)
+    with run.held():
+        snapshot = take_snapshot(run.memory, run.regions(), address, go_type, target.program.types, 0, keys)
     return Proof(MapView(snapshot))
 
 
@@ -77,9 +80,9 @@ def test_nan_keys_are_skipped_and_only_they_are(run):
 @pytest.mark.parametrize("settings", [{}, {"GODEBUG": "cpu.aes=off"}])
 def test_the_code_of_the_hash_functions_leads_to_the_same_keys_as_the_symbols(toolchain, settings):
     with start(build("plain", toolchain), env=settings) as running, direct(running) as target:
-        by_symbol = find_hash_keys(target.image, target.memory, target.types)
+        by_symbol = find_hash_keys(target.program.image, target.memory, target.program.types)
         assert by_symbol is not None
-        assert _by_code(target.memory, target.types) == by_symbol
+        assert _by_code(target.memory, target.program.types) == by_symbol
 
 
 def test_the_hash_keys_of_a_core_are_found_too(crash):
@@ -112,9 +115,9 @@ def test_mix_is_both_halves_of_the_product_joined(pairs):
 def test_memhash_of_many_rows_at_once_is_what_the_runtime_hashes_one_by_one(toolchain, settings, algorithm):
     dice = seeded(toolchain.name, algorithm)
     with start(build("hashes", toolchain), env=settings) as running, direct(running) as target:
-        keys = find_hash_keys(target.image, target.memory, target.types)
+        keys = find_hash_keys(target.program.image, target.memory, target.program.types)
         assert keys is not None
-        functions = keys.functions(target.release)
+        functions = keys.functions(target.program.release)
         assert functions.name == algorithm
         for length in LENGTHS:
             rows = np.frombuffer(dice.randbytes(ROWS * length), np.uint8).reshape(ROWS, length)

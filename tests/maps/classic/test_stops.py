@@ -9,7 +9,7 @@ import pytest
 
 from fixtures import CLASSIC, USUAL, build, start
 from inspector.inspection.one_map import inspect
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.chance import seeded
 from tests.support.toolchains import EVERY_TOOLCHAIN
 

@@ -74,7 +74,7 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
     """Hold a snapshot against every rule.
 
     `incomplete` says that the target's memory is known to lack parts (a core cut short): what cannot be
-    read is then missing, not wrong.
+    read is then missing, not wrong. What a stop was too short for (`snapshot.late`) is missing, too.
     """
     view = MapView(snapshot)
     hashes = Proof(view)
@@ -88,6 +88,8 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
         if len(some) > MOST_FINDINGS:
             cut.append(some.pop().rule)
         findings += some
+    if snapshot.late:
+        findings = [finding for finding in findings if not finding.unreadable]
     if incomplete:
         findings = [replace(f, severity="warning") if f.unreadable else f for f in findings]
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -96,7 +98,7 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
         # What the interrupted step explains is no fault; it is shown as what the step left.
         findings = [interrupted.finding, *(replace(f, severity="info") if f in errors else f for f in findings)]
     return Judgement(
-        _verdict(errors, interrupted, incomplete and any(finding.unreadable for finding in findings)),
+        _verdict(errors, interrupted, incomplete and any(finding.unreadable for finding in findings), snapshot.late),
         tuple(findings),
         tuple(cut),
         hashes.summary(),
@@ -104,9 +106,11 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
     )
 
 
-def _verdict(errors: list[Finding], interrupted: Interruption | None, lacking: bool) -> Verdict:
+def _verdict(errors: list[Finding], interrupted: Interruption | None, lacking: bool, late: tuple[str, ...]) -> Verdict:
     if interrupted is not None:
         return "write-in-progress"
     if errors:
         return "inconsistent"
+    if late:
+        return "not-read"
     return "unreadable" if lacking else "consistent"
