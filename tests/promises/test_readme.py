@@ -20,7 +20,7 @@ from inspector.cli.command import command
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAM = "go-map-inspect"
 PID_OF_THE_PYTHON_BLOCK = "25114"
 
@@ -79,6 +79,23 @@ def test_a_command_line_of_the_pages_is_one_that_the_program_takes(line):
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"python -m ([\w.]+)", "".join(p.read_text() for p in PAGES)))))
 def test_a_module_that_the_pages_run_exists(name):
     assert find_spec(name) is not None
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page):
+    rooms = r"\.ci|inspector|gdb_plugin|fixtures|tests|benchmarks|docs|changes"
+    named = set(re.findall(rf"[`(]((?:{rooms})/[\w./+-]*)", page.read_text()))
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+@pytest.mark.pure
+def test_make_shows_every_task_that_the_pages_name():
+    shown = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        task for page in PAGES for task in re.findall(r"(?:^ {4}|`)make ([a-z]+)\b", page.read_text(), re.MULTILINE)
+    }
+    assert named <= shown
 
 
 @pytest.mark.pure
