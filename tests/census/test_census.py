@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,7 +32,7 @@ from inspector.report.json.census import census_form, write_census
 from inspector.report.text.census import print_census
 from inspector.report.text.progress import ProgressBar
 from inspector.target.opening import open_target
-from tests.support.commandline import assert_free, assert_running
+from tests.support.commandline import assert_free, assert_running, cli_here
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import PROMISED
 
@@ -196,8 +195,9 @@ def test_maps_of_a_process_that_writes_them_all_the_time_are_sound():
 
 
 def go_map_inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "inspector", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+    """Run the command in this process."""
+    answer = cli_here(*arguments)
+    return subprocess.CompletedProcess([*map(str, arguments)], answer.code, answer.out, answer.err)
 
 
 def document_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def wrongly_identified(target: Target, states) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-@pytest.mark.parametrize("kind", BUILDS)
+@pytest.mark.parametrize("kind", ["plain", "movable-stripped", pytest.param("stripped", marks=pytest.mark.slow)])
 def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
     program = build("states", toolchain, **BUILDS[kind])
     with start(program) as running, open_target(str(running.pid), memory="direct") as target:

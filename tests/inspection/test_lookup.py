@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -20,6 +18,7 @@ from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
+from tests.support.commandline import cli, cli_here
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STATES = [
@@ -207,11 +206,11 @@ def test_what_is_no_number_or_too_large_is_refused_with_a_sentence(run, name, li
 
 def test_the_command_shows_the_way_and_the_element(run):
     entry = run().map("double_middle")["entries"][0]
-    command = [sys.executable, "-m", "inspector", str(run().pid), "main.doubleMiddle", "--key", entry["key"]]
-    text = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert text.returncode == 0
-    assert f": {entry['value']}\n" in text.stdout
-    document = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60).stdout)
+    arguments = run().pid, "main.doubleMiddle", "--key", entry["key"]
+    text = cli(*arguments)
+    assert text.code == 0
+    assert f": {entry['value']}\n" in text.out
+    document = json.loads(cli_here(*arguments, "--json").out)
     assert document["lookup"]["found"] is True
     assert document["lookup"]["value"] == entry["value"]
     assert len(document["lookup"]["path"]) >= 1

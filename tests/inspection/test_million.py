@@ -30,6 +30,7 @@ def test_a_million_entries_are_counted_and_found_consistent(run, toolchain):
     assert all(entry["value"] == 3 * entry["key"] + 1 for entry in document["entries"])
 
 
+@pytest.mark.slow
 def test_every_one_of_a_million_entries_can_be_listed(run):
     with open_target(str(run("million").pid)) as target:
         entries = {entry.key: entry.value for entry in inspect(target, "main.m64", entries=None).entries()}

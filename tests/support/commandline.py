@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -94,10 +93,9 @@ def cli_here(*args: object) -> Answer:
     return Answer(ended.value.code, out.getvalue(), err.getvalue())
 
 
-def together(runs: Iterable[Sequence[object]]) -> list[Answer]:
-    """Run several command lines at the same time: only such as hold no process."""
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda args: cli(*args), runs))
+def each_here(runs: Iterable[Sequence[object]]) -> list[Answer]:
+    """Run several command lines in this process, one after the other."""
+    return [cli_here(*args) for args in runs]
 
 
 def assert_refused(answer: Answer, *words: str, code: int = 2) -> None:

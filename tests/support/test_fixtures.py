@@ -372,7 +372,7 @@ def gdb_made(directory: Path) -> fixtures.Core:
         return core
 
 
-@pytest.mark.parametrize("make", [kernel_made, gdb_made])
+@pytest.mark.parametrize("make", [kernel_made, pytest.param(gdb_made, marks=pytest.mark.slow)])
 def test_a_core_holds_every_header_that_the_program_told_of(
     make: Callable[[Path], fixtures.Core], tmp_path: Path
 ) -> None:
