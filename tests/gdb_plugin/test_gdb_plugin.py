@@ -19,7 +19,7 @@ from elftools.elf.elffile import ELFFile
 
 from fixtures import CLASSIC, NEWEST, SWISS, USUAL, Core, build, kernel_core, start
 from inspector.cli.gdbsetup import script_path
-from tests.support.commandline import ROOT, assert_refused, assert_running, cli
+from tests.support.commandline import ROOT, assert_refused, assert_running, cli, cli_here
 from tests.support.gdbsession import gdb, gdb_mi, gdbserver
 from tests.support.truth import NOT_IN_EXECUTABLE, differences
 
@@ -141,12 +141,12 @@ def test_both_front_ends_say_the_same_about_a_core(crash, toolchain, names):
     core = crash("states", toolchain)
     for name in names:
         text, document = gdb(f"info gomap {name}", f"info gomap {name} -json -entries all", on=(core.exe, core.path))
-        ours, theirs = json.loads(document), json.loads(cli(core.path, name, "--entries", "all", "--json").out)
+        ours, theirs = json.loads(document), json.loads(cli_here(core.path, name, "--entries", "all", "--json").out)
         assert (ours["target"]["kind"], ours["target"]["memory"]) == ("gdb", "gdb")
         for form in (ours, theirs):
             del form["timing"], form["target"]["kind"], form["target"]["memory"]
         assert ours == theirs
-        assert comparable(text) == comparable(cli(core.path, name).out)
+        assert comparable(text) == comparable(cli_here(core.path, name).out)
 
 
 def comparable(report: str) -> list[str]:
@@ -164,8 +164,8 @@ def test_a_lookup_says_the_same_in_gdb(crash):
         "info gomap main.doubleMiddle -key key-7", "info gomap main.doubleMiddle -key key-7 -json",
         "info gomap main.doubleMiddle -key nowhere", on=(core.exe, core.path),
     )  # fmt: skip
-    assert text == cli(core.path, "main.doubleMiddle", "--key", "key-7").out.strip("\n")
-    theirs = json.loads(cli(core.path, "main.doubleMiddle", "--key", "key-7", "--json").out)
+    assert text == cli_here(core.path, "main.doubleMiddle", "--key", "key-7").out.strip("\n")
+    theirs = json.loads(cli_here(core.path, "main.doubleMiddle", "--key", "key-7", "--json").out)
     assert json.loads(found)["lookup"] == theirs["lookup"]
     assert "absent" in absent
 
@@ -175,7 +175,7 @@ def test_a_lookup_says_the_same_in_gdb(crash):
 def test_both_front_ends_name_the_goroutines_of_concurrent_map_writes(tmp_path, toolchain):
     core = kernel_core(build("racing", toolchain), directory=tmp_path, command="race")
     ours = json.loads(gdb("info gomap main.shared -json", on=(core.exe, core.path))[0])
-    theirs = json.loads(cli(core.path, "main.shared", "--json").out)
+    theirs = json.loads(cli_here(core.path, "main.shared", "--json").out)
     assert [finding["rule"] for finding in ours["findings"]].count("W2") >= 1
     assert (ours["verdict"], ours["findings"]) == (theirs["verdict"], theirs["findings"])
 

@@ -45,7 +45,7 @@ def renamed(request, tmp_path, pwned) -> Callable[..., Path]:
 
 
 def test_the_trap_that_these_tests_set_does_spring(pwned, tmp_path):
-    line = [trapped_gdb(tmp_path), "-nx", "-batch", "-ex", f'print 0 + $_run("touch {pwned}")']
+    line = [str(trapped_gdb(tmp_path)), "-nx", "-batch", "-ex", f'print 0 + $_run("touch {pwned}")']
     subprocess.run(line, check=True, capture_output=True)
     assert pwned.exists()
 
@@ -105,7 +105,7 @@ ODD = """it's "a" $(touch {0}) `touch {0}`;touch {0}\n-interpreter-exec console 
 def test_a_core_of_any_name_and_an_executable_of_any_name_are_opened_by_gdb(tmp_path):
     folder = tmp_path / ODD.format("pwned")
     folder.mkdir()
-    exe = shutil.copy(build("plain"), folder / "ex'e")
+    exe = Path(shutil.copy(build("plain"), folder / "ex'e"))
     core = kernel_core(exe, directory=folder)
     answer = cli(core.path, "main.words", "--memory", "gdb-mi", "--key", "two")
     assert (answer.code, answer.err) == (0, "")
