@@ -105,7 +105,8 @@ class _Taker:
         self.timing.stopped, self.timing.longest_stop = self.target.stopped_ms, self.pace.longest * 1000
         self.timing.total = _ms(started)
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
-        partial = self.target.missing > 0 or self.unnamed or self.examiner.too_large > 0
+        examiner = self.examiner
+        partial = self.target.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
         return Census(
             target_info(self.target), tuple(maps), self.scanned, self.timing, tuple(self.target.notes), partial
         )
@@ -120,6 +121,10 @@ class _Taker:
         if self.examiner.too_large:
             target.note(
                 f"{self.examiner.too_large} maps are too large to be copied within --max-stop: they were not judged"
+            )
+        if self.examiner.failures:
+            target.note(
+                f"{self.examiner.failures} places that look like maps could not be looked at: they are not listed"
             )
         if not target.stop:
             target.note("the process was not stopped while the maps were copied")

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from inspector.census.claim import Claim, listed, unjudged
+from inspector.census.claim import Claim, failed, listed, unjudged
 from inspector.census.model import CensusMap
-from inspector.errors import UnreadableMemory
+from inspector.errors import InspectError, UnreadableMemory
 from inspector.goruntime.hmap import hmap
 from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.table import BadType
 from inspector.inspection.identification import MOST_TRIED
 from inspector.maps.classic.checks import Judgement, judge
 from inspector.maps.classic.header import Hmap
@@ -87,25 +88,53 @@ class Examiner:
 
     def __init__(self, target: Target, pace: Pace, strings: bool = False) -> None:
         self.target, self.pace, self.strings = target, pace, strings
-        self.too_large = 0
+        self.too_large = self.failures = 0
         self.links: Links = lambda number: ()
 
     def examine(self, claims: list[Claim]) -> Iterator[Examined]:
         """Copy and judge each; nothing is judged while the target is held."""
         at = 0
         while at < len(claims):
-            copies: list[MapSnapshot | Hmap | None] = []
+            copies: list[MapSnapshot | Hmap | Exception | None] = []
             kept, started = 0, time.perf_counter()
             with self.pace.hold():
                 while at + len(copies) < len(claims):
-                    copy = self._copy(claims[at + len(copies)])
+                    copy = self._copied(claims[at + len(copies)])
                     copies.append(copy)
                     kept += copy.bytes_read if isinstance(copy, MapSnapshot) else 0
                     if kept > BYTES_KEPT or time.perf_counter() - started > self.pace.most / SHARE:
                         break
             for claim, copy in zip(claims[at:], copies, strict=False):
-                yield self._judged(claim, copy)
+                yield self._judged_or_failed(claim, copy)
             at += len(copies)
+
+    # Memory is hostile: what one map defeats must not cost the answers about all others.
+
+    def _copied(self, claim: Claim) -> MapSnapshot | Hmap | Exception | None:
+        try:
+            return self._copy(claim)
+        except Exception as error:
+            if not _is_of_one_map(error):
+                raise
+            return error
+
+    def _judged_or_failed(self, claim: Claim, copy: MapSnapshot | Hmap | Exception | None) -> Examined:
+        if isinstance(copy, Exception):
+            return self._failed(claim, None, copy)
+        header = copy.header if isinstance(copy, MapSnapshot) else copy
+        try:
+            return self._judged(claim, copy)
+        except Exception as error:
+            if not _is_of_one_map(error):
+                raise
+            return self._failed(claim, header, error)
+
+    def _failed(self, claim: Claim, header: Hmap | None, error: Exception) -> Examined:
+        """A map that something named leads to is listed all the same; others are counted, as they may be none."""
+        if claim.named:
+            return Examined(claim, failed(claim, header, error))
+        self.failures += 1
+        return Examined(claim, None)
 
     def _copy(self, claim: Claim, bounded: bool = True) -> MapSnapshot | Hmap | None:
         """The map; only its header if that would take too long and time is `bounded`; None if it is not there."""
@@ -204,6 +233,11 @@ class Examiner:
             )
         except UnreadableMemory:
             return False
+
+
+def _is_of_one_map(error: Exception) -> bool:
+    """Whether an error says nothing about the target as a whole: that it is gone, or not to be read any more."""
+    return isinstance(error, BadType) or not isinstance(error, InspectError)
 
 
 def _by_layout(claim: Claim) -> list[Claim]:
