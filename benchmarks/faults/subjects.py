@@ -71,13 +71,13 @@ class Subject:
 def subjects_of(target: Target, truth: Truth) -> list[Subject]:
     """Every map that the program told about, but nil ones and those whose type is made at run time."""
     regions = RegionMap(target.memory.regions())
-    keys = find_hash_keys(target.image, target.memory, target.types)
+    keys = find_hash_keys(target.program.image, target.memory, target.program.types)
     assert keys is not None
     found = []
     for state in truth["maps"]:
         address = int(state["address"], 16)
         try:
-            go_type = target.types.find_map_type(state["type"])
+            go_type = target.program.types.find_map_type(state["type"])
         except UnknownType:
             continue
         if address:
@@ -96,7 +96,7 @@ def _judged(
     patches: Mapping[int, int],
 ) -> Trial:
     memory = PatchedMemory(target.memory, patches)
-    snapshot: MapSnapshot = take_snapshot(memory, regions, address, go_type, target.types, SHOWN, keys)
+    snapshot: MapSnapshot = take_snapshot(memory, regions, address, go_type, target.program.types, SHOWN, keys)
     view, judgement = MapView(snapshot), judge(snapshot)
     growth, occupancy = growth_of(view), occupancy_of(view)
     ref = MapRef(address, go_type, "option")

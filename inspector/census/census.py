@@ -10,7 +10,7 @@ import numpy as np
 
 from inspector.census.cells import CellReader
 from inspector.census.claim import Claim
-from inspector.census.examine import Examined, Examiner, Pace
+from inspector.census.examine import Examined, Examiner
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
@@ -25,10 +25,8 @@ from inspector.inspection.one_map import target_info
 from inspector.maps.classic.identify import identify
 from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B
 from inspector.naming.locate import TypeSource
+from inspector.target.run import MAX_SHARE, MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
-
-MAX_STOP = 0.2
-"""Seconds that a process may be held in a row."""
 
 RUNTIME = ("runtime.", "runtime/", "internal/")
 """Packages whose variables are not followed: the runtime's own structures are not always what their types say."""
@@ -57,38 +55,42 @@ class Unwatched:
 
 
 def take_census(
-    target: Target, max_stop: float = MAX_STOP, watcher: Watcher | None = None, strings: bool = False
+    target: Target,
+    max_stop: MaxStop = "usual",
+    watcher: Watcher | None = None,
+    strings: bool = False,
+    max_share: float | None = MAX_SHARE,
 ) -> Census:
     """Find, prove, name and judge every map of a target.
 
-    A process is held for no more than `max_stop` seconds in a row, for each copy of a few megabytes and for each few
-    maps. `strings` counts the bytes of the strings in maps, too. Raises the InspectError family.
+    A process is held for a copy of a few megabytes or for a few maps at a time: never longer than `max_stop` seconds,
+    and never for more than `max_share` of any second (None for no limit). `strings` counts the bytes of the strings in
+    maps, too. Raises the InspectError family.
     """
-    if target.choice == "gdb-mi":
+    if target.read_by_gdb:
         raise UsageError(
             "the census reads far more than gdb can hand over", "leave --memory gdb-mi out, or name one map"
         )
-    with noticing_the_end(target.pid if target.kind == "process" else None):
-        return _Taker(target, max_stop, watcher or Unwatched(), strings).take()
+    with noticing_the_end(target.local_pid):
+        return _Taker(Run(target, max_stop, max_share), watcher or Unwatched(), strings).take()
 
 
 class _Taker:
-    def __init__(self, target: Target, max_stop: float, watcher: Watcher, strings: bool) -> None:
-        self.target, self.watcher = target, watcher
-        self.pace = Pace(target, max_stop)
-        self.examiner = Examiner(target, self.pace, strings)
+    def __init__(self, run: Run, watcher: Watcher, strings: bool) -> None:
+        self.run, self.watcher = run, watcher
+        self.examiner = Examiner(run, strings)
         self.timing = CensusTiming()
         self.scanned = 0
         # Found before any stop, as they never change.
-        self.types, self.hash_keys = target.types, target.hash_keys
+        self.types, self.hash_keys = run.types, run.hash_keys
         self.roots: list[Root] = []
         self.unnamed = False
         # In a process they are elsewhere by the time that a map is looked at.
-        self.writers = find_writers(target) if target.still else []
+        self.writers = find_writers(run) if run.still else []
 
     def take(self) -> Census:
         started = time.perf_counter()
-        territory = survey(self.target)
+        territory = survey(self.run)
         headers = self._scan(territory)
         self.timing.scan = _ms(started)
         walking = time.perf_counter()
@@ -102,46 +104,44 @@ class _Taker:
         found += self._examine(self._claims(walk, territory, found))
         self.timing.prove = _ms(proving)
         self._say(territory)
-        self.timing.stopped, self.timing.longest_stop = self.target.stopped_ms, self.pace.longest * 1000
+        self.timing.stopped, self.timing.longest_stop = self.run.stopped_ms, self.run.clock.longest * 1000
         self.timing.total = _ms(started)
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
         examiner = self.examiner
-        partial = self.target.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
+        partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
         return Census(
-            target_info(self.target), tuple(maps), self.scanned, self.timing, tuple(self.target.notes), partial
+            target_info(self.run.target), tuple(maps), self.scanned, self.timing, tuple(self.run.notes), partial
         )
 
     def _say(self, territory: Territory) -> None:
         """Tell the person what could not be done."""
-        target = self.target
-        if target.missing and territory.heap is not None:
-            target.note("the heap's own books may lack parts, too: dead maps may be among those listed")
+        run = self.run
+        if run.missing and territory.heap is not None:
+            run.note("the heap's own books may lack parts, too: dead maps may be among those listed")
         if self.unnamed:
-            target.note("there are more objects than typed references were followed through: some maps have no name")
+            run.note("there are more objects than typed references were followed through: some maps have no name")
         if self.examiner.too_large:
-            target.note(
+            run.note(
                 f"{self.examiner.too_large} maps are too large to be copied within --max-stop: they were not judged"
             )
         if self.examiner.failures:
-            target.note(
-                f"{self.examiner.failures} places that look like maps could not be looked at: they are not listed"
-            )
-        if not target.stop:
-            target.note("the process was not stopped while the maps were copied")
+            run.note(f"{self.examiner.failures} places that look like maps could not be looked at: they are not listed")
+        if not run.stops:
+            run.note("the process was not stopped while the maps were copied")
 
     def _walk(self, territory: Territory) -> Walk:
         """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
-        target, regions = self.target, self.target.regions()
-        walk = Walk(self.types, target.memory, regions, CellReader(target.memory, regions, target.release).cells)
-        for variable in package_variables(target.image, self.types):
+        run, regions = self.run, self.run.regions()
+        walk = Walk(self.types, run.memory, regions, CellReader(run.memory, regions, run.release).cells)
+        for variable in package_variables(run.image, self.types):
             if not variable.name.startswith(RUNTIME):
                 self.roots.append(Root(variable.name, variable.type))
                 walk.begin(variable.type, np.array([variable.address], np.uint64), -len(self.roots))
         walk.run()
         self.unnamed = walk.cut
-        interfaces = Interfaces(self.types, target.memory, regions)
+        interfaces = Interfaces(self.types, run.memory, regions)
         interfaces.in_variables()
-        interfaces.in_heap(territory, self.pace.hold)
+        interfaces.in_heap(territory, self.run.copied)
         for go_type, addresses in interfaces.values().items():
             self.roots.append(Root(None, go_type))
             walk.begin(go_type, addresses, -len(self.roots))
@@ -160,11 +160,11 @@ class _Taker:
 
     def _scan(self, territory: Territory) -> Headers:
         """Candidates anywhere in the territory that are no more than candidates."""
-        release = self.target.release
+        release = self.run.release
         self.watcher.phase("scanned", territory.size)
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
-        for piece in scan(self.target.memory, ranges, territory.arena, release, self.pace.hold):
+        for piece in scan(self.run.memory, ranges, territory.arena, release, self.run.copied):
             rows = piece.headers.rows
             # An empty map has nothing to prove it but overflow buckets in store.
             provable = (rows["count"] > 0) | (rows["B"] >= PREALLOCATED_FROM_B) & (rows["extra"] != 0)
@@ -177,11 +177,11 @@ class _Taker:
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
         """What candidates may be by the hashes of a few of their keys."""
-        functions = self.hash_keys.functions(self.target.release) if self.hash_keys else None
+        functions = self.hash_keys.functions(self.run.release) if self.hash_keys else None
         if functions is None:
-            self.target.note("the process's hash keys were not found: only maps that something leads to are listed")
+            self.run.note("the process's hash keys were not found: only maps that something leads to are listed")
             return []
-        memory, regions = self.target.memory, self.target.regions()
+        memory, regions = self.run.memory, self.run.regions()
         lists = Shortlist(self.types, memory, regions, functions).of(left, territory.room(left.rows["buckets"]))
         on_stack = territory.on_stack(left.addresses)
         claims = []
@@ -199,7 +199,7 @@ class _Taker:
     def _claims(self, walk: Walk, territory: Territory, done: list[Examined]) -> list[Claim]:
         """The maps that typed references lead to, without those that are done."""
         known = {one.claim.address for one in done}
-        namer = Namer(self.types, self.target.memory, walk.visited, self.roots)
+        namer = Namer(self.types, self.run.memory, walk.visited, self.roots)
         new = [address for address in walk.maps if address not in known]
         claims = [self._claim(walk, namer, address, walk.maps[address]) for address in new]
         # What is not named may be reached by mistake.

@@ -94,7 +94,7 @@ def unjudged(claim: Claim, header: Hmap, types: TypeTable) -> CensusMap:
     old = _array_bytes(types, go_type.layout, header.old_b) if header.oldbuckets else 0
     apart = header.count * _apart(types, go_type)
     held = Held(buckets, 0, old, 0, apart, buckets + apart)
-    return _row(claim, header, held, Judgement("unreadable", ()), 1 << header.old_b if old else 0, 0)
+    return _row(claim, header, held, Judgement("not-read", ()), 1 << header.old_b if old else 0, 0)
 
 
 def failed(claim: Claim, header: Hmap | None, error: Exception) -> CensusMap:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from inspector.census.claim import Claim, failed, listed, unjudged
 from inspector.census.model import CensusMap
-from inspector.errors import InspectError, UnreadableMemory
-from inspector.goruntime.hmap import hmap
+from inspector.errors import InspectError, NotReadInTime, UnreadableMemory
 from inspector.gotypes.gotype import GoType, MapLayout
 from inspector.gotypes.table import BadType
-from inspector.inspection.identification import MOST_TRIED
+from inspector.inspection.identification import MOST_TRIED, header_at
 from inspector.maps.classic.checks import Judgement, judge
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.mirror.growth import allocated_buckets
 from inspector.maps.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 COPIED_A_SECOND = 1 << 27
 """Bytes of buckets that can be copied in a second with all their chains, at the least."""
@@ -42,38 +41,6 @@ Links = Callable[[int], Iterable[tuple[int, int]]]
 """The words that must hold certain values for an object that a walk found to be still reached (Visited.links)."""
 
 
-@dataclass
-class Pace:
-    """Holds the target for short times, and notes how long the longest was; `most` in seconds."""
-
-    target: Target
-    most: float
-    longest: float = 0.0
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold the target."""
-        started = time.perf_counter()
-        try:
-            with self.target.held():
-                yield
-        finally:
-            if self.target.stop and not self.target.still:
-                self.longest = max(self.longest, time.perf_counter() - started)
-
-    def too_long(self, go_type: GoType, header: Hmap, has_pointers: bool) -> bool:
-        """Whether copying a map may take longer than a stop is allowed to."""
-        if self.target.still or not self.target.stop:
-            return False
-        layout, release = go_type.layout, self.target.release
-        if layout is None or header.B > LARGEST_B:
-            return False
-        rows = allocated_buckets(release, layout.bucket_size, layout.bucket_has_pointers, header.B)
-        seconds = rows * layout.bucket_size / COPIED_A_SECOND
-        seconds += header.count / FOLLOWED_A_SECOND if has_pointers or layout.indirect_key else 0
-        return seconds > self.most
-
-
 @dataclass(frozen=True)
 class Examined:
     """What became of a claim: the map's row, or None where there is none; where its buckets are."""
@@ -86,8 +53,9 @@ class Examined:
 class Examiner:
     """Takes claims and gives what they turn out to be, in the same order; `strings` are counted too if asked for."""
 
-    def __init__(self, target: Target, pace: Pace, strings: bool = False) -> None:
-        self.target, self.pace, self.strings = target, pace, strings
+    def __init__(self, run: Run, strings: bool = False) -> None:
+        self.run, self.strings = run, strings
+        self.most = math.inf if run.patience is None else run.patience
         self.too_large = self.failures = 0
         self.links: Links = lambda number: ()
 
@@ -95,15 +63,7 @@ class Examiner:
         """Copy and judge each; nothing is judged while the target is held."""
         at = 0
         while at < len(claims):
-            copies: list[MapSnapshot | Hmap | Exception | None] = []
-            kept, started = 0, time.perf_counter()
-            with self.pace.hold():
-                while at + len(copies) < len(claims):
-                    copy = self._copied(claims[at + len(copies)])
-                    copies.append(copy)
-                    kept += copy.bytes_read if isinstance(copy, MapSnapshot) else 0
-                    if kept > BYTES_KEPT or time.perf_counter() - started > self.pace.most / SHARE:
-                        break
+            copies = self._copies(claims[at:])
             for claim, copy in zip(claims[at:], copies, strict=False):
                 yield self._judged_or_failed(claim, copy)
             at += len(copies)
@@ -136,20 +96,65 @@ class Examiner:
         self.failures += 1
         return Examined(claim, None)
 
-    def _copy(self, claim: Claim, bounded: bool = True) -> MapSnapshot | Hmap | None:
-        """The map; only its header if that would take too long and time is `bounded`; None if it is not there."""
-        target, go_type = self.target, claim.types[0]
-        declared = hmap(target.release)
+    def _copies(self, claims: list[Claim]) -> list[MapSnapshot | Hmap | Exception | None]:
+        """Copies of the first claims, as many as one stop has time for, of one at least."""
+        copies: list[MapSnapshot | Hmap | Exception | None] = []
+        kept, started = 0, time.perf_counter()
         try:
-            header = Hmap.of(declared.parse(target.memory.read(claim.address, declared.sizeof())))
-            if not claim.named and not header.hash0:
-                return None  # memory that was never used: every map is given one
-            if bounded and self.pace.too_long(go_type, header, target.types.key(go_type).has_pointers):
-                return header
-            regions = target.regions()
-            return take_snapshot(target.memory, regions, claim.address, go_type, target.types, 0, target.hash_keys)
+            with self.run.held():
+                for claim in claims:
+                    copy = self._copied(claim)
+                    copies.append(copy)
+                    kept += copy.bytes_read if isinstance(copy, MapSnapshot) else 0
+                    if kept > BYTES_KEPT or time.perf_counter() - started > self.most / SHARE:
+                        break
+        except NotReadInTime:
+            # What came too late gets a stop of its own, or is copied while the target runs.
+            copies = copies or [self._header(claims[0].address)]
+        return copies
+
+    def _too_long(self, go_type: GoType, header: Hmap, has_pointers: bool) -> bool:
+        """Whether copying a map may take longer than a stop is allowed to."""
+        if self.run.still or not self.run.stops:
+            return False
+        layout, release = go_type.layout, self.run.release
+        if layout is None or header.B > LARGEST_B:
+            return False
+        rows = allocated_buckets(release, layout.bucket_size, layout.bucket_has_pointers, header.B)
+        seconds = rows * layout.bucket_size / COPIED_A_SECOND
+        seconds += header.count / FOLLOWED_A_SECOND if has_pointers or layout.indirect_key else 0
+        return seconds > self.most
+
+    def _header(self, address: int) -> Hmap | None:
+        try:
+            return header_at(self.run, address)
         except UnreadableMemory:
             return None
+
+    def _copy(self, claim: Claim, bounded: bool = True) -> MapSnapshot | Hmap | None:
+        """The map; only its header if that would take too long and time is `bounded`; None if it is not there.
+
+        Raises NotReadInTime.
+        """
+        run, go_type = self.run, claim.types[0]
+        header = self._header(claim.address)
+        if header is None or (not claim.named and not header.hash0):
+            return None  # memory that was never used: every map is given a hash0
+        if bounded and self._too_long(go_type, header, run.types.key(go_type).has_pointers):
+            return header
+        try:
+            copy = take_snapshot(run.memory, run.regions(), claim.address, go_type, run.types, 0, run.hash_keys)
+        except UnreadableMemory:
+            return None
+        return header if copy.late else copy
+
+    def _copy_again(self, claim: Claim) -> MapSnapshot | Hmap | None:
+        """The map in a stop of its own, if it is still reached; its header where that took too long."""
+        try:
+            with self.run.held():
+                return self._copy(claim) if self._still_reached(claim) else None
+        except NotReadInTime:
+            return self._header(claim.address)
 
     def _judged(self, claim: Claim, copy: MapSnapshot | Hmap | None) -> Examined:
         if copy is None:
@@ -161,6 +166,8 @@ class Examiner:
             claim, copy, judgement = self._told_apart(claim, copy, judgement)
         elif judgement.verdict == "inconsistent":
             better = self._again(claim)
+            if isinstance(better, Hmap):
+                return self._too_large(claim, better)
             if better is None:
                 return Examined(claim, None)
             claim, copy, judgement = better
@@ -178,10 +185,10 @@ class Examiner:
         if not claim.named:
             return Examined(claim, None)
         self.too_large += 1
-        return Examined(claim, unjudged(claim, header, self.target.types), header.buckets)
+        return Examined(claim, unjudged(claim, header, self.run.types), header.buckets)
 
     def _judge(self, snapshot: MapSnapshot) -> Judgement:
-        return judge(snapshot, incomplete=self.target.missing > 0)
+        return judge(snapshot, incomplete=self.run.missing > 0)
 
     def _told_apart(self, claim: Claim, copy: MapSnapshot, judgement: Judgement) -> Judged:
         """Rule out types of other bucket layouts: in a small map nothing else may tell how large the elements are."""
@@ -191,8 +198,7 @@ class Examiner:
             if go_type.layout in judged or (large and any(one[0].believed(one[2], one[1]) for one in judged.values())):
                 continue
             attempt = replace(claim, types=(go_type,))
-            with self.pace.hold():
-                taken = self._copy(attempt)
+            taken = self._copy_again(attempt)
             if isinstance(taken, MapSnapshot):
                 judged[go_type.layout] = attempt, taken, self._judge(taken)
         sound = {layout: one for layout, one in judged.items() if one[0].believed(one[2], one[1])}
@@ -203,31 +209,33 @@ class Examiner:
         _, copy, judgement = sound[first.layout]
         return replace(claim, types=(first, *(each for each in types if each is not first))), copy, judgement
 
-    def _again(self, claim: Claim) -> Judged | None:
+    def _again(self, claim: Claim) -> Judged | Hmap | None:
         """Look at an inconsistent map again: with its other types, and for a path that leads to it no more.
 
-        None if nothing leads to it any more, or if it is not there.
+        None if nothing leads to it any more, or if it is not there; its header where a stop was too short for it.
         """
         tries = _by_layout(claim)
-        tries += [claim] * (0 if self.target.stop else TRIES)
-        first = None
+        tries += [claim] * (0 if self.run.stops else TRIES)
+        first: Judged | Hmap | None = None
         for attempt in tries:
-            with self.pace.hold():
-                taken = self._copy(attempt) if self._still_reached(claim) else None
-            if not isinstance(taken, MapSnapshot):
+            taken = self._copy_again(attempt)
+            if taken is None:
                 return None
+            if isinstance(taken, Hmap):
+                first = first or taken
+                continue
             judgement = self._judge(taken)
-            first = first or (attempt, taken, judgement)
+            first = first if isinstance(first, tuple) else (attempt, taken, judgement)
             if judgement.verdict != "inconsistent" and attempt.believed(judgement, taken):
                 return attempt, taken, judgement
         return first
 
     def _still_reached(self, claim: Claim) -> bool:
         """Whether every word on the way to a map still holds what it did; a core does not change."""
-        if claim.number is None or self.target.still:
+        if claim.number is None or self.run.still:
             return True
         try:
-            memory = self.target.memory
+            memory = self.run.memory
             return all(
                 int.from_bytes(memory.read(word, 8), "little") == value for word, value in self.links(claim.number)
             )

@@ -108,7 +108,7 @@ class Census:
         """0 all is well, 1 a map is inconsistent, 3 answered only in part."""
         if any(one.verdict == "inconsistent" for one in self.maps):
             return EXIT_INCONSISTENT
-        lacking = self.partial or any(one.verdict == "unreadable" for one in self.maps)
+        lacking = self.partial or any(one.verdict in ("unreadable", "not-read") for one in self.maps)
         return EXIT_PARTIAL if lacking else EXIT_CONSISTENT
 
 

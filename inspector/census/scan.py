@@ -7,8 +7,8 @@ buckets have to prove it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,8 @@ BLOCK = 1 << 16
 FLAGS_TO_HASH0 = 32
 """Bits of flags, B and noverflow, which lie before hash0 in the same word."""
 
-Hold = Callable[[], AbstractContextManager[None]]
+Copied = Callable[[Callable[[], memoryview]], memoryview]
+"""Calls a reader while the target is held (Run.copied)."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ class Piece:
     headers: Headers
 
 
-def scan(memory: Memory, ranges: list[Region], arena: Arena, release: Release, hold: Hold) -> Iterator[Piece]:
+def scan(memory: Memory, ranges: list[Region], arena: Arena, release: Release, copied: Copied) -> Iterator[Piece]:
     """Candidates in each piece of `ranges`, one yield for each piece whatever was found there.
 
-    A piece is copied within one `hold()` and looked at afterwards. What cannot be read is left out.
+    A piece is copied by `copied`, in a stop of its own, and looked at afterwards. What cannot be read is left out.
     """
     dtype = dtype_of(hmap(release))
     overlap = dtype.itemsize - WORD
@@ -102,8 +103,7 @@ def scan(memory: Memory, ranges: list[Region], arena: Arena, release: Release, h
         for start in range(region.start, region.end, PIECE):
             end = min(start + PIECE + overlap, region.end)
             try:
-                with hold():
-                    data = memory.read(start, end - start)
+                data = copied(partial(memory.read, start, end - start))
             except UnreadableMemory:
                 data = memoryview(b"")
             words = np.frombuffer(data, "<u8", len(data) // WORD)

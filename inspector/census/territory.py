@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from construct import ConstructError
@@ -20,7 +21,7 @@ from inspector.heap.spans import Spans
 from inspector.maps.classic.mirror.growth import roundup_size
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Region, RegionMap
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 HEAP_START = 0xC000000000
 HEAP_END = 0xE000000000
@@ -88,18 +89,18 @@ class Territory:
         return found
 
 
-def survey(target: Target) -> Territory:
+def survey(run: Run) -> Territory:
     """Find out where to look; where the heap's books are not found, everywhere in the heap."""
-    regions = [region for region in target.memory.regions() if HEAP_START <= region.start < HEAP_END]
+    regions = [region for region in run.memory.regions() if HEAP_START <= region.start < HEAP_END]
     arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(HEAP_START, HEAP_START)
-    size = roundup_size(target.release, hmap(target.release).sizeof(), False)
+    size = roundup_size(run.release, hmap(run.release).sizeof(), False)
     # A stop for the books of a large heap would be longer than any other.
-    heap = read_heap(target, hold=False)
+    heap = read_heap(run, hold=False)
     if heap is None:
         return Territory(arena, regions, [], regions, None, size)
-    readable, scanned = target.regions(), ~heap.spans["noscan"]
+    readable, scanned = run.regions(), ~heap.spans["noscan"]
     slots = _joined(heap.spans[scanned & (heap.spans["elemsize"] == size)], readable)
-    return Territory(arena, slots, _stacks(target), _joined(heap.spans[scanned], readable), heap, size)
+    return Territory(arena, slots, _stacks(run), _joined(heap.spans[scanned], readable), heap, size)
 
 
 def _joined(spans: Spans, readable: RegionMap) -> list[Region]:
@@ -114,24 +115,17 @@ def _joined(spans: Spans, readable: RegionMap) -> list[Region]:
     return joined
 
 
-def _stacks(target: Target) -> list[Region]:
+def _stacks(run: Run) -> list[Region]:
     """What is in use of the stacks of all goroutines (runtime.allgs); none where the symbol is missing."""
-    symbol = target.image.symbol("runtime.allgs")
+    symbol = run.image.symbol("runtime.allgs")
     if symbol is None:
         return []
-    declared = dtype_of(g(target.release))
     try:
-        with target.held():
-            everyone = slice_header.parse(target.memory.read(symbol.address, slice_header.sizeof()))
-            if not 0 < everyone.len <= MOST_GOROUTINES:
-                return []
-            pointers = np.frombuffer(target.memory.read(everyone.data, everyone.len * WORD), np.uint64)
-            rows, ok = gather(target.memory, target.regions(), pointers, declared.itemsize)
-            running = {thread.sp for thread in target.threads()}
+        rows, running = run.copied(partial(_goroutines, run, symbol.address))
     except (UnreadableMemory, ConstructError):
         return []
     stacks = []
-    for one in rows[ok].view(declared)[:, 0]:
+    for one in rows:
         low, high = int(one["stack"]["lo"]), int(one["stack"]["hi"])
         if not 0 < high - low <= LARGEST_STACK:
             continue
@@ -140,3 +134,14 @@ def _stacks(target: Target) -> list[Region]:
         top = now[0] if now else int(one["sched"]["sp"])
         stacks.append(Region((top if low <= top < high else low) & -WORD, high))
     return sorted(stacks, key=lambda stack: stack.start)
+
+
+def _goroutines(run: Run, allgs: int) -> tuple[NDArray[np.void], set[int]]:
+    """All goroutines, as rows of runtime.g, and the stack pointers of all threads."""
+    declared = dtype_of(g(run.release))
+    everyone = slice_header.parse(run.memory.read(allgs, slice_header.sizeof()))
+    if not 0 < everyone.len <= MOST_GOROUTINES:
+        return np.empty(0, declared), set()
+    pointers = np.frombuffer(run.memory.read(everyone.data, everyone.len * WORD), np.uint64)
+    rows, ok = gather(run.memory, run.regions(), pointers, declared.itemsize)
+    return rows[ok].view(declared)[:, 0], {thread.sp for thread in run.threads()}

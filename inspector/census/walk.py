@@ -288,7 +288,8 @@ class Walk:
         left = [start]
         while left:
             go_type = left.pop()
-            if go_type.kind in (Kind.MAP, Kind.INTERFACE) or self._leads.get(go_type.address):
+            # A map type without a layout is known from the DWARF alone, so no map of it was ever made.
+            if go_type.layout or go_type.kind == Kind.INTERFACE or self._leads.get(go_type.address):
                 return True
             if go_type.address in seen or not go_type.has_pointers:
                 continue

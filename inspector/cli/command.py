@@ -33,8 +33,9 @@ from inspector.report.text.census import print_census
 from inspector.report.text.one_key import print_lookup, write_lookup
 from inspector.report.text.one_map import print_report
 from inspector.report.text.progress import ProgressBar
+from inspector.target.opening import open_target
 from inspector.target.remote import open_remote
-from inspector.target.target import MemoryChoice, Target, open_target
+from inspector.target.target import MemoryChoice, Target
 
 PROGRAM = "go-map-inspect"
 PIPE_WIDTH = 160
@@ -132,8 +133,13 @@ def command(
 
     Exit codes: 0 consistent, 1 inconsistent, 2 usage or target error, 3 answered only in part.
     """
-    if gdb_script or gdb_setup:
-        print(script_path() if gdb_script else fetch_packages(gdb))
+    if gdb_script:
+        print(script_path())
+        return 0
+    if gdb_setup:
+        folder = fetch_packages(gdb, _say)
+        _say(f"done; now, in gdb: source {script_path()}")
+        print(folder)
         return 0
     if as_json and as_ndjson:
         raise UsageError("--json and --ndjson are two forms of one output", "choose one")

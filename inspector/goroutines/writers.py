@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from inspector.goroutines.running import Goroutine, running
 from inspector.maps.classic.checks.finding import Finding, Where
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 MAP_FUNCTIONS = frozenset(
     {
@@ -58,21 +58,21 @@ class Writer:
         )
 
 
-def find_writers(target: Target) -> list[Writer]:
+def find_writers(run: Run) -> list[Writer]:
     """The running goroutines that are inside map functions; call it while the target is held."""
-    found = (_at_work(target, goroutine) for goroutine in running(target))
+    found = (_at_work(run, goroutine) for goroutine in running(run))
     return [writer for writer in found if writer is not None]
 
 
-def _at_work(target: Target, goroutine: Goroutine) -> Writer | None:
+def _at_work(run: Run, goroutine: Goroutine) -> Writer | None:
     frames = goroutine.frames
     inside = [at for at, frame in enumerate(frames) if _plain(frame.function.name) in MAP_FUNCTIONS]
     if not inside:
         return None
     first, last = inside[0], inside[-1]
     names = [frame.function.name for frame in frames]
-    words = goroutine.words(target.memory, frames[0].sp, frames[last].end + ARGUMENTS)
-    ends = target.release.ender_of_concurrent_writes in names[:first]
+    words = goroutine.words(run.memory, frames[0].sp, frames[last].end + ARGUMENTS)
+    ends = run.release.ender_of_concurrent_writes in names[:first]
     return Writer(goroutine.id, goroutine.thread, tuple(names[first : last + 2]), ends, words)
 
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from inspector.errors import InspectError, UnreadableMemory
+from inspector.errors import InspectError, MissedMemory, UnreadableMemory
 from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_ELEMENTS, MAX_STRING, VALUE_LIMITS, WORD, Limits
@@ -30,6 +30,12 @@ _FORMATS = {
     Kind.UINT: "<Q", Kind.UINT8: "<B", Kind.UINT16: "<H", Kind.UINT32: "<I", Kind.UINT64: "<Q",
     Kind.UINTPTR: "<Q", Kind.FLOAT32: "<f", Kind.FLOAT64: "<d",
 }  # fmt: skip
+
+
+def unreadable(error: UnreadableMemory) -> Unreadable:
+    """The value that stands for one which could not be read."""
+    return Unreadable(error.reason, isinstance(error, MissedMemory))
+
 
 TOO_DEEP = Unreadable("nested too deeply")
 TOO_MANY = Unreadable("too many parts")
@@ -64,7 +70,7 @@ class Decoder:
         try:
             return self._value(go_type, data, limits)
         except UnreadableMemory as error:
-            return Unreadable(error.reason)
+            return unreadable(error)
         except (InspectError, struct.error) as error:
             return Unreadable(str(error))
 
@@ -142,7 +148,7 @@ class Decoder:
         try:
             content = self.memory.read(address, elem.size)
         except UnreadableMemory as error:
-            return GoPointer(go_type.name, address, True, Unreadable(error.reason))
+            return GoPointer(go_type.name, address, True, unreadable(error))
         return GoPointer(go_type.name, address, True, self._part(elem, content, limits.behind_pointer()))
 
     def _func(self, go_type: GoType, data: bytes | memoryview, _: Limits) -> GoValue:

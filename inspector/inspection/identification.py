@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from inspector.errors import InspectError, NotAMap, UnknownMap, UnreadableMemory
 from inspector.goruntime.hmap import FLAG_NAMES, hmap
@@ -15,7 +17,9 @@ from inspector.maps.classic.identify import identify
 from inspector.maps.classic.snapshot import LARGEST_B, take_snapshot
 from inspector.memory.protocol import END_OF_USER_SPACE, RegionMap
 from inspector.naming.locate import UNKNOWN_MAP, Locator, MapRef
-from inspector.target.target import Target
+from inspector.target.run import Run
+
+T = TypeVar("T")
 
 MOST_TRIED = 1 << 18
 """Bytes of a bucket array up to which a map of unknown type is copied and judged once for each layout."""
@@ -35,61 +39,71 @@ class Guess:
     ref: MapRef
     header: Hmap
 
-    def holds(self, target: Target) -> bool:
+    def holds(self, run: Run) -> bool:
         """Whether the header is still the same; call it while the target is held."""
         try:
-            return header_at(target, self.ref.address) == self.header
+            return header_at(run, self.ref.address) == self.header
         except UnreadableMemory:
             return False
 
 
-def guess(target: Target, locator: Locator) -> Guess | None:
+def guess(run: Run, locator: Locator) -> Guess | None:
     """Identify a bare address before the stop, which spares a live process the time that hashing takes.
 
     None where there is nothing to spare, or where the map changed too fast to be made out.
     """
     address = locator.address
-    if locator.type or not address or target.still or target.choice == "gdb-mi" or not target.stop:
+    if locator.type or not address or run.still or run.target.read_by_gdb or not run.stops:
         return None
-    noted = list(target.notes)
+    noted = list(run.notes)
     try:
-        header = header_at(target, address)
-        return Guess(_identified(target, address), header)
+        header = header_at(run, address)
+        return Guess(_identified(run, address), header)
     except InspectError:
-        target.notes[:] = noted
+        run.notes[:] = noted
         return None
 
 
-def header_at(target: Target, address: int) -> Hmap:
+def with_types_made_later(run: Run, ask: Callable[[], T]) -> T:
+    """The answer, asked for once more with the types that reflect has made since, where no known type fits."""
+    try:
+        return ask()
+    except UnknownMap:
+        # That is rare, and the search is not for free.
+        run.search_heap_for_types()
+        return ask()
+
+
+def header_at(run: Run, address: int) -> Hmap:
     """Read the header of a map; raises UnreadableMemory."""
-    declaration = hmap(target.release)
-    return Hmap.of(declaration.parse(target.memory.read(address, declaration.sizeof())))
+    declaration = hmap(run.release)
+    return Hmap.of(declaration.parse(run.memory.read(address, declaration.sizeof())))
 
 
-def find_map(target: Target, locator: Locator) -> MapRef:
+def find_map(run: Run, locator: Locator) -> MapRef:
     """Read where a map is, and what it is when only its address is known; call it while the target is held."""
     if locator.type is None and locator.frame is None:
-        return _identified(target, locator.address or 0)
-    found = locator.find(target)
+        return _identified(run, locator.address or 0)
+    found = locator.find(run)
     if found.type.layout:
         return found
-    return replace(_identified(target, found.address, found.type), name=found.name)
+    return replace(_identified(run, found.address, found.type), name=found.name)
 
 
-def _identified(target: Target, address: int, declared: GoType = UNKNOWN_MAP) -> MapRef:
+def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRef:
     """Find the type of the map at an address by what lies there, and by its shape if it is `declared` with one.
 
     Raises NotAMap.
     """
     if not address:
         return MapRef(0, declared, "heap")
-    regions = target.regions()
-    header = believe(target, regions, address, None)
-    identity = identify(target.memory, regions, header, target.types, target.hash_keys)
-    candidates = of_shape(target.types, identity.candidates, declared.name)
-    sound = _sound(target, regions, address, header, candidates)
-    if not identity.candidates or not (sound or target.heap_searched):
-        known = len(target.types.map_types)
+    regions = run.regions()
+    header = believe(run, regions, address, None)
+    identity = identify(run.memory, regions, header, run.types, run.hash_keys)
+    candidates = of_shape(run.types, identity.candidates, declared.name)
+    sound = _sound(run, regions, address, header, candidates)
+    if not identity.candidates or not (sound or run.heap_searched):
+        known = len(run.types.map_types)
         raise UnknownMap(
             f"{address:#x} is no hmap of a known type: none of {known} map types fits its buckets",
             "give the type with --type if you know it",
@@ -98,12 +112,12 @@ def _identified(target: Target, address: int, declared: GoType = UNKNOWN_MAP) ->
     best, *others = sound or candidates
     if not identity.proven:
         why = "the map is empty" if not header.count else "its keys have no hash that could be repeated"
-        target.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; choose one with --type")
+        run.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; choose one with --type")
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
 
 
 def _sound(
-    target: Target, regions: RegionMap, address: int, header: Hmap, candidates: tuple[GoType, ...]
+    run: Run, regions: RegionMap, address: int, header: Hmap, candidates: tuple[GoType, ...]
 ) -> tuple[GoType, ...]:
     """Those candidates whose bucket layout breaks no rule; all of them where the map is too large to try.
 
@@ -116,12 +130,12 @@ def _sound(
         if layout.bucket_size << header.B > MOST_TRIED:
             return candidates
         if layout not in verdicts:
-            snapshot = take_snapshot(target.memory, regions, address, go_type, target.types, 0, target.hash_keys)
+            snapshot = take_snapshot(run.memory, regions, address, go_type, run.types, 0, run.hash_keys)
             verdicts[layout] = judge(snapshot).verdict != "inconsistent"
     return tuple(go_type for go_type in candidates if go_type.layout and verdicts[go_type.layout])
 
 
-def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | None, name: str | None = None) -> Hmap:
+def believe(run: Run, regions: RegionMap, address: int, go_type: GoType | None, name: str | None = None) -> Hmap:
     """Refuse an address that cannot be an hmap, with the reasons; a package variable is believed instead.
 
     `name` is the variable of a frame that led here.
@@ -129,13 +143,13 @@ def believe(target: Target, regions: RegionMap, address: int, go_type: GoType | 
     if address % 8:
         raise NotAMap(f"{address:#x} is no hmap: it is not aligned to 8 bytes", "is a digit missing?")
     try:
-        header = header_at(target, address)
+        header = header_at(run, address)
     except UnreadableMemory as error:
-        if target.missing:
+        if run.missing:
             # What the file lacks may well have been a map.
             raise
         raise NotAMap(f"{address:#x} is no hmap: {error}", "is it an address of this process or core?") from None
-    doubts = _doubts(header, regions, go_type, bool(target.missing))
+    doubts = _doubts(header, regions, go_type, bool(run.missing))
     if doubts:
         hint = (
             f"{name} may not be in use here: not written yet, or not needed any more"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from inspector.errors import UnreadableMemory
+from inspector.errors import MissedMemory, UnreadableMemory
 from inspector.goruntime.dtypes import grouped
 from inspector.memory.protocol import Addresses, Region, Rows
 
@@ -18,6 +18,7 @@ READS_WORTH_AN_INDEX = 512
 """After this many single reads plain lists to search pay off: someone lists every entry."""
 
 NOT_COPIED = "it was not copied while the target was stopped"
+TOO_LATE = "the stop had to end before"
 
 
 @dataclass(frozen=True)
@@ -91,17 +92,21 @@ class _Run:
 
 @dataclass
 class FrozenMemory:
-    """A Memory made of copied blocks. Where they overlap they were copied in one stop, and hold the same bytes."""
+    """A Memory made of copied blocks. Where they overlap they were copied in one stop, and hold the same bytes.
+
+    `late` says that copying had to end before all was copied: what is not there then raises MissedMemory.
+    """
 
     name: str = "frozen"
     blocks: list[Block] = field(default_factory=list)
+    late: bool = False
     _runs: list[_Run] = field(default_factory=list, repr=False, compare=False)
     _sorted: int = field(default=0, repr=False, compare=False)
     _lists: list[tuple[list[int], _Run]] = field(default_factory=list, repr=False, compare=False)
     _reads: int = field(default=0, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"name": self.name, "blocks": self.blocks}
+        return {"name": self.name, "blocks": self.blocks, "late": self.late}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -136,13 +141,16 @@ class FrozenMemory:
             if at >= 0 and address + size <= int(run.ends[which]):
                 offset = int(run.offsets[which]) + address - starts[which]
                 return memoryview(self.blocks[run.owners[which]].data[offset : offset + size].tobytes())
-        raise UnreadableMemory(address, size, NOT_COPIED)
+        raise self._missing(address, size)
+
+    def _missing(self, address: int, size: int) -> UnreadableMemory:
+        return MissedMemory(address, size, TOO_LATE) if self.late else UnreadableMemory(address, size, NOT_COPIED)
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
         """Return rows of shape (len(addresses), size); raises UnreadableMemory for the first missing one."""
         rows, held = self.held(addresses, size)
         if not held.all():
-            raise UnreadableMemory(int(addresses[np.argmin(held)]), size, NOT_COPIED)
+            raise self._missing(int(addresses[np.argmin(held)]), size)
         return rows
 
     def held(self, addresses: Addresses, size: int) -> tuple[Rows, NDArray[np.bool_]]:

@@ -32,7 +32,7 @@ from inspector.memory.corefile import CoreFile
 from inspector.report.json.census import census_form, write_census
 from inspector.report.text.census import print_census
 from inspector.report.text.progress import ProgressBar
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.commandline import assert_free, assert_running
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import PROMISED

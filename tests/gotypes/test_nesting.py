@@ -9,7 +9,7 @@ import pytest
 
 from inspector.gotypes.render import go_form, json_form
 from inspector.inspection.one_map import inspect
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.commandline import assert_running, cli
 from tests.support.truth import document_of
 

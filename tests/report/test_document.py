@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from inspector.inspection.one_map import inspect
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE, PROMISED, document_of, in_order
 

@@ -20,7 +20,7 @@ from inspector.gotypes.render import go_form, plain, quoted
 from inspector.gotypes.values import GoString
 from inspector.inspection.one_map import inspect
 from inspector.report.text.one_map import frontier_picture, print_report
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 
 
 def report_of(run, name: str, entries: int | None = 20) -> str:

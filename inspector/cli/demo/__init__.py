@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.target import Target
 
 CORE = "core.xz"
 EXECUTABLE = "executable.xz"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.errors import UnreadableMemory
+from inspector.errors import NotReadInTime, UnreadableMemory
 from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import hmap
@@ -47,6 +49,7 @@ class MapSnapshot:
     `buckets` or `old` is None when the array is nil, or when it cannot be used, and then `unusable` says why
     under the name of the header's field. `memory` holds the pointed-to bytes of keys and of shown entries,
     `regions` what was readable.
+    `late` names what was not read before the stop had to end: it is missing, and says nothing of the map.
     `bytes_read` counts what was copied.
     """
 
@@ -59,6 +62,7 @@ class MapSnapshot:
     buckets: BucketArray | None
     old: BucketArray | None
     unusable: dict[str, str]
+    late: tuple[str, ...]
     memory: FrozenMemory = field(repr=False)
     regions: RegionMap = field(repr=False)
     hash_keys: HashKeys | None = field(default=None, repr=False)
@@ -119,15 +123,22 @@ class _SnapshotTaker:
         self.memory, self.regions, self.address, self.type = memory, regions, address, go_type
         self.types, self.release, self.layout = types, types.release, go_type.layout
         self.unusable: dict[str, str] = {}
+        self.late: list[str] = []
 
     def take(self, shown: int | None) -> MapSnapshot:
         declaration = hmap(self.release)
         header = Hmap.of(declaration.parse(self.memory.read(self.address, declaration.sizeof())))
-        extra = self._extra(header.extra) if header.extra else None
+        extra = None
+        if header.extra:
+            with self._in_time("extra", "extra"):
+                extra = self._extra(header.extra)
         buckets = self._array("buckets", header.buckets, header.B)
         old = self._array("oldbuckets", header.oldbuckets, header.old_b)
         frozen = FrozenMemory()
-        snapshot = MapSnapshot(
+        with self._in_time("what keys and elements point to"):
+            self._copy_pointed_to(frozen, buckets, old, shown)
+        frozen.late = bool(self.late)
+        return MapSnapshot(
             self.address,
             self.type,
             self.types,
@@ -137,11 +148,20 @@ class _SnapshotTaker:
             buckets,
             old,
             self.unusable,
+            tuple(self.late),
             frozen,
             self.regions,
         )
-        self._copy_pointed_to(snapshot, frozen, shown)
-        return snapshot
+
+    @contextmanager
+    def _in_time(self, what: str, field: str | None = None) -> Iterator[None]:
+        """Note what could not be read before the stop had to end; what was read until then is kept."""
+        try:
+            yield
+        except NotReadInTime as error:
+            self.late.append(what)
+            if field is not None:
+                self.unusable[field] = error.message
 
     # mapextra
 
@@ -195,7 +215,9 @@ class _SnapshotTaker:
             if not self.regions.covers(address, rows * layout.bucket_size):
                 rows = size
             try:
-                return self._chains(address, size, rows - size)
+                with self._in_time(name, name):
+                    return self._chains(name, address, size, rows - size)
+                return None
             except UnreadableMemory as error:
                 reason = error.reason
         self.unusable[name] = reason
@@ -211,7 +233,7 @@ class _SnapshotTaker:
             return f"the {size} bytes from {address:#x} on are not all mapped"
         return None
 
-    def _chains(self, address: int, size: int, tail: int) -> BucketArray:
+    def _chains(self, name: str, address: int, size: int, tail: int) -> BucketArray:
         dtype = dtype_of(bmap(self.layout.key_slot, self.layout.elem_slot))
         rows = size + tail
         raw = np.frombuffer(self.memory.read(address, rows * dtype.itemsize), dtype=np.uint8)
@@ -220,8 +242,13 @@ class _SnapshotTaker:
         level = np.arange(size)
         pointers = np.asarray(cells["overflow"])[:size]
         most = CHAIN_ROWS_FLOOR + CHAIN_ROWS_PER_BUCKET * size
-        while len(level):
-            level, pointers = self._follow(chains, level, pointers, most)
+        cut = True
+        with self._in_time(f"overflow buckets of {name}"):
+            while len(level):
+                level, pointers = self._follow(chains, level, pointers, most)
+            cut = False
+        if cut:
+            chains.next[level[pointers != 0]] = UNREADABLE_NEXT
         return chains.finish(address, size, tail)
 
     def _follow(
@@ -255,11 +282,13 @@ class _SnapshotTaker:
 
     # What cells point to
 
-    def _copy_pointed_to(self, snapshot: MapSnapshot, frozen: FrozenMemory, shown: int | None) -> None:
+    def _copy_pointed_to(
+        self, frozen: FrozenMemory, buckets: BucketArray | None, old: BucketArray | None, shown: int | None
+    ) -> None:
         reach = Reach(self.types, self.memory, self.regions, frozen)
         key, elem = self.types.key(self.type), self.types.elem(self.type)
         left = shown
-        for array in (snapshot.buckets, snapshot.old):
+        for array in (buckets, old):
             if array is None:
                 continue
             live = array.live(self.release.marks.min_tophash)

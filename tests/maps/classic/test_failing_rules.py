@@ -20,7 +20,8 @@ from inspector.maps.classic.checks.verdict import MOST_FINDINGS
 from inspector.maps.classic.snapshot import take_snapshot
 from inspector.report.json.census import census_form
 from inspector.report.text.one_map import print_report
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
+from inspector.target.run import Run
 from tests.support.commandline import assert_running
 from tests.support.truth import PROMISED, document_of
 
@@ -99,8 +100,9 @@ def test_what_other_rules_find_is_still_inconsistent(run, break_rule):
     with open_target(str(running.pid), memory="direct") as target:
         count = target.memory.read(address, 1)[0]
         memory = PatchedMemory(target.memory, {address: count + 1})
-        go_type = target.types.find_map_type(told["type"])
-        judgement = judge(take_snapshot(memory, target.regions(), address, go_type, target.types, 0))
+        types, regions = target.program.types, Run(target).regions()
+        go_type = types.find_map_type(told["type"])
+        judgement = judge(take_snapshot(memory, regions, address, go_type, types, 0))
     assert [finding.rule for finding in judgement.findings] == ["H1", "H3"]
     assert judgement.verdict == "inconsistent"
 
@@ -109,12 +111,14 @@ def test_what_a_rule_found_before_it_failed_is_kept_and_the_failure_stands_first
     running = run()
     told = running.map("many_overflow")
     with open_target(str(running.pid), memory="direct") as target:
-        regions, go_type = target.regions(), target.types.find_map_type(told["type"])
-        whole = take_snapshot(target.memory, regions, int(told["address"], 16), go_type, target.types, 0)
+        types, regions = target.program.types, Run(target).regions()
+        go_type = types.find_map_type(told["type"])
+        whole = take_snapshot(target.memory, regions, int(told["address"], 16), go_type, types, 0)
         assert whole.buckets is not None
-        live = whole.buckets.addresses[whole.buckets.live(target.release.marks.min_tophash)[:, 0]]
-        memory = PatchedMemory(target.memory, {int(bucket): 5 for bucket in live})
-        snapshot = take_snapshot(memory, regions, whole.address, go_type, target.types, 0, target.hash_keys)
+        rows, cells = np.nonzero(whole.buckets.live(types.release.marks.min_tophash))
+        live = whole.buckets.addresses[rows] + cells.astype(np.uint64)
+        memory = PatchedMemory(target.memory, dict.fromkeys(live.tolist(), 5))
+        snapshot = take_snapshot(memory, regions, whole.address, go_type, types, 0, target.program.hash_keys)
     break_rule("c3_keys_hash_to_their_cells", FAILURES["index"], after=MOST_FINDINGS)
     judgement = judge(snapshot)
     of_rule = [finding for finding in judgement.findings if finding.rule == "C3"]

@@ -13,7 +13,8 @@ import pytest
 
 from fixtures import USUAL, Toolchain, build, find, kernel_core, start
 from inspector.inspection.one_map import inspect
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.target import Target
 from tests.support.replay import KINDS
 from tests.support.stepping import some_of, writing
 from tests.support.toolchains import EVERY_TOOLCHAIN

@@ -25,7 +25,8 @@ from inspector.maps.classic.checks.verdict import PROOF_RULES, RULES
 from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.maps.classic.summary import growth_of, occupancy_of
 from inspector.memory import RegionMap
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.target import Target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 WAITING, DONE = False, True
@@ -42,14 +43,14 @@ class Subject:
 
     def copy(self, patches: dict[int, int] | None = None) -> MapSnapshot:
         memory = PatchedMemory(self.target.memory, patches or {})
-        go_type = self.target.types.find_map_type(self.type_name)
+        go_type = self.target.program.types.find_map_type(self.type_name)
         return take_snapshot(
-            memory, RegionMap(memory.regions()), self.address, go_type, self.target.types, 5, self.keys
+            memory, RegionMap(memory.regions()), self.address, go_type, self.target.program.types, 5, self.keys
         )
 
     def field(self, name: str, byte: int = 0) -> int:
         """Address of a byte of a header field."""
-        return self.address + dtype_of(hmap(self.target.release)).fields[name][1] + byte
+        return self.address + dtype_of(hmap(self.target.program.release)).fields[name][1] + byte
 
     def byte(self, address: int) -> int:
         return self.target.memory.read(address, 1)[0]
@@ -63,7 +64,7 @@ def subject(run):
         running = run(program, toolchain)
         target = opened.setdefault(f"{program}{toolchain.name}", open_target(str(running.pid), memory="direct"))
         state = running.map(state_name)
-        keys = find_hash_keys(target.image, target.memory, target.types)
+        keys = find_hash_keys(target.program.image, target.memory, target.program.types)
         assert keys is not None
         return Subject(target, int(state["address"], 16), state["type"], keys)
 
@@ -247,7 +248,7 @@ def marker_of_the_other_half(s):
 def key_moved(s, to_the_other_half: bool):
     """One byte of a key in the new array, so that its tophash stays and its bucket does not."""
     view = MapView(s.copy())
-    functions = s.keys.functions(s.target.release)
+    functions = s.keys.functions(s.target.program.release)
     seed = view.header.hash0
     rows, cells = np.nonzero(view.new.live(5))
     for row, at in zip(rows.tolist(), cells.tolist(), strict=True):
@@ -360,7 +361,7 @@ def kept_key_of_another_bucket(s):
 def old_bucket_of_kept_key(s, patch, row: int, at: int) -> int:
     old = s.copy(patch).old
     key = old.slots("keys")[row, at - int(old.addresses[row])][None, :]
-    hashed = s.keys.functions(s.target.release).memhash64(key, np.full(1, s.copy().header.hash0, np.uint64))
+    hashed = s.keys.functions(s.target.program.release).memhash64(key, np.full(1, s.copy().header.hash0, np.uint64))
     return int(hashed[0]) & (old.size - 1)
 
 
@@ -577,7 +578,7 @@ def test_old_iterator_alone_at_rest_needs_a_growth_or_since_clears_are_counted_a
     it = subject(toolchain, "hint_100")
     fresh = judge(it.copy(old_iterator_alone(it)))
     grown = subject(toolchain, "struct_elem")
-    assert fired(fresh) == ({"E12"} if it.target.release.has_clear_seq else set())
+    assert fired(fresh) == ({"E12"} if it.target.program.release.has_clear_seq else set())
     assert fired(judge(grown.copy(old_iterator_alone(grown)))) == set()
 
 
@@ -589,7 +590,7 @@ def test_random_bytes_in_header_extra_and_buckets_never_break_the_inspector(subj
     it = subject(USUAL, state)
     whole = it.copy()
     dice = random.Random(state)
-    places = [it.address + at for at in range(hmap(it.target.release).sizeof())]
+    places = [it.address + at for at in range(hmap(it.target.program.release).sizeof())]
     places += [whole.header.extra + at for at in range(24)] if whole.header.extra else []
     for array in (whole.buckets, whole.old):
         if array is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from fixtures import CLASSIC, USUAL, build, start
 from inspector.inspection.one_map import inspect
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STOPS = 2000

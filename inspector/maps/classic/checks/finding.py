@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["error", "warning", "info"]
-Verdict = Literal["consistent", "write-in-progress", "inconsistent", "unreadable"]
+Verdict = Literal["consistent", "write-in-progress", "inconsistent", "unreadable", "not-read"]
 Array = Literal["new", "old"]
 Step = Literal[
     "runtime.newoverflow",

@@ -75,7 +75,8 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
     """Hold a snapshot against every rule.
 
     `incomplete` says that the target's memory is known to lack parts (a core cut short): what cannot be
-    read is then missing, not wrong. A rule whose function fails is reported as not checked, and the others still count.
+    read is then missing, not wrong. What a stop was too short for (`snapshot.late`) is missing, too. A rule whose
+    function fails is reported as not checked, and the others still count.
     """
     view = MapView(snapshot)
     hashes = Proof(view)
@@ -85,6 +86,8 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
         by_rule += [_check(rule, hashes) for rule in PROOF_RULES]
     cut = tuple(some[0].rule for some in by_rule if len(some) > MOST_FINDINGS)
     findings = [finding for some in by_rule for finding in some[:MOST_FINDINGS]]
+    if snapshot.late:
+        findings = [finding for finding in findings if not finding.unreadable]
     if incomplete:
         findings = [replace(f, severity="warning") if f.unreadable else f for f in findings]
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -97,7 +100,7 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
     if interrupted is not None:
         # What the interrupted step explains is no fault; it is shown as what the step left.
         findings = [interrupted.finding, *(replace(f, severity="info") if f in errors else f for f in findings)]
-    verdict = _verdict(findings, errors, interrupted, incomplete)
+    verdict = _verdict(findings, errors, interrupted, incomplete, snapshot.late)
     return Judgement(verdict, tuple(findings), cut, _summary(hashes), interrupted)
 
 
@@ -127,7 +130,11 @@ def _summary(hashes: Proof) -> HashProof:
 
 
 def _verdict(
-    findings: list[Finding], errors: list[Finding], interrupted: Interruption | None, incomplete: bool
+    findings: list[Finding],
+    errors: list[Finding],
+    interrupted: Interruption | None,
+    incomplete: bool,
+    late: tuple[str, ...],
 ) -> Verdict:
     """What the findings add up to. A rule that could not be checked is not one that holds."""
     if errors and interrupted is None:
@@ -136,4 +143,6 @@ def _verdict(
         return "unreadable"
     if interrupted is not None:
         return "write-in-progress"
+    if late:
+        return "not-read"
     return "unreadable" if incomplete and any(finding.unreadable for finding in findings) else "consistent"
