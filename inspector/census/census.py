@@ -11,6 +11,7 @@ import numpy as np
 from inspector.census.cells import CellReader
 from inspector.census.claim import Claim
 from inspector.census.examine import Examined, Examiner
+from inspector.census.identity import process_identity
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
@@ -110,7 +111,13 @@ class _Taker:
         examiner = self.examiner
         partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
         return Census(
-            target_info(self.run.target), tuple(maps), self.scanned, self.timing, tuple(self.run.notes), partial
+            target_info(self.run.target),
+            tuple(maps),
+            self.scanned,
+            self.timing,
+            tuple(self.run.notes),
+            partial,
+            process_identity(self.run),
         )
 
     def _say(self, territory: Territory) -> None:

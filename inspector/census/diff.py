@@ -24,27 +24,26 @@ class Row:
 
 @dataclass(frozen=True)
 class Earlier:
-    """An earlier census: which process it was of (None where that is not known), and its maps."""
+    """An earlier census: which process it was of (process_identity), and its maps."""
 
-    process: tuple[int, str] | None
+    process: str | None
     rows: tuple[Row, ...]
 
     @staticmethod
     def of(census: Census) -> Earlier:
         """What a comparison needs of a census."""
-        target = census.target
         rows = (
             Row(one.address, one.type, one.name or one.holder, 1, one.count, one.bytes.total) for one in census.maps
         )
-        return Earlier((target.pid, target.exe) if target.pid else None, tuple(rows))
+        return Earlier(census.process, tuple(rows))
 
     @staticmethod
     def parsed(document: Part) -> Earlier:
         """Read a document that --json wrote; raises UsageError for anything else."""
-        target = document.field("target")
-        exe, pid = target.field("exe").text(), target.field("pid")
+        # Documents of earlier versions do not say which process they are of.
+        process = document.field("target").optional("process_identity")
         rows = tuple(_parsed_row(one) for one in document.field("census").field("maps").items())
-        return Earlier((pid.number(), exe) if pid.value is not None else None, rows)
+        return Earlier(process.text() if process else None, rows)
 
 
 def _parsed_row(one: Part) -> Row:
@@ -74,7 +73,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Diff:
-    """What changed, the largest growth first. `by_address` says whether it is the same process."""
+    """What changed, the largest growth first. `by_address` says whether it is known to be the same process."""
 
     by_address: bool
     changes: tuple[Change, ...]

@@ -46,9 +46,7 @@ NESTED = "[" * 200_000
 
 BAD_FIELDS = [
     (("target",), "[]", "target"),
-    (("target", "exe"), "7", "target.exe"),
-    (("target", "pid"), '"one"', "target.pid"),
-    (("target", "pid"), "true", "target.pid"),
+    (("target", "process_identity"), "7", "target.process_identity"),
     (("census", "maps"), "{}", "census.maps"),
     (("census", "maps"), '"maps"', "census.maps"),
     (("census", "maps", 0), "null", "census.maps[0]"),
