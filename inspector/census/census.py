@@ -11,6 +11,7 @@ import numpy as np
 from inspector.census.cells import CellReader
 from inspector.census.claim import Claim
 from inspector.census.examine import Examined, Examiner
+from inspector.census.identity import process_identity
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
@@ -106,9 +107,16 @@ class _Taker:
         self.timing.stopped, self.timing.longest_stop = self.run.stopped_ms, self.run.clock.longest * 1000
         self.timing.total = _ms(started)
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
-        partial = self.run.missing > 0 or self.unnamed or self.examiner.too_large > 0
+        examiner = self.examiner
+        partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
         return Census(
-            target_info(self.run.target), tuple(maps), self.scanned, self.timing, tuple(self.run.notes), partial
+            target_info(self.run.target),
+            tuple(maps),
+            self.scanned,
+            self.timing,
+            tuple(self.run.notes),
+            partial,
+            process_identity(self.run),
         )
 
     def _say(self, territory: Territory) -> None:
@@ -122,6 +130,8 @@ class _Taker:
             run.note(
                 f"{self.examiner.too_large} maps are too large to be copied within --max-stop: they were not judged"
             )
+        if self.examiner.failures:
+            run.note(f"{self.examiner.failures} places that look like maps could not be looked at: they are not listed")
         if not run.stops:
             run.note("the process was not stopped while the maps were copied")
 

@@ -17,7 +17,8 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from inspector.census import Census, take_census
-from inspector.census.diff import Earlier, compare, read_saved
+from inspector.census.diff import Earlier, compare
+from inspector.census.saved import read_saved
 from inspector.census.select import ORDERS, Order, Selection
 from inspector.cli.demo import open_demo
 from inspector.cli.gdbsetup import fetch_packages, script_path
