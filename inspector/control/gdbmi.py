@@ -257,8 +257,10 @@ class GdbBridge:
         self.console(f"core-file /proc/self/fd/{descriptor}")
 
     @contextmanager
-    def holding(self, pid: int) -> Iterator[None]:
+    def holding(self, pid: int) -> Iterator[float]:
         """Attach to a process and hold it stopped for the length of the block.
+
+        Yields when it was asked to, in seconds of time.perf_counter().
 
         However the block ends, and even if gdb dies in it, the process runs again afterwards (or is
         stopped again, when it was before).
@@ -273,9 +275,10 @@ class GdbBridge:
                 "detach the other debugger, or read without stopping: --memory direct --no-stop",
             )
         self._state_before = before.state
+        began = time.perf_counter()
         try:
             self._attach(pid)
-            yield
+            yield began
         finally:
             held_to_the_end = self._let_go(pid, before.state)
         if not held_to_the_end:
