@@ -9,6 +9,7 @@ from inspector.census.names import Name
 from inspector.gotypes.gotype import GoType, MapLayout
 from inspector.gotypes.table import TypeTable
 from inspector.maps.classic.checks import Judgement, MapView
+from inspector.maps.classic.checks.finding import not_checked
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, roundup_size
 from inspector.maps.classic.snapshot import MapSnapshot
@@ -94,6 +95,13 @@ def unjudged(claim: Claim, header: Hmap, types: TypeTable) -> CensusMap:
     apart = header.count * _apart(types, go_type)
     held = Held(buckets, 0, old, 0, apart, buckets + apart)
     return _row(claim, header, held, Judgement("not-read", ()), 1 << header.old_b if old else 0, 0)
+
+
+def failed(claim: Claim, header: Hmap | None, error: Exception) -> CensusMap:
+    """The row of a map that could not be looked at: what went wrong, and no numbers but the header's."""
+    finding = not_checked("H0", "inspector.census.examine", error)
+    judgement = Judgement("unreadable", (replace(finding, message="this map could not be looked at"),))
+    return _row(claim, header or Hmap(0, 0, 0, 0, 0, 0, 0, 0, 0), Held(0, 0, 0, 0, 0, 0), judgement, 0, 0)
 
 
 def _array_bytes(types: TypeTable, layout: MapLayout, b: int) -> int:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from inspector.census.claim import Claim, listed, unjudged
+from inspector.census.claim import Claim, failed, listed, unjudged
 from inspector.census.model import CensusMap
-from inspector.errors import NotReadInTime, UnreadableMemory
+from inspector.errors import InspectError, NotReadInTime, UnreadableMemory
 from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.table import BadType
 from inspector.inspection.identification import MOST_TRIED, header_at
 from inspector.maps.classic.checks import Judgement, judge
 from inspector.maps.classic.header import Hmap
@@ -59,7 +60,7 @@ class Examiner:
     def __init__(self, run: Run, strings: bool = False) -> None:
         self.run, self.strings = run, strings
         self.most = math.inf if run.patience is None else run.patience
-        self.too_large = 0
+        self.too_large = self.failures = 0
         self.links: Links = lambda number: ()
 
     def examine(self, claims: list[Claim]) -> Iterator[Examined]:
@@ -68,17 +69,45 @@ class Examiner:
         while at < len(claims):
             copies = self._copies(claims[at:])
             for claim, copy in zip(claims[at:], copies, strict=False):
-                yield self._judged(claim, copy)
+                yield self._judged_or_failed(claim, copy)
             at += len(copies)
 
-    def _copies(self, claims: list[Claim]) -> list[MapSnapshot | Hmap | None]:
+    # Memory is hostile: what one map defeats must not cost the answers about all others.
+
+    def _copied(self, claim: Claim) -> MapSnapshot | Hmap | Exception | None:
+        try:
+            return self._copy(claim)
+        except Exception as error:
+            if not _is_of_one_map(error):
+                raise
+            return error
+
+    def _judged_or_failed(self, claim: Claim, copy: MapSnapshot | Hmap | Exception | None) -> Examined:
+        if isinstance(copy, Exception):
+            return self._failed(claim, None, copy)
+        header = copy.header if isinstance(copy, MapSnapshot) else copy
+        try:
+            return self._judged(claim, copy)
+        except Exception as error:
+            if not _is_of_one_map(error):
+                raise
+            return self._failed(claim, header, error)
+
+    def _failed(self, claim: Claim, header: Hmap | None, error: Exception) -> Examined:
+        """A map that something named leads to is listed all the same; others are counted, as they may be none."""
+        if claim.named:
+            return Examined(claim, failed(claim, header, error))
+        self.failures += 1
+        return Examined(claim, None)
+
+    def _copies(self, claims: list[Claim]) -> list[MapSnapshot | Hmap | Exception | None]:
         """Copies of the first claims, as many as one stop has time for, of one at least."""
-        copies: list[MapSnapshot | Hmap | None] = []
+        copies: list[MapSnapshot | Hmap | Exception | None] = []
         kept, started = 0, time.perf_counter()
         try:
             with self.run.held():
                 for claim in claims:
-                    copy = self._copy(claim)
+                    copy = self._copied(claim)
                     copies.append(copy)
                     kept += copy.bytes_read if isinstance(copy, MapSnapshot) else 0
                     if kept > BYTES_KEPT or time.perf_counter() - started > self.most / SHARE:
@@ -222,6 +251,11 @@ class Examiner:
             )
         except UnreadableMemory:
             return False
+
+
+def _is_of_one_map(error: Exception) -> bool:
+    """Whether an error says nothing about the target as a whole: that it is gone, or not to be read any more."""
+    return isinstance(error, BadType) or not isinstance(error, InspectError)
 
 
 def _by_layout(claim: Claim) -> list[Claim]:

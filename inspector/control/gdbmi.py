@@ -387,8 +387,11 @@ class GdbBridge:
                 found.append(Thread.of(int(number[1]), registers))
         return found
 
-    def prepare_frames(self, functions: list[str]) -> list[str]:
-        """Read what is needed to find the frames of functions; returns those that there are. Needs no process."""
+    def prepare_frames(self, functions: list[tuple[str, int]]) -> list[str]:
+        """Read what is needed to find the frames of functions (names and addresses, 0 for one without any).
+
+        Returns the names of those that there are. Needs no process.
+        """
         if not self._searches_frames:
             self.console(f"source {FRAME_SEARCH}")
             self._searches_frames = True

@@ -52,6 +52,17 @@ def has_ended(pid: int) -> bool:
         return True
 
 
+def beginning(pid: int) -> tuple[str, int] | None:
+    """The id of this boot, and when the process began in clock ticks since then; None where that cannot be read."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # The name in parentheses may have anything in it; starttime is the 22nd field.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return boot, int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
 def executable_path(pid: int) -> str:
     """The kernel's link to the running executable, which opens even from another mount namespace."""
     link = f"/proc/{pid}/exe"

@@ -28,7 +28,7 @@ VERDICT_WORDS = {
     "consistent": "this is a state that the runtime produces",
     "write-in-progress": "one goroutine was inside a write; everything odd is what it leaves in between",
     "inconsistent": "the runtime cannot have produced this state",
-    "unreadable": "parts of the map could not be read; what was read is sound",
+    "unreadable": "parts of the map could not be read or not be checked; the rest is sound",
     "not-read": "a stop was too short to read the whole map; what was read is sound",
 }
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}

@@ -37,9 +37,13 @@ class Where:
     address: int | None = None
 
 
+NOT_CHECKED = "this rule could not be checked"
+LONGEST_REASON = 200
+
+
 @dataclass(frozen=True)
 class Finding:
-    """A rule that does not hold.
+    """A rule that does not hold, or that could not be checked (`unchecked`).
 
     `in_flight` names the steps of a write that leave this behind when they are interrupted, `unreadable` says that
     memory was missing rather than wrong.
@@ -54,3 +58,17 @@ class Finding:
     severity: Severity = "error"
     in_flight: tuple[Step, ...] = ()
     unreadable: bool = False
+    unchecked: bool = False
+
+
+def not_checked(rule: str, where: str, error: Exception) -> Finding:
+    """What a report says of a rule whose function `where` failed: neither that it holds nor that it is broken."""
+    return Finding(
+        rule=rule,
+        message=NOT_CHECKED,
+        observed=f"{type(error).__name__}: {error}"[:LONGEST_REASON],
+        expected="an answer for whatever is in the map's memory; please report this",
+        source=where,
+        severity="warning",
+        unchecked=True,
+    )
