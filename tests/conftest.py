@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,13 @@ from tests.support.pure import no_programs
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("unhurried", deadline=None, print_blob=True)
 settings.load_profile("unhurried")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m pure`, leave files without such a test unread: to import them takes longer than to run the tests."""
+    if config.option.markexpr == "pure" and collection_path.name.startswith("test_"):
+        return "mark.pure" not in collection_path.read_text() or None
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

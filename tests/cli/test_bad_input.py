@@ -29,6 +29,7 @@ from tests.support.commandline import (
     assert_refused,
     assert_running,
     cli,
+    cli_here,
     each_here,
     environment,
     thread_states,
@@ -103,7 +104,7 @@ def test_the_pid_of_a_zombie_is_refused():
     with process("true") as zombie:
         while "Z" not in [state for state, _ in thread_states(zombie.pid)]:
             time.sleep(0.01)
-        assert_refused(cli(zombie.pid, WORDS), "has ended", "zombie", "core")
+        assert_refused(cli_here(zombie.pid, WORDS), "has ended", "zombie", "core")
 
 
 @pytest.mark.slow
@@ -116,7 +117,7 @@ def test_numbers_that_cannot_be_pids_are_refused():
 @pytest.mark.slow
 def test_the_id_of_a_thread_leads_to_its_process(plain):
     threads = [int(task) for task in os.listdir(f"/proc/{plain.pid}/task") if int(task) != plain.pid]
-    assert_refused(cli(threads[0], WORDS), "is a thread of process", str(plain.pid))
+    assert_refused(cli_here(threads[0], WORDS), "is a thread of process", str(plain.pid))
 
 
 def test_programs_that_are_not_go_are_refused():
@@ -136,7 +137,7 @@ def test_a_core_of_another_language_is_refused(tmp_path):
     found = list(tmp_path.iterdir())
     if not found:
         pytest.skip("the kernel writes no core files to the current folder")
-    assert_refused(cli(found[0], WORDS), "sleep", "not built by the Go toolchain")
+    assert_refused(cli_here(found[0], WORDS), "sleep", "not built by the Go toolchain")
 
 
 @USUAL_AND_ODD
@@ -168,7 +169,7 @@ def test_32_bit_programs_are_refused(mode):
 @pytest.mark.slow
 def test_cores_of_32_bit_programs_are_refused(tmp_path):
     exe = build("plain", env={"GOARCH": "386"})
-    assert_refused(cli(kernel_core(exe, directory=tmp_path).path, WORDS), "32-bit", "only linux/amd64")
+    assert_refused(cli_here(kernel_core(exe, directory=tmp_path).path, WORDS), "32-bit", "only linux/amd64")
 
 
 @EVERY_MODE
@@ -181,7 +182,7 @@ def test_swiss_maps_are_named(mode):
 @pytest.mark.slow
 def test_swiss_maps_in_a_core_are_named(tmp_path):
     exe = build("plain", SWISS)
-    assert_refused(cli(kernel_core(exe, directory=tmp_path).path, WORDS), "Swiss", SWISS.version)
+    assert_refused(cli_here(kernel_core(exe, directory=tmp_path).path, WORDS), "Swiss", SWISS.version)
 
 
 @NEEDS_SETPRIV
@@ -211,7 +212,7 @@ def test_a_process_in_the_hands_of_another_debugger_is_refused_but_can_be_read_w
             time.sleep(0.02)
         for answer in each_here([[plain.pid, WORDS, *TYPE, "--memory", mode] for mode in MODES]):
             assert_refused(answer, "already traced", str(gdb.pid), "--no-stop")
-        answer = cli(plain.pid, WORDS, "--no-stop", "--json")
+        answer = cli_here(plain.pid, WORDS, "--no-stop", "--json")
         assert (answer.code, json.loads(answer.out)["map"]["count"]) == (0, 3)
         assert {tracer for _, tracer in thread_states(plain.pid)} == {gdb.pid}
         gdb.stdin.close()
@@ -248,7 +249,7 @@ def test_addresses_that_hold_no_map_are_refused_with_the_reason(plain, part):
         hex(int(words["variable_address"], 16) // 4096 * 4096 + 16 * 4096): ("no hmap",),
     }
     for where, expected in [*cases.items()][part]:
-        assert_refused(cli(plain.pid, where, *TYPE, "--memory", "direct"), *expected)
+        assert_refused(cli_here(plain.pid, where, *TYPE, "--memory", "direct"), *expected)
     assert_running(plain)
 
 
@@ -268,18 +269,18 @@ def test_numbers_beyond_64_bits_are_refused(plain):
 
 
 def test_an_address_that_holds_no_map_is_refused_without_a_type_too(plain):
-    assert_refused(cli(plain.pid, plain.map("words")["variable_address"]), "no hmap", "variable's own address")
+    assert_refused(cli_here(plain.pid, plain.map("words")["variable_address"]), "no hmap", "variable's own address")
     assert_running(plain)
 
 
 @pytest.mark.slow
 def test_an_address_without_its_0x_is_refused_with_a_hint(plain):
-    assert_refused(cli(plain.pid, "c000012340", *TYPE), "addresses begin with 0x", "0xc000012340")
+    assert_refused(cli_here(plain.pid, "c000012340", *TYPE), "addresses begin with 0x", "0xc000012340")
 
 
 @pytest.mark.parametrize("nothing", ["0", pytest.param("0x0", marks=pytest.mark.slow)])
 def test_address_0_is_a_nil_map(plain, nothing):
-    answer = cli(plain.pid, nothing, *TYPE, "--json", "--memory", "direct")
+    answer = cli_here(plain.pid, nothing, *TYPE, "--json", "--memory", "direct")
     assert (answer.code, json.loads(answer.out)["map"]["nil"]) == (0, True)
 
 
@@ -313,7 +314,7 @@ def test_names_that_are_no_map_types_are_refused(states, part):
     ],
 )
 def test_the_wrong_map_type_is_noted_and_does_no_harm(states, other):
-    answer = cli(states.pid, "main.keyString", "--type", other, "--json")
+    answer = cli_here(states.pid, "main.keyString", "--type", other, "--json")
     assert answer.code in (1, 3)
     assert json.loads(answer.out)["verdict"] in ("inconsistent", "unreadable")
     assert any(other in note and "declared as map[string]int" in note for note in answer.notes)
@@ -350,7 +351,7 @@ def test_names_that_lead_to_no_map_are_refused(states, part):
 @pytest.mark.slow
 def test_a_variable_that_is_no_map_is_not_believed_to_be_one_because_type_says_so(states):
     for name in ("main.server.port", "main.app"):
-        answer = cli(states.pid, name, *TYPE)
+        answer = cli_here(states.pid, name, *TYPE)
         assert_refused(answer, "no hmap")
     assert_running(states)
 
@@ -395,7 +396,7 @@ def test_a_nil_pointer_in_a_field_path_is_told(mode, tmp_path):
 
 
 def test_a_field_path_is_followed_without_a_stop(states):
-    answer = cli(states.pid, "main.app.sessions", "--no-stop", "--json")
+    answer = cli_here(states.pid, "main.app.sessions", "--no-stop", "--json")
     assert (answer.code, answer.notes) == (0, ["the process was not stopped while the map was copied"])
     told = next(state for state in states.truth["maps"] if state["variable"] == "main.app.sessions")
     assert json.loads(answer.out)["map"]["address"] == told["address"]
@@ -440,8 +441,8 @@ def test_a_deleted_executable_is_no_obstacle_for_a_live_process_and_named_for_a_
     shutil.copy(build("plain"), exe)
     dead = kernel_core(exe, directory=tmp_path)
     exe.unlink()
-    assert_refused(cli(dead.path, WORDS), str(exe), "No such file", "--exe")
-    assert cli(dead.path, WORDS, "--exe", build("plain")).code == 0
+    assert_refused(cli_here(dead.path, WORDS), str(exe), "No such file", "--exe")
+    assert cli_here(dead.path, WORDS, "--exe", build("plain")).code == 0
 
 
 # Cores that are cut short
@@ -542,9 +543,9 @@ def test_package_variables_and_their_fields_need_no_gdb(states, mode):
 
 def test_what_needs_gdb_says_so_where_there_is_none(plain):
     assert_refused(
-        cli(plain.pid, "main.main:x", "--gdb", "/nonexistent"), "frames are found by gdb: gdb is not installed"
+        cli_here(plain.pid, "main.main:x", "--gdb", "/nonexistent"), "frames are found by gdb: gdb is not installed"
     )
-    assert_refused(cli(plain.pid, WORDS, *TYPE, "--gdb", "/nonexistent", "--memory", "gdb-mi"), "not installed")
+    assert_refused(cli_here(plain.pid, WORDS, *TYPE, "--gdb", "/nonexistent", "--memory", "gdb-mi"), "not installed")
     assert_running(plain)
 
 
@@ -552,7 +553,7 @@ def test_what_needs_gdb_says_so_where_there_is_none(plain):
     "program", ["/bin/true", *(pytest.param(p, marks=pytest.mark.slow) for p in ("/bin/cat", "/bin/sh"))]
 )
 def test_a_gdb_that_is_none_is_found_out(plain, program):
-    refused = cli(plain.pid, WORDS, "--gdb", program, "--memory", "gdb-mi")
+    refused = cli_here(plain.pid, WORDS, "--gdb", program, "--memory", "gdb-mi")
     assert_refused(refused, program, "no gdb that speaks MI", "--gdb")
     assert_running(plain)
 
@@ -563,7 +564,7 @@ def test_a_gdb_that_is_none_is_found_out(plain, program):
 )
 def test_a_gdb_that_talks_nonsense_is_found_out(plain, tmp_path, script):
     fake = executable_script(tmp_path / "gdb", script)
-    answer = cli(plain.pid, WORDS, "--gdb", fake, "--memory", "gdb-mi")
+    answer = cli_here(plain.pid, WORDS, "--gdb", fake, "--memory", "gdb-mi")
     assert_refused(answer, "no gdb that speaks MI", "does not answer", "--gdb")
     assert_running(plain)
 
@@ -573,7 +574,7 @@ def test_a_gdb_that_dies_as_soon_as_it_has_attached_leaves_the_process_running(p
     # The watcher kills gdb the moment that the process has a tracer, which may be half-way through.
     watch = f'while ! grep -q "TracerPid:.*$$" /proc/{plain.pid}/status; do :; done; kill -9 $$'
     fake = executable_script(tmp_path / "gdb", f'( {watch} ) &\nexec {real} "$@"')
-    answer = cli(plain.pid, WORDS, *TYPE, "--gdb", fake, "--memory", "gdb-mi")
+    answer = cli_here(plain.pid, WORDS, *TYPE, "--gdb", fake, "--memory", "gdb-mi")
     assert_refused(answer, "gdb ended", "--memory direct")
     assert_running(plain)
 
@@ -748,7 +749,7 @@ def test_a_process_in_another_root_is_inspected(tmp_path):
         for mode in MODES:
             answer = cli(service.pid, WORDS, "--memory", mode, "--json", *TYPE)
             assert (answer.code, answer.err, json.loads(answer.out)["map"]["count"]) == (0, "", 3)
-        assert cli(service.pid, WORDS).code == 0
+        assert cli_here(service.pid, WORDS).code == 0
         assert_free(service.pid)
 
 
@@ -765,5 +766,5 @@ def test_a_process_in_another_mount_namespace_is_inspected(tmp_path):
         for mode in MODES:
             answer = cli(service.pid, WORDS, "--memory", mode, "--json", *TYPE)
             assert (answer.code, answer.err, json.loads(answer.out)["map"]["count"]) == (0, "", 3)
-        assert cli(service.pid, WORDS).code == 0
+        assert cli_here(service.pid, WORDS).code == 0
         assert_free(service.pid)

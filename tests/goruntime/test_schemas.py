@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from construct import Int16ub, Optional
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector.goruntime import types
@@ -57,6 +57,7 @@ def as_plain(value):
 
 @pytest.mark.pure
 @pytest.mark.parametrize("declaration", FLAT)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_struct_and_its_derived_dtype_read_the_same(declaration, data):
     raw = data.draw(st.binary(min_size=declaration.sizeof(), max_size=declaration.sizeof()))

@@ -33,7 +33,7 @@ STATES = [
     "range_paused_same_size",
 ]  # fmt: skip
 
-KEYS_OF_EACH_STATE = 60
+KEYS_OF_EACH_STATE = 30
 RANGES = {"int8": 7, "int16": 15, "int32": 31, "int64": 63, "int": 63}
 
 

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from fixtures import Core
 from inspector.errors import BadCore
 from inspector.memory.packed import PAGE, unpack
-from tests.support.commandline import assert_refused, cli, each_here, start_cli
+from tests.support.commandline import assert_refused, cli, cli_here, each_here, start_cli
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -99,7 +99,7 @@ def test_what_was_unpacked_of_an_archive_that_is_cut_short_is_used_like_a_core_c
         assert answer.code == 0 or answer.err.replace(str(cut), str(plain)) == expected.err
     assert 0 in codes
     cut.write_bytes(whole[:7])
-    assert_refused(cli(cut, WORDS), f"{kind} archive of which nothing can be unpacked")
+    assert_refused(cli_here(cut, WORDS), f"{kind} archive of which nothing can be unpacked")
 
 
 @EVERY_KIND
@@ -108,14 +108,14 @@ def test_damaged_archives_are_refused(packed, kind, tmp_path):
     middle = len(damaged) // 2
     damaged[middle : middle + 200] = random.Random(kind).randbytes(200)
     (tmp_path / "damaged").write_bytes(damaged)
-    assert_refused(cli(tmp_path / "damaged", WORDS), f"damaged {kind} archive", "copied whole")
+    assert_refused(cli_here(tmp_path / "damaged", WORDS), f"damaged {kind} archive", "copied whole")
 
 
 def test_archives_of_something_else_and_unknown_ones_are_refused(tmp_path):
     (tmp_path / "text").write_bytes(pack(b"hello" * 1000, "zst"))
-    assert_refused(cli(tmp_path / "text", WORDS), "what it unpacks to is no ELF file")
+    assert_refused(cli_here(tmp_path / "text", WORDS), "what it unpacks to is no ELF file")
     (tmp_path / "zip").write_bytes(b"PK\3\4" + bytes(100))
-    assert_refused(cli(tmp_path / "zip", WORDS), "no ELF file", ".zst")
+    assert_refused(cli_here(tmp_path / "zip", WORDS), "no ELF file", ".zst")
 
 
 def test_where_there_is_no_room_to_unpack_that_is_said(packed):
