@@ -118,10 +118,12 @@ def test_the_python_block_of_the_readme_prints_what_the_program_has(run, monkeyp
     with redirect_stdout(out):
         exec(compile(python_block(), "README.md", "exec"), {})
     first, *lines = out.getvalue().splitlines()
-    assert first == f"consistent double {told['len']}"
+    assert first.startswith(f"consistent {told['len']} double, ")
     entries, maps = lines[: told["len"]], lines[told["len"] :]
-    # Each line is KEY ELEMENT ARRAY BUCKET.
-    shown = {re.findall(r"session-\d+", line)[0]: int(line.rsplit(" ", 3)[1]) for line in entries}
+    # Each line is KEY ELEMENT PLACE.
+    shown = {
+        key: int(elem) for line in entries for key, elem in re.findall(r"(session-\d+)\D* (\d+) \w+ array, ", line)
+    }
     assert shown == {entry["key"]: entry["value"] for entry in told["entries"]}
     assert any(line.startswith(f"main.sessions map[string]int {told['len']} ") for line in maps)
 
