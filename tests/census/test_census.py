@@ -132,6 +132,19 @@ def test_an_emptied_map_of_a_stripped_program_is_found_by_the_overflow_buckets_i
     assert worst.bytes.wasted > 40_000_000
 
 
+def test_an_emptied_map_of_a_stripped_program_is_found_by_overflow_buckets_that_are_all_in_use():
+    """All preallocated overflow buckets are in chains, so nothing is in store, and no key is left to be hashed."""
+    with start(build("drained", USUAL, ldflags=STRIPPED)) as running:
+        (drained,) = running.truth["maps"]
+        header = drained["header"]
+        assert (drained["len"], header["oldbuckets"]) == (0, None)
+        census = census_of(str(running.pid))
+    found = next(one for one in census.maps if hex(one.address) == drained["address"])
+    assert (found.count, found.verdict, found.bytes.if_rebuilt) == (0, "consistent", 48)
+    assert "map[int]int" in (found.type, *found.alternatives)
+    assert found.bytes.wasted > 2_000_000
+
+
 def test_a_person_who_waits_is_told_how_far_it_is(crashed):
     told = io.StringIO()
     console = Console(file=told, force_terminal=True, width=100)

@@ -103,14 +103,14 @@ class MapSnapshot:
         return string_bytes_of(self.view)
 
     def proven_without_keys(self) -> bool:
-        """See Snapshot.proven_without_keys: an empty map may have overflow buckets in store.
+        """See Snapshot.proven_without_keys: by the overflow buckets that makeBucketArray allocates with an array.
 
-        Rule O3 then finds a pointer back to the array at their end, and that word is nowhere else than where
-        makeBucketArray puts it for buckets of this size.
+        Some may be in store: rule O3 then finds a pointer back to the array at their end, and that word is nowhere else
+        than where makeBucketArray puts it for buckets of this size. Or all of them are in chains.
         """
-        stored = self.extra is not None and self.extra.next_overflow != 0
-        large = self.header.B >= PREALLOCATED_FROM_B
-        return self.header.count == 0 and large and stored and self.buckets is not None
+        if self.header.count or self.header.B < PREALLOCATED_FROM_B or self.extra is None or self.buckets is None:
+            return False
+        return self.extra.next_overflow != 0 or self.buckets.tail_in_use
 
 
 def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> MapSnapshot:
