@@ -6,7 +6,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,9 +76,9 @@ class MapSnapshot:
         """The layout of the map's buckets."""
         return layout_of(self.type)
 
-    @cached_property
+    @property
     def view(self) -> MapView:
-        """The map in the mirror's terms."""
+        """The map in the mirror's terms. It is not kept: the two would hold each other, and megabytes, in memory."""
         return MapView(self)
 
     def judge(self, incomplete: bool = False) -> Judgement:

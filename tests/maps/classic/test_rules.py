@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -590,6 +592,23 @@ def test_a_snapshot_can_be_pickled_and_judged_again_without_its_process(subject)
     again = pickle.loads(pickle.dumps(snapshot))
     assert again.judge() == snapshot.judge()
     assert occupancy_of(MapView(again)) == occupancy_of(MapView(snapshot))
+
+
+@pytest.mark.pure
+def test_the_bytes_of_a_map_are_given_back_at_once_when_nobody_holds_its_snapshot(demo):
+    snapshot = subject_of(demo).copy()
+    held = weakref.ref(snapshot)
+    assert (snapshot.judge().verdict, snapshot.account().live, len(list(snapshot.entries()))) == (
+        "consistent",
+        209,
+        209,
+    )
+    gc.disable()
+    try:
+        del snapshot
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
