@@ -115,6 +115,21 @@ class TypeTable:
             return self.get(tab)
         return self.get(int(schema.itab.parse(memory.read(tab, schema.itab.sizeof())).typ))
 
+    def dynamic_of_any(self, tab: int, memory: Memory) -> GoType | None:
+        """The type that a word names if it is the first of some interface: by its descriptor, or by an itab.
+
+        Only types of the executable count; None for words that name none.
+        """
+        try:
+            if self.is_static(tab):
+                return self.get(tab)
+            pair = schema.itab.parse(memory.read(tab, schema.itab.sizeof()))
+            if not (self.is_static(pair.typ) and self.is_static(pair.inter)):
+                return None
+            return self.get(pair.typ) if self.get(pair.inter).kind == Kind.INTERFACE else None
+        except InspectError:
+            return None
+
     def may_be_types(self, addresses: Addresses, memory: Memory, regions: RegionMap) -> NDArray[np.bool_]:
         """Which addresses can be those of type descriptors, by their first words; nothing is decoded."""
         may: NDArray[np.bool_] = np.zeros(len(addresses), dtype=bool)
