@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EXIT_CONSISTENT = 0
 EXIT_INCONSISTENT = 1
+EXIT_ABSENT = 1
 EXIT_ERROR = 2
 EXIT_PARTIAL = 3
 

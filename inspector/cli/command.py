@@ -28,9 +28,10 @@ from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import DEFAULT_ENTRIES, inspect
 from inspector.naming.locate import shown
 from inspector.report.json.census import write_census
+from inspector.report.json.one_key import write_lookup
 from inspector.report.json.one_map import write_json, write_ndjson
 from inspector.report.text.census import print_census
-from inspector.report.text.one_key import print_lookup, write_lookup
+from inspector.report.text.one_key import print_lookup
 from inspector.report.text.one_map import print_report
 from inspector.report.text.progress import ProgressBar
 from inspector.target.remote import open_remote
@@ -258,7 +259,7 @@ def _look_up(target: Target, name: str, type_name: str | None, key: str, as_json
             print_lookup(answer, _console())
 
     _deliver(target, answer.notes, show)
-    return 0
+    return answer.exit_code
 
 
 def _deliver(target: Target, notes: tuple[str, ...], show: Callable[[], None]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import shutil
 import subprocess
@@ -34,8 +33,8 @@ from inspector.report.text.census import print_census
 from inspector.report.text.progress import ProgressBar
 from inspector.target.target import open_target
 from tests.support.commandline import assert_free, assert_running
+from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
-from tests.support.truth import PROMISED
 
 FEW, MANY = "2", "80"
 """How many maps of each kind the program makes: hundreds, and thousands."""
@@ -202,9 +201,7 @@ def go_map_inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def document_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(done.stdout)
-    PROMISED.validate(document)
-    return document
+    return promised(done.stdout)
 
 
 def test_a_map_that_was_filled_and_emptied_wastes_most_and_the_answer_says_what_rebuilding_gives_back(crashed):

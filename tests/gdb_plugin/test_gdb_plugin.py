@@ -19,6 +19,7 @@ from fixtures import CLASSIC, NEWEST, SWISS, USUAL, build, kernel_core, start
 from inspector.cli.gdbsetup import script_path
 from tests.support.commandline import ROOT, assert_refused, assert_running, cli
 from tests.support.gdbsession import gdb, gdb_mi, gdbserver
+from tests.support.promised import promised
 from tests.support.truth import NOT_IN_EXECUTABLE, differences
 
 pytestmark = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
@@ -59,7 +60,7 @@ def all_differences(states: list[dict[str, Any]], answers: Answers) -> dict[str,
     """What gdb says otherwise than the program did, by state."""
     known = [state for state in states if state["name"] not in NOT_IN_EXECUTABLE]
     said = answers([asked(state) for state in known])
-    pairs = zip(known, map(json.loads, said), strict=True)
+    pairs = zip(known, map(promised, said), strict=True)
     found = {state["name"]: differences(document, state) for state, document in pairs}
     return {name: wrong for name, wrong in found.items() if wrong}
 
@@ -111,7 +112,7 @@ def test_a_million_entries_are_judged_and_shown(run):
         "info gomap main.m64 -json", 'print $gomap_len ("main.m64")', 'print $gomap_get ("main.m64", 999999)',
         on=("-p", running.pid),
     )  # fmt: skip
-    document = json.loads(answer)
+    document = promised(answer)
     assert document["verdict"] == "consistent"
     assert document["occupancy"]["live"] == document["map"]["count"] == document["entries_total"] == 1_000_000
     assert document["hash_proof"]["matched"] == 1_000_000
@@ -139,7 +140,7 @@ def test_both_front_ends_say_the_same_about_a_core(crash, toolchain, names):
     core = crash("states", toolchain)
     for name in names:
         text, document = gdb(f"info gomap {name}", f"info gomap {name} -json -entries all", on=(core.exe, core.path))
-        ours, theirs = json.loads(document), json.loads(cli(core.path, name, "--entries", "all", "--json").out)
+        ours, theirs = promised(document), promised(cli(core.path, name, "--entries", "all", "--json").out)
         assert (ours["target"]["kind"], ours["target"]["memory"]) == ("gdb", "gdb")
         for form in (ours, theirs):
             del form["timing"], form["target"]["kind"], form["target"]["memory"]
@@ -163,8 +164,8 @@ def test_a_lookup_says_the_same_in_gdb(crash):
         "info gomap main.doubleMiddle -key nowhere", on=(core.exe, core.path),
     )  # fmt: skip
     assert text == cli(core.path, "main.doubleMiddle", "--key", "key-7").out.strip("\n")
-    theirs = json.loads(cli(core.path, "main.doubleMiddle", "--key", "key-7", "--json").out)
-    assert json.loads(found)["lookup"] == theirs["lookup"]
+    theirs = promised(cli(core.path, "main.doubleMiddle", "--key", "key-7", "--json").out)
+    assert promised(found)["lookup"] == theirs["lookup"]
     assert "absent" in absent
 
 
@@ -172,8 +173,8 @@ def test_a_lookup_says_the_same_in_gdb(crash):
 @pytest.mark.parametrize("toolchain", [USUAL, NEWEST], ids=["usual", "newest"])
 def test_both_front_ends_name_the_goroutines_of_concurrent_map_writes(tmp_path, toolchain):
     core = kernel_core(build("racing", toolchain), directory=tmp_path, command="race")
-    ours = json.loads(gdb("info gomap main.shared -json", on=(core.exe, core.path))[0])
-    theirs = json.loads(cli(core.path, "main.shared", "--json").out)
+    ours = promised(gdb("info gomap main.shared -json", on=(core.exe, core.path))[0])
+    theirs = promised(cli(core.path, "main.shared", "--json").out)
     assert [finding["rule"] for finding in ours["findings"]].count("W2") >= 1
     assert (ours["verdict"], ours["findings"]) == (theirs["verdict"], theirs["findings"])
 
@@ -190,7 +191,7 @@ def test_goroutines_in_a_write_are_named_and_the_selected_frame_stays():
                 "frame",
                 on=("-p", running.pid),
             )
-            document = json.loads(answer)
+            document = promised(answer)
             assert document["verdict"] in ("consistent", "write-in-progress")
             assert after == before
             told = [finding["message"] for finding in document["findings"] if finding["rule"] == "W2"]
@@ -236,7 +237,7 @@ def test_variables_of_the_selected_frame_are_inspected(in_a_frame, toolchain):
     said = in_a_frame(
         "set $m = local", *(f"info gomap {name} -entries all -json" for name in names), toolchain=toolchain
     )
-    documents = dict(zip(names, map(json.loads, said[1:]), strict=True))
+    documents = dict(zip(names, map(promised, said[1:]), strict=True))
     seen = {name: {str(e["key"]): e["value"] for e in document["entries"]} for name, document in documents.items()}
     assert seen == {
         "sessions": {"request-1": 1, "request-2": 2}, "local": {"1": True, "2": True},
@@ -332,7 +333,7 @@ def test_the_inferior_that_is_selected_is_read(plain, run):
         "info gomap main.doubleMiddle -json", "info gomap main.words", "inferior 1", "info gomap main.words -json",
         on=("-p", plain.pid),
     )  # fmt: skip
-    first, other, back = (json.loads(said[at]) for at in (0, 4, 7))
+    first, other, back = (promised(said[at]) for at in (0, 4, 7))
     assert (first["target"]["pid"], other["target"]["pid"]) == (plain.pid, run().pid)
     assert differences(other | {"entries": run().map("double_middle")["entries"]}, run().map("double_middle")) == []
     assert said[5].startswith("there is no variable main.words")
@@ -346,7 +347,7 @@ def test_recorded_executions_are_read_too(in_a_frame):
         "delete", "set scheduler-locking on", "record full", "stepi", "stepi", "info gomap sessions -json",
         "reverse-stepi", "info gomap sessions -json", "record stop",
     )  # fmt: skip
-    forth, back = json.loads(said[5]), json.loads(said[7])
+    forth, back = promised(said[5]), promised(said[7])
     assert forth["verdict"] == "consistent"
     assert forth["entries_total"] == 2
     assert back["entries"] == forth["entries"]
@@ -381,7 +382,7 @@ def test_help_tells_how_to_use_each_command(plain):
 def test_sourcing_the_plugin_again_changes_nothing(plain):
     again, answer = gdb(f"source {script_path()}", "info gomap main.words -json", on=("-p", plain.pid))
     assert again == ""
-    assert json.loads(answer)["entries_total"] == 3
+    assert promised(answer)["entries_total"] == 3
 
 
 # The pretty-printer
@@ -498,7 +499,7 @@ def test_expressions_may_have_quotes_as_print_wants_them(plain):
         *(f"info gomap {text} -json" for text in written), "info gomap -key 'two' main.words",
         r'info gomap main.words -key "\"two\""', on=("-p", plain.pid),
     )  # fmt: skip
-    assert [json.loads(text)["map"]["address"] for text in said] == [plain.map("words")["address"]] * len(written)
+    assert [promised(text)["map"]["address"] for text in said] == [plain.map("words")["address"]] * len(written)
     for text in (key, literal):
         assert re.search(r"found in cell \d: 2$", text, re.MULTILINE)
 
@@ -557,7 +558,7 @@ def test_words_that_make_no_sense_are_answered_in_one_line(plain):
     said = gdb(*cases, "info gomap main.words -json", on=("-p", plain.pid))
     for words, text in zip(cases.values(), said, strict=False):
         assert_one_line(text, *words)
-    assert json.loads(said[-1])["verdict"] == "consistent"
+    assert promised(said[-1])["verdict"] == "consistent"
 
 
 @pytest.mark.slow
@@ -567,7 +568,7 @@ def test_a_variable_that_is_optimised_out_is_told_as_such(in_a_frame):
     )
     assert_one_line(alone, "local is optimised out here", "-gcflags")
     assert "local is optimised out here" in listed
-    assert json.loads(usable)["entries_total"] == 2
+    assert promised(usable)["entries_total"] == 2
 
 
 @pytest.mark.slow
@@ -580,7 +581,7 @@ def test_a_variable_that_was_not_written_yet_is_no_damaged_map(in_a_frame):
     for said in (alone, listed.splitlines()[1], length, printed):
         assert_one_line(said, " is no hmap: ")
         assert "inconsistent" not in said
-    assert json.loads(usable)["entries_total"] == 2
+    assert promised(usable)["entries_total"] == 2
 
 
 @pytest.mark.slow
@@ -596,7 +597,7 @@ def test_a_program_that_runs_is_not_read_until_it_is_stopped():
         assert answer["message"] == "error"
         assert_one_line(answer["payload"]["msg"], "the program is running", "interrupt")
     console = stopped["console"]
-    assert json.loads(console[console.index('{"schema"') :])["verdict"] == "consistent"
+    assert promised(console[console.index('{"schema"') :])["verdict"] == "consistent"
 
 
 @pytest.mark.slow
@@ -620,10 +621,10 @@ def test_stripped_programs_have_addresses_and_an_unstripped_twin_brings_the_name
         )  # fmt: skip
     assert_one_line(name, "is stripped", "gdb's command `file`")
     assert_one_line(listed, "no symbols, or no DWARF")
-    assert json.loads(proven)["map"]["type_source"] == "hash-proof"
-    assert json.loads(twin)["map"]["address"] == address
+    assert promised(proven)["map"]["type_source"] == "hash-proof"
+    assert promised(twin)["map"]["address"] == address
     # Another program is not believed to be this one: the one that runs is looked at.
-    assert json.loads(wrong)["target"]["exe"] == str(stripped)
+    assert promised(wrong)["target"]["exe"] == str(stripped)
 
 
 @pytest.mark.slow
@@ -635,7 +636,7 @@ def test_cores_need_the_executable_they_are_of(crash):
     )  # fmt: skip
     assert_one_line(missing, "gdb does not know the executable", "gdb's command `file`")
     assert_one_line(wrong, "is not the executable of")
-    assert json.loads(right)["verdict"] == "consistent"
+    assert promised(right)["verdict"] == "consistent"
 
 
 # Getting it into gdb
@@ -709,5 +710,5 @@ def test_packages_of_another_python_are_fetched_anew_for_the_one_in_gdb(tmp_path
     assert done.out.strip() == str(data_home / "go-map-inspect" / f"gdb-python-{version}")
     again, found = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)
     assert again == ""
-    assert json.loads(found)["entries_total"] == 3
+    assert promised(found)["entries_total"] == 3
     shutil.rmtree(data_home / "go-map-inspect" / f"gdb-python-{version}")

@@ -16,6 +16,7 @@ from inspector.gotypes.literal import parse_literal
 from inspector.gotypes.render import json_form
 from inspector.inspection.one_key import look_up
 from inspector.target.target import Target, open_target
+from tests.support.promised import promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STATES = [
@@ -203,7 +204,7 @@ def test_the_command_shows_the_way_and_the_element(run):
     text = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert text.returncode == 0
     assert f": {entry['value']}\n" in text.stdout
-    document = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60).stdout)
+    document = promised(subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60).stdout)
     assert document["lookup"]["found"] is True
     assert document["lookup"]["value"] == entry["value"]
     assert len(document["lookup"]["path"]) >= 1

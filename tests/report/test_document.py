@@ -9,10 +9,13 @@ import sys
 import jsonschema
 import pytest
 
+from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
+from inspector.report.json.one_key import lookup_form
 from inspector.target.target import open_target
+from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
-from tests.support.truth import NOT_IN_EXECUTABLE, PROMISED, document_of, in_order
+from tests.support.truth import NOT_IN_EXECUTABLE, document_of, in_order
 
 
 def go_map_inspect(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,8 +44,7 @@ def test_the_schema_refuses_a_document_that_lacks_a_promised_field(run):
 def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
     done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--json", "--entries", "all")
     assert (done.returncode, done.stderr) == (0, "")
-    document = json.loads(done.stdout)
-    PROMISED.validate(document)
+    document = promised(done.stdout)
     assert in_order(document["entries"]) == in_order(run().map("double_middle")["entries"])
     assert document["target"]["memory"] == "process_vm_readv"
     assert document["map"]["type_source"] == "variable"
@@ -51,14 +53,14 @@ def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
 def test_ndjson_streams_the_document_and_then_one_entry_a_line(run):
     done = go_map_inspect(str(run().pid), "main.keyString", "--ndjson", "--entries", "all")
     head, *lines = done.stdout.splitlines()
-    PROMISED.validate(json.loads(head) | {"entries": [json.loads(line) for line in lines]})
+    assert promised(done.stdout) == json.loads(head) | {"entries": [json.loads(line) for line in lines]}
     assert in_order([json.loads(line) for line in lines]) == in_order(run().map("key_string")["entries"])
 
 
 def test_no_entries_and_a_few_entries_are_what_was_asked_for(run):
     for asked in (0, 3):
         done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--json", "--entries", str(asked))
-        document = json.loads(done.stdout)
+        document = promised(done.stdout)
         assert len(document["entries"]) == document["entries_shown"] == asked
         assert document["entries_total"] == run().map("double_middle")["len"]
 
@@ -66,11 +68,41 @@ def test_no_entries_and_a_few_entries_are_what_was_asked_for(run):
 def test_a_nil_map_is_an_answer_not_an_error(run):
     for arguments in (["main.nilMap"], ["0x0", "--type", "map[string]int"], ["0", "--type", "map[string]int"]):
         done = go_map_inspect(str(run().pid), *arguments, "--json")
-        document = json.loads(done.stdout)
-        PROMISED.validate(document)
+        document = promised(done.stdout)
         assert done.returncode == 0
         assert document["map"]["nil"] is True
         assert document["map"]["address"] == "0x0"
+
+
+def test_the_schema_refuses_an_answer_about_a_key_that_lacks_a_promised_field(run):
+    state = run().map("double_middle")
+    with open_target(str(run().pid), memory="direct") as target:
+        document = lookup_form(look_up(target, state["address"], state["type"], state["entries"][0]["key"]))
+    PROMISED.validate(document)
+    for field in ("map", "bytes_read", "notes"):
+        with pytest.raises(jsonschema.ValidationError, match=field):
+            PROMISED.validate({name: part for name, part in document.items() if name != field})
+    for field in ("nil", "family", "count"):
+        less = {name: part for name, part in document["map"].items() if name != field}
+        with pytest.raises(jsonschema.ValidationError, match=field):
+            PROMISED.validate(document | {"map": less})
+
+
+def test_a_key_is_answered_by_a_document_and_by_the_exit_code(run):
+    state = run().map("double_middle")
+    for key, code in ((state["entries"][0]["key"], 0), ("nobody", 1)):
+        done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--key", key, "--json")
+        document = promised(done.stdout)
+        assert (done.returncode, document["lookup"]["found"]) == (code, code == 0)
+        assert document["map"]["count"] == state["len"]
+        assert document["map"]["family"] == "classic"
+        assert go_map_inspect(str(run().pid), "main.doubleMiddle", "--key", key).returncode == code
+
+
+def test_a_key_of_a_nil_map_is_absent(run):
+    done = go_map_inspect(str(run().pid), "main.nilMap", "--key", "nobody", "--json")
+    document = promised(done.stdout)
+    assert (done.returncode, document["map"]["nil"], document["map"]["count"]) == (1, True, 0)
 
 
 def test_numbers_of_every_size_are_written_in_full(run):

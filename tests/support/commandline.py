@@ -14,13 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fixtures import Running
+from tests.support.promised import promised
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = [sys.executable, "-m", "inspector"]
 PREFIX = "go-map-inspect: "
 PATIENCE = 60.0
+ANSWERED = (0, 1, 3)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Answer:
     code: int
     out: str
     err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document on standard output, which keeps the promise of the schema that it names."""
+        return promised(self.out)
 
     @property
     def notes(self) -> list[str]:
@@ -67,7 +75,10 @@ def finish(process: subprocess.Popen[str]) -> Answer:
         process.kill()
         process.communicate()
         raise
-    return Answer(process.returncode, out, err)
+    answer = Answer(process.returncode, out, err)
+    if out and answer.code in ANSWERED and {"--json", "--ndjson"} & set(map(str, process.args)):
+        assert answer.document
+    return answer
 
 
 def cli(*args: object, before: Sequence[str] = ()) -> Answer:

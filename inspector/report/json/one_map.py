@@ -11,6 +11,7 @@ from inspector.inspection.one_map import Entry, Inspection, TargetInfo
 from inspector.maps.classic.checks.finding import Finding
 from inspector.maps.classic.header import Hmap, MapExtra
 from inspector.maps.classic.summary import BytesHeld, Growth, Occupancy
+from inspector.naming.locate import MapRef
 
 SCHEMA = "go-map-inspect/1"
 
@@ -94,9 +95,8 @@ def target_form(target: TargetInfo) -> dict[str, Any]:
     }
 
 
-def _map(inspection: Inspection) -> dict[str, Any]:
-    snapshot, ref = inspection.snapshot, inspection.ref
-    header = snapshot.header if snapshot else NIL_HEADER
+def head_form(ref: MapRef) -> dict[str, Any]:
+    """Which map it is: what every document about one map begins with."""
     return {
         "address": f"{ref.address:#x}",
         "nil": not ref.address,
@@ -105,6 +105,14 @@ def _map(inspection: Inspection) -> dict[str, Any]:
         "type": ref.type.name,
         "type_source": ref.type_source,
         "type_alternatives": [go_type.name for go_type in ref.alternatives],
+    }
+
+
+def _map(inspection: Inspection) -> dict[str, Any]:
+    snapshot, ref = inspection.snapshot, inspection.ref
+    header = snapshot.header if snapshot else NIL_HEADER
+    return {
+        **head_form(ref),
         "count": header.count,
         "flags": header.flag_names,
         "flags_raw": header.flags,

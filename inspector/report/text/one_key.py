@@ -1,18 +1,14 @@
-"""The walk for one key, for people and as JSON."""
+"""The walk for one key, for people."""
 
 from __future__ import annotations
-
-import json
-from typing import IO, Any
 
 from rich.console import Console
 from rich.text import Text
 
 from inspector.goruntime.releases import TophashMarks
-from inspector.gotypes.render import go_form, json_form, plain
+from inspector.gotypes.render import go_form, plain
 from inspector.inspection.one_key import KeyAnswer
 from inspector.maps.classic.lookup import Step
-from inspector.report.json.one_map import SCHEMA, target_form
 
 _MARKS = TophashMarks()
 MARKS = {
@@ -46,42 +42,3 @@ def _line(step: Step, tophash: int | None, found: int | None) -> str:
     )
     place = f"{step.array} bucket {step.bucket}" + (f" overflow {step.overflow}" if step.overflow else "")
     return f"  {place} at {step.address:#x}: {cells}"
-
-
-def write_lookup(answer: KeyAnswer, out: IO[str]) -> None:
-    """Write one JSON document."""
-    lookup, ref = answer.lookup, answer.ref
-    form: dict[str, Any] = {
-        "schema": SCHEMA,
-        "target": target_form(answer.target),
-        "map": {
-            "address": f"{ref.address:#x}",
-            "name": ref.name,
-            "type": ref.type.name,
-            "type_source": ref.type_source,
-            "type_alternatives": [go_type.name for go_type in ref.alternatives],
-        },
-        "lookup": {
-            "key": answer.key,
-            "found": lookup.found is not None,
-            "value": json_form(lookup.value),
-            "hash": None if lookup.hash is None else f"{lookup.hash:#x}",
-            "tophash": lookup.tophash,
-            "path": [
-                {
-                    "array": step.array,
-                    "bucket": step.bucket,
-                    "overflow": step.overflow,
-                    "address": f"{step.address:#x}",
-                    "tophash": list(step.tophash),
-                    "compared": list(step.compared),
-                }
-                for step in lookup.steps
-            ],
-            "cell": lookup.found,
-            "ended": lookup.ended,
-        },
-        "bytes_read": lookup.bytes_read,
-        "notes": list(answer.notes),
-    }
-    out.write(json.dumps(form, allow_nan=False) + "\n")
