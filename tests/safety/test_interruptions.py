@@ -67,7 +67,7 @@ def test_an_interrupted_inspection_ends_with_130_and_leaves_the_process_running(
         answer = finish(process)
         assert answer.code in (0, 130), answer
         assert_one_line_at_most(answer)
-        assert ("interrupted" in answer.err) == (answer.code == 130), answer
+        assert ("Interrupted." in answer.err) == (answer.code == 130), answer
         assert not wait_until_gone(gdbs, 2)
         assert_running(plain)
 
