@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -34,11 +34,14 @@ RUNTIME = ("runtime.", "runtime/", "internal/")
 """Packages whose variables are not followed: the runtime's own structures are not always what their types say."""
 
 
+Phase = Literal["scan", "check"]
+
+
 class Watcher(Protocol):
     """Is told how far a census is."""
 
-    def phase(self, what: str, total: int) -> None:
-        """A part of the work begins: `total` bytes, or maps."""
+    def phase(self, what: Phase, total: int) -> None:
+        """A part of the work begins: `total` bytes to scan, or maps to check."""
         ...
 
     def step(self, done: int, found: int) -> None:
@@ -49,7 +52,7 @@ class Watcher(Protocol):
 class Unwatched:
     """Nobody looks."""
 
-    def phase(self, what: str, total: int) -> None:
+    def phase(self, what: Phase, total: int) -> None:
         """See Watcher."""
 
     def step(self, done: int, found: int) -> None:
@@ -156,7 +159,7 @@ class _Taker:
     def _scan(self, territory: Territory) -> Headers:
         """Candidates anywhere in the territory that are no more than candidates."""
         release = self.target.release
-        self.watcher.phase("scanned", territory.size)
+        self.watcher.phase("scan", territory.size)
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
         for piece in scan(self.target.memory, ranges, territory.arena, release, self.pace.hold):
@@ -221,7 +224,7 @@ class _Taker:
 
     def _examine(self, claims: list[Claim]) -> list[Examined]:
         """Those of the claims that hold."""
-        self.watcher.phase("maps judged", len(claims))
+        self.watcher.phase("check", len(claims))
         found = []
         for done, one in enumerate(self.examiner.examine(claims), 1):
             if one.row is not None:

@@ -134,5 +134,5 @@ def _take(target: Target, request: Request) -> Census:
     errors = Console(stderr=True)
     if not errors.is_terminal:
         return take_census(target, request.max_stop, strings=request.strings)
-    with ProgressBar(errors) as bar:
+    with ProgressBar(errors, lambda: target.stopped_ms) as bar:
         return take_census(target, request.max_stop, bar, request.strings)

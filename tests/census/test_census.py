@@ -133,14 +133,23 @@ def test_an_emptied_map_of_a_stripped_program_is_found_by_the_overflow_buckets_i
     assert worst.bytes.wasted > 40_000_000
 
 
-def test_a_person_who_waits_is_told_how_far_it_is(crashed):
-    told = io.StringIO()
-    console = Console(file=told, force_terminal=True, width=100)
-    with open_target(str(crashed.path), memory="direct") as target, ProgressBar(console) as bar:
+def test_who_waits_sees_one_bar_with_units_and_for_how_long_the_process_was_paused(crashed):
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=True, width=100)
+    with open_target(str(crashed.path), memory="direct") as target, ProgressBar(console, lambda: 1700.0) as bar:
         maps = take_census(target, watcher=bar).maps
     assert maps
-    assert "scanned" in told.getvalue()
-    assert "maps judged" in told.getvalue()
+    assert re.search(r"Scanning heap .* of [\d.]+ [KM]iB, target paused 1.7 s so far", shown.getvalue())
+    assert re.search(r"Checking maps .* of [\d,]+, target paused 1.7 s so far", shown.getvalue())
+    assert "0 of 0" not in shown.getvalue()
+
+
+def test_a_map_that_was_emptied_is_reported_with_what_replacing_it_gives_back(crashed):
+    emptied = next(one for one in crashed.truth["maps"] if one["name"] == "main.emptied")
+    lines = go_map_inspect(crashed.path, emptied["address"], "--type", emptied["type"]).stdout.splitlines()
+    assert lines[0] == f"{emptied['address']}  map[int64]int64  0 entries  38.3 MiB  OK"
+    assert any("This map is empty but holds 38.3 MiB: Go maps never shrink." in line for line in lines)
+    assert any(line.endswith("to give 38.3 MiB back.") for line in lines)
 
 
 @pytest.mark.slow

@@ -21,9 +21,12 @@ MARKS = {
 
 
 def print_lookup(answer: KeyAnswer, console: Console) -> None:
-    """Print the hash, each bucket of the walk, and what was found."""
+    """Print whether the key is present, its hash, each bucket that the runtime would visit, and what was found."""
     lookup, ref = answer.lookup, answer.ref
-    console.print(Text(f"{plain(ref.type.name)} at {ref.address:#x}, key {plain(answer.key)}", style="bold"))
+    line = Text(plain(ref.name) if ref.name else f"{ref.address:#x}", style="bold")
+    line.append(f"  {plain(ref.type.name)}  key {plain(answer.key)}  ", style="not bold")
+    line.append("present" if lookup.found is not None else "absent")
+    console.print(line, soft_wrap=True)
     if lookup.hash is not None:
         console.print(Text(f"hash {lookup.hash:#018x}, tophash {lookup.tophash}"))
     for step in lookup.steps:
