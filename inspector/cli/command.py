@@ -15,6 +15,7 @@ from inspector.cli.gdbsetup import fetch_packages, script_path
 from inspector.cli.logs import log_to_standard_error
 from inspector.cli.request import DEMO, Request
 from inspector.cli.running import run
+from inspector.cli.saying import say
 from inspector.errors import UsageError
 
 
@@ -187,7 +188,7 @@ def _for_gdb(setup: bool, script: bool, others: frozenset[str], gdb: str) -> int
         raise UsageError(
             f"{asked} inspects nothing, so it takes no TARGET, no MAP and no other option", "leave them out"
         )
-    print(fetch_packages(gdb) if setup else script_path())
+    print(fetch_packages(gdb, say) if setup else script_path())
     return 0
 
 

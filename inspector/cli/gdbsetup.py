@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import distribution, metadata, requires
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,19 +38,21 @@ def script_path() -> Path:
     owner = hashlib.sha256(f"{sys.prefix}\0{script}".encode()).hexdigest()[:8]
     return _write(
         data_home() / f"gdb-{owner}.py",
-        "# Written by `go-map-inspect --gdb-script`: where its packages are, for the Python inside of gdb.\n"
+        "# Written by `go-map-inspect gdb script`: where its packages are, for the Python inside of gdb.\n"
         f"known = {known!r}\n"
         'exec(compile(open(known["__file__"]).read(), known["__file__"], "exec"), known)\n',
     )
 
 
-def fetch_packages(gdb: str) -> Path:
+def fetch_packages(gdb: str, report: Callable[[str], None]) -> Path:
     """Fetch what the plugin needs for the Python inside of a gdb, into a folder of its own; returns that folder.
 
+    `report` is called with what takes its time, and with what to do next.
     Raises GdbMissing, and InspectError when pip does not find fitting packages.
     """
     version = _python_of(gdb)
     folder = data_home() / f"gdb-python-{version}"
+    report(f"fetching {', '.join(map(_name_of, _requirements()))} for gdb's Python {version}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fetching-", dir=folder.parent) as scratch:
         fetched = Path(scratch) / "packages"
@@ -62,6 +65,7 @@ def fetch_packages(gdb: str) -> Path:
         # The new packages come whole or not at all.
         shutil.rmtree(folder, ignore_errors=True)
         fetched.rename(folder)
+    report("done: start gdb with gdb -x $(go-map-inspect gdb script)")
     return folder
 
 
@@ -112,7 +116,7 @@ def _python_of(gdb: str) -> str:
         raise GdbMissing(f"{gdb!r} does not answer", hint) from None
     match = _VERSION.search(done.stdout)
     if match is None:
-        raise GdbMissing(f"{gdb!r} is no gdb with Python inside", hint)
+        raise GdbMissing(f"{gdb!r} is not a gdb with Python inside", hint)
     oldest = _MINOR.search(metadata(DISTRIBUTION)["Requires-Python"])
     if oldest and int(match[2]) < int(oldest[1]):
         raise InspectError(

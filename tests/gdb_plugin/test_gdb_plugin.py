@@ -680,13 +680,13 @@ def test_packages_that_gdb_s_python_lacks_are_told_with_the_command_that_brings_
 def assert_told_to_set_up(said: str) -> None:
     lines = said.splitlines()
     assert len(lines) == 1, said
-    assert re.match(r"go-map-inspect: gdb's Python 3\.\d+ cannot load \w+: run `go-map-inspect --gdb-setup`", lines[0])
+    assert re.match(r"go-map-inspect: gdb's Python 3\.\d+ cannot load \w+: run `go-map-inspect gdb setup`", lines[0])
 
 
 @pytest.mark.slow
 def test_programs_that_are_no_gdb_with_python_cannot_be_set_up():
     assert_refused(cli("--gdb-setup", "--gdb", "/nowhere/gdb"), "cannot start", "/nowhere/gdb", "--gdb")
-    assert_refused(cli("--gdb-setup", "--gdb", "true"), "no gdb with Python inside", "--gdb")
+    assert_refused(cli("--gdb-setup", "--gdb", "true"), "not a gdb with Python inside", "--gdb")
 
 
 @pytest.mark.slow
@@ -704,8 +704,12 @@ def test_packages_of_another_python_are_fetched_anew_for_the_one_in_gdb(tmp_path
     said, _ = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)
     assert_told_to_set_up(said)
     assert "numpy" in said
-    done = cli("--gdb-setup", before=at_home())
-    assert (done.code, done.err) == (0, "")
+    done = cli("gdb", "setup", before=at_home())
+    assert done.code == 0
+    fetching, ready = done.err.splitlines()
+    assert "numpy" in fetching
+    assert f"gdb's Python {version}" in fetching
+    assert "gdb -x $(go-map-inspect gdb script)" in ready
     assert done.out.strip() == str(data_home / "go-map-inspect" / f"gdb-python-{version}")
     again, found = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)
     assert again == ""

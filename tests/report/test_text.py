@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from fixtures import NEWEST
 from inspector.gotypes.render import go_form, plain, quoted
 from inspector.gotypes.values import GoString
 from inspector.inspection.one_map import inspect
@@ -107,6 +108,15 @@ def test_the_header_shows_every_field_of_hmap_and_mapextra(run):
         "overflow", "oldoverflow", "nextOverflow",
     ):  # fmt: skip
         assert re.search(rf"^\s*{field} ", text, re.MULTILINE), field
+
+
+def test_the_header_shows_clear_seq_where_the_release_has_it(run):
+    out = io.StringIO()
+    state = run("states", NEWEST).map("key_string")
+    with open_target(str(run("states", NEWEST).pid), memory="direct") as target:
+        print_report(inspect(target, state["address"], state["type"]), Console(file=out, width=200))
+    assert re.search(r"^clearSeq +\d+ *$", out.getvalue(), re.MULTILINE)
+    assert "clearSeq" not in report_of(run, "main.keyString")
 
 
 def test_strings_of_the_target_cannot_command_the_terminal(run):

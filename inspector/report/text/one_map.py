@@ -128,6 +128,7 @@ def _header(inspection: Inspection) -> Table:
         ("buckets", _pointer(header.buckets)),
         ("oldbuckets", _pointer(header.oldbuckets)),
         ("nevacuate", str(header.nevacuate)),
+        *([("clearSeq", str(header.clear_seq))] if header.clear_seq is not None else []),
         ("extra", _pointer(header.extra)),
     ]
     if extra is not None:
