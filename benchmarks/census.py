@@ -19,7 +19,9 @@ from fixtures import USUAL, build, start
 from inspector.census.scan import PIECE, Arena, scan
 from inspector.census.territory import HEAP_END, HEAP_START, survey
 from inspector.memory.protocol import Region
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.run import Run
+from inspector.target.target import Target
 
 MIB = 1 << 20
 USUAL_SIZE = 2048
@@ -35,7 +37,7 @@ def main() -> None:
         print(f"{wanted} MiB would not leave this machine enough memory: {size} MiB are taken")
     program = build("bulk", USUAL)
     with start(program, str(size)) as running, open_target(str(running.pid), memory="direct") as target:
-        _ = target.types, target.hash_keys
+        _ = target.program.types, target.program.hash_keys
         regions = [region for region in target.memory.regions() if HEAP_START <= region.start < HEAP_END]
         total = sum(region.end - region.start for region in regions)
         print(f"a heap of {total / MIB:,.0f} MiB")
@@ -43,7 +45,7 @@ def main() -> None:
         before = _peak()
         _report("whole heap", total, lambda: _search(target, regions))
         print(f"  peak memory above the interpreter's: {(_peak() - before) / MIB:,.1f} MiB")
-        territory = survey(target)
+        territory = survey(Run(target))
         _report("slots by the books", territory.size, lambda: _search(target, territory.slots))
         print(f"  peak memory with the books: {(_peak() - before) / MIB:,.1f} MiB")
         _report("bare copy", total, lambda: _copy(target, regions))
@@ -51,7 +53,8 @@ def main() -> None:
 
 def _search(target: Target, regions: list[Region]) -> str:
     arena = Arena(regions[0].start, regions[-1].end)
-    found = sum(len(piece.headers) for piece in scan(target.memory, regions, arena, target.release, target.held))
+    run = Run(target)
+    found = sum(len(piece.headers) for piece in scan(run.memory, regions, arena, run.release, run.copied))
     return f"{found:,} candidates"
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from fixtures import USUAL, build, start
 from inspector.inspection.one_map import Inspection, inspect
 from inspector.memory.process import ProcessMemory
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.target import Target
 
 
 def main() -> None:
@@ -35,9 +36,10 @@ def _compare(target: Target, variable: str, type_name: str, rounds: int) -> None
     columns: dict[str, list[float]] = {"bare copy": [], "held": [], "whole inspection": []}
     for _ in range(rounds):
         columns["bare copy"].append(_timed(lambda: memory.read(address, size)))
-        before = target.stopped_ms
-        columns["whole inspection"].append(_timed(lambda: _inspect(target, variable, type_name)))
-        columns["held"].append(target.stopped_ms - before)
+        started = time.perf_counter()
+        inspection = _inspect(target, variable, type_name)
+        columns["whole inspection"].append((time.perf_counter() - started) * 1000)
+        columns["held"].append(inspection.timing.stopped)
     print(f"{variable} ({type_name}), {sample.entries_total:,} entries, {size:,} bytes, {rounds} rounds")
     for name, times in columns.items():
         ratios = [mine / bare for mine, bare in zip(times, columns["bare copy"], strict=True)]

@@ -9,11 +9,13 @@ from contextlib import suppress
 import gdb
 
 from gdb_plugin.arguments import OPTIONS, Arguments, parse
-from gdb_plugin.expressions import frame_variables, global_value, is_map, locate_in_gdb, locate_value, name_of
+from gdb_plugin.expressions import frame_variables, is_map, locate_in_gdb, locate_value, name_of
 from gdb_plugin.opening import open_inferior
 from gdb_plugin.output import console, output, told_in_one_line, write_notes
 from inspector.errors import InspectError, UnknownVariable, UsageError
+from inspector.gotypes.gotype import Kind
 from inspector.gotypes.render import plain
+from inspector.gotypes.variables import package_variables
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.report.json.one_key import write_lookup
@@ -117,29 +119,30 @@ def _completions(typed: str) -> Iterator[str]:
     yield from (name for name, _ in frame_variables())
     # Nothing is said while somebody types; without a Go program there is nothing to complete.
     with suppress(InspectError, gdb.error):
-        yield from open_inferior().image.variables()
+        yield from open_inferior().program.image.variables()
 
 
-def _maps_in_sight(target: Target) -> Iterator[tuple[str, gdb.Value, bool]]:
-    """Names and values of maps, and whether it is a package variable, which the inspector reads by itself."""
+def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]]:
+    """Names, types and values of maps; no value for a package variable, which the inspector reads by itself."""
     for name, value in frame_variables():
         if is_map(value.type):
-            yield name, value, False
-    found = ((name, global_value(name)) for name in sorted(target.image.variables()))
-    described = [(name, value) for name, value in found if value is not None]
-    if not described:
+            yield name, name_of(value.type), value
+    declared = package_variables(target.program.image, target.program.types)
+    if not declared:
         raise UnknownVariable(
             "nothing tells which variables are maps: the program has no symbols, or no DWARF",
             "give `info gomap` an address, or load an unstripped twin with gdb's command `file`",
         )
-    yield from ((name, value, True) for name, value in described if is_map(value.type))
+    for variable in sorted(declared, key=lambda variable: variable.name):
+        if variable.type.kind == Kind.MAP:
+            yield variable.name, variable.type.name, None
 
 
-def _row(target: Target, name: str, value: gdb.Value, is_global: bool) -> tuple[str, str, str, str]:
+def _row(target: Target, name: str, type_name: str, value: gdb.Value | None) -> tuple[str, str, str, str]:
     """Name, type, count and verdict of one map; what is in the way takes the place of the verdict."""
-    go_type = plain(name_of(value.type))
+    go_type = plain(type_name)
     try:
-        inspection = inspect(target, name if is_global else locate_value(target, value, name, None), None, 0)
+        inspection = inspect(target, name if value is None else locate_value(target, value, name, None), None, 0)
     except InspectError as error:
         return plain(name), go_type, "?", plain(error.message)
     except gdb.error as error:

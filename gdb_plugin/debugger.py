@@ -1,4 +1,4 @@
-"""The questions that inspector.target.target.Debugger asks, answered by the gdb that we run in."""
+"""The threads of the selected inferior, as the gdb that we run in has them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 import gdb
 
-from gdb_plugin.expressions import name_of, quoted_value
 from inspector.errors import GdbError
 from inspector.memory.prstatus import GENERAL
 from inspector.memory.threads import Thread
@@ -15,25 +14,12 @@ from inspector.memory.threads import Thread
 REGISTERS = (*GENERAL, "rip", "rsp", "fs_base")
 
 
-class InnerDebugger:
-    """What GdbBridge is for the command line."""
-
-    def type_of(self, text: str) -> str:
-        """Name the type of an expression; raises GdbError, GdbMissing without DWARF."""
-        with _as_ours():
-            return name_of(quoted_value(text).type)
-
-    def value_of(self, text: str) -> int:
-        """Evaluate an expression that is a map; raises GdbError."""
-        with _as_ours():
-            return int(quoted_value(text))
-
-    def threads(self) -> list[Thread]:
-        """The registers of the threads of the selected inferior that stand still; raises GdbError."""
-        with _as_ours(), _selection_kept():
-            threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
-            found = map(_registers_of, threads)
-            return [thread for thread in found if thread is not None]
+def inner_threads() -> list[Thread]:
+    """The registers of the threads of the selected inferior that stand still; raises GdbError."""
+    with _as_ours(), _selection_kept():
+        threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
+        found = map(_registers_of, threads)
+        return [thread for thread in found if thread is not None]
 
 
 def _registers_of(thread: gdb.InferiorThread) -> Thread | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import gdb
 
-from inspector.errors import GdbMissing, UnknownVariable
+from inspector.errors import UnknownVariable
 from inspector.naming.locate import Locator, evaluated, parse_address, shown
 from inspector.target.target import Target
 
@@ -22,7 +22,6 @@ CLASSIC_MAP, SWISS_MAP = "hash<", "map<"
 ESCAPED = "&"
 """How DWARF names of variables that moved to the heap begin: what is there is a pointer to them."""
 
-_QUOTED = re.compile(r"'([^']+)'(.*)")
 _LOCAL = re.compile(r"([^\W\d]\w*)((?:\.[^\W\d]\w*|\[\d{1,9}\])*)")
 _STEP = re.compile(r"\.([^\W\d]\w*)|\[(\d{1,9})\]")
 _GLOBAL = re.compile(r"\w[^\s'\"()$&:]*")
@@ -58,7 +57,7 @@ def locate_value(target: Target, value: gdb.Value, text: str, type_name: str | N
         )
     found = map_value(value)
     if found:
-        return evaluated(target, text, found.declared, found.address, type_name)
+        return evaluated(target.program.types, text, found.declared, found.address, type_name)
     if value.type.strip_typedefs().code in (gdb.TYPE_CODE_PTR, gdb.TYPE_CODE_INT):
         return hex(int(value) % (1 << 64))
     raise UnknownVariable(
@@ -124,26 +123,9 @@ def frame_variables() -> Iterator[tuple[str, gdb.Value]]:
         block = block.superblock if not block.function else None
 
 
-def global_value(name: str) -> gdb.Value | None:
-    """The value of a package variable; None when DWARF does not have it."""
-    symbol = gdb.lookup_global_symbol(name) or gdb.lookup_static_symbol(name)
-    return symbol.value() if symbol is not None and symbol.is_variable else None
-
-
 def name_of(go_type: gdb.Type) -> str:
     """A type's name in DWARF."""
     return str(go_type.name or go_type)
-
-
-def quoted_value(text: str) -> gdb.Value:
-    """The value of 'package.variable'.path; raises gdb.error, and GdbMissing where DWARF does not have it."""
-    match = _QUOTED.fullmatch(text)
-    assert match is not None
-    name, path = match.groups()
-    value = global_value(name)
-    if value is None:
-        raise GdbMissing("there is no DWARF for it", "give the type with -type, or load an unstripped twin")
-    return _follow(value, path)
 
 
 def _follow(value: gdb.Value, path: str) -> gdb.Value:

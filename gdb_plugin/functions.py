@@ -15,6 +15,7 @@ from inspector.gotypes.values import GoFunc, GoMap, GoPointer, GoString, GoValue
 from inspector.inspection.identification import believe, header_at
 from inspector.inspection.one_key import look_up
 from inspector.naming.locate import Locator, locate
+from inspector.target.run import Run
 from inspector.target.target import Target
 
 
@@ -33,15 +34,15 @@ class GomapLen(gdb.Function):
         """What len gives."""
         with told_in_one_line():
             (map_value,) = _counted(arguments, "$gomap_len (MAP)")
-            target = open_inferior()
-            found = _located(target, map_value)
-            address = found.find(target).address if found.type else found.address
+            run = Run(open_inferior(), None)
+            found = _located(run, map_value)
+            address = found.find(run).address if found.type else found.address
             if not address:
                 return 0
             # A package variable that is declared as a map is one, anything else has to look like one.
             if found.address is None:
-                return header_at(target, address).count
-            return believe(target, target.regions(), address, found.type).count
+                return header_at(run, address).count
+            return believe(run, run.regions(), address, found.type).count
 
 
 class GomapGet(gdb.Function):
@@ -61,7 +62,7 @@ class GomapGet(gdb.Function):
         with told_in_one_line():
             map_value, key = _counted(arguments, "$gomap_get (MAP, KEY)")
             target = open_inferior()
-            found = _located(target, map_value)
+            found = _located(Run(target), map_value)
             literal = _literal(target, found, key)
             lookup = look_up(target, found, None, literal).lookup
             if lookup.found is None:
@@ -77,11 +78,12 @@ def _counted(arguments: tuple[gdb.Value, ...], usage: str) -> tuple[gdb.Value, .
     return arguments
 
 
-def _located(target: Target, value: gdb.Value) -> Locator:
+def _located(run: Run, value: gdb.Value) -> Locator:
     """A map from the argument of a function: a map, its address, or the text of an expression."""
     text = _text_of(value)
+    target = run.target
     found = locate_value(target, value, "the map", None) if text is None else locate_in_gdb(target, text, None)
-    return locate(target, found, None)
+    return locate(run, found, None)
 
 
 def _text_of(value: gdb.Value) -> str | None:
@@ -122,7 +124,7 @@ def _has_string_keys(target: Target, found: Locator) -> bool:
     """Whether a map is known to have strings as keys before it is looked at."""
     if found.type is None or found.type.layout is None:
         return False
-    return target.types.key(found.type).kind == Kind.STRING
+    return target.program.types.key(found.type).kind == Kind.STRING
 
 
 def _quoted(text: str) -> str:

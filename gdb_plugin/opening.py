@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import gdb
 
-from gdb_plugin.debugger import InnerDebugger
+from gdb_plugin.debugger import inner_threads
 from gdb_plugin.memory import InferiorMemory
+from inspector.control.hold import Still
 from inspector.errors import BadExecutable, InspectError, NoSuchTarget, UsageError
-from inspector.gotypes.table import TypeTable
-from inspector.image.buildinfo import BuildInfo, read_build_info
+from inspector.hashing.keys import find_hash_keys
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
-from inspector.target.target import Target, bias_of, build_matches, refuse_swiss
+from inspector.target.program import Program, bias_of, build_matches, built
+from inspector.target.target import Target
 
 ON_THE_REMOTE_SIDE = "target:"
 """gdb's mark for files that it reads through the remote side."""
@@ -25,17 +26,23 @@ _ENTRY = re.compile(r"AT_ENTRY.*?(0x[0-9a-f]+)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Program:
-    """What is learnt once for each process: its executable and its types, which never change."""
+class Known:
+    """What is learnt once for each process: its program, and whether build ids said that it is the right one."""
 
-    image: ElfImage
-    build: BuildInfo
+    program: Program
     compared: bool
-    types: TypeTable
+
+    def is_still_there(self, memory: InferiorMemory) -> bool:
+        """Whether a process is the one that this was learnt from: hash keys are random, so no two processes share them.
+
+        Two cores may be of processes with the same pid and executable, and lie at the same path one after the other.
+        """
+        keys = self.program.hash_keys
+        return keys is not None and keys == find_hash_keys(self.program.image, memory, self.program.types)
 
 
-_programs: dict[tuple[object, ...], Program] = {}
-"""The last program of each inferior, by what would be different for another one."""
+_known: dict[tuple[object, ...], Known] = {}
+"""The last program of each inferior, by what tells most of them apart without a look at their memory."""
 
 
 def open_inferior() -> Target:
@@ -49,12 +56,18 @@ def open_inferior() -> Target:
     memory = InferiorMemory(inferior, connection.type if connection else "remote")
     files = tuple(objfile.filename for objfile in gdb.objfiles())
     key = inferior.num, inferior.pid, memory.connection, gdb.current_progspace().filename, files
-    program = _programs.get(key) or _remember(key, memory)
-    target = _target(memory, program.image, program.build, program.compared)
-    target.types = program.types
+    known = _known.get(key)
+    if known is None or not known.is_still_there(memory):
+        known = _learn(key, memory)
+    # What is read from now on comes from the inferior as it is now.
+    known.program.memory = memory
     # Other threads may run: gdb can hold a single one (set non-stop on).
-    target.stop = not any(thread.is_running() for thread in inferior.threads())
-    return target
+    stops = not any(thread.is_running() for thread in inferior.threads())
+    notes = []
+    if not known.compared and memory.connection == "core":
+        notes.append("the core does not hold its executable's build id, so it could not be compared")
+    holder = Still(inner_threads, stops)
+    return Target("gdb", str(inferior.pid), inferior.pid, known.program, memory, holder, notes=tuple(notes))
 
 
 def _is_executing() -> bool:
@@ -73,23 +86,15 @@ def _is_executing() -> bool:
     return False
 
 
-def _remember(key: tuple[object, ...], memory: InferiorMemory) -> Program:
+def _learn(key: tuple[object, ...], memory: InferiorMemory) -> Known:
     image, compared = _executable(memory)
-    build = read_build_info(image)
-    refuse_swiss(image, build)
-    program = Program(image, build, compared, _target(memory, image, build, compared).types)
-    for other in [other for other in _programs if other[0] == key[0]]:
-        del _programs[other]
-    _programs[key] = program
-    return program
-
-
-def _target(memory: InferiorMemory, image: ElfImage, build: BuildInfo, compared: bool) -> Target:
-    pid = memory.inferior.pid
-    target = Target("gdb", str(pid), pid, image, build, memory, "auto", own_debugger=InnerDebugger())
-    if not compared and memory.connection == "core":
-        target.note("the core does not hold its executable's build id, so it could not be compared")
-    return target
+    known = Known(Program(image, built(image), memory), compared)
+    # Read at once: they are what the process is known by.
+    _ = known.program.types, known.program.hash_keys
+    for other in [other for other in _known if other[0] == key[0]]:
+        del _known[other]
+    _known[key] = known
+    return known
 
 
 def _executable(memory: InferiorMemory) -> tuple[ElfImage, bool]:

@@ -58,14 +58,20 @@ def write_notes(notes: tuple[str, ...]) -> None:
         gdb.write(f"note: {plain(note)}\n", gdb.STDERR)
 
 
+def _spelled_for_gdb(sentence: str) -> str:
+    """Write the options of the command line as gdb's commands and ours have them."""
+    return (
+        sentence.replace("with --exe", "with gdb's command `file`").replace("--type", "-type").replace("--key", "-key")
+    )
+
+
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """Turn whatever goes wrong in the block into one line from gdb, which stays usable."""
     try:
         yield
     except InspectError as error:
-        # gdb has a command where the command line has an option.
-        raise gdb.GdbError(plain(str(error)).replace("with --exe", "with gdb's command `file`")) from None
+        raise gdb.GdbError(_spelled_for_gdb(plain(str(error)))) from None
     except gdb.error as error:
         raise gdb.GdbError(plain(str(error))) from None
     except gdb.GdbError:

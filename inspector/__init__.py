@@ -7,17 +7,42 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inspector.census import Census, CensusMap, take_census
-    from inspector.inspection.one_map import Entry, Inspection, inspect
-    from inspector.target.target import Target, open_target
+    from inspector.inspection.one_key import KeyAnswer, look_up
+    from inspector.inspection.one_map import Inspection, inspect
+    from inspector.maps.family import Entry
+    from inspector.target.opening import open_target
+    from inspector.target.target import Target
 
-__all__ = ["Census", "CensusMap", "Entry", "Inspection", "Target", "inspect", "open_target", "take_census"]
+HOMES = {
+    "Census": "inspector.census",
+    "CensusMap": "inspector.census",
+    "Entry": "inspector.inspection.one_map",
+    "Inspection": "inspector.inspection.one_map",
+    "KeyAnswer": "inspector.inspection.one_key",
+    "Target": "inspector.target.target",
+    "inspect": "inspector.inspection.one_map",
+    "look_up": "inspector.inspection.one_key",
+    "open_target": "inspector.target.opening",
+    "take_census": "inspector.census",
+}
+"""Where each public name is defined."""
+
+__all__ = [
+    "Census",
+    "CensusMap",
+    "Entry",
+    "Inspection",
+    "KeyAnswer",
+    "Target",
+    "inspect",
+    "look_up",
+    "open_target",
+    "take_census",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Load the API when it is first used: the command line has to be interruptible before that."""
-    if name in __all__:
-        for module in ("inspector.inspection.one_map", "inspector.target.target", "inspector.census"):
-            loaded = import_module(module)
-            if hasattr(loaded, name):
-                return getattr(loaded, name)
+    if name in HOMES:
+        return getattr(import_module(HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

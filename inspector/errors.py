@@ -103,3 +103,27 @@ class UnreadableMemory(InspectError):
 
     def __reduce__(self) -> tuple[type[UnreadableMemory], tuple[int, int, str]]:
         return (UnreadableMemory, (self.address, self.size, self.reason))
+
+
+class MissedMemory(UnreadableMemory):
+    """A range of a copy that is not there because the stop had to end before it was read."""
+
+
+class NotReadInTime(InspectError):
+    """The stop had to end before a range of the target's memory was read; the range itself may be sound.
+
+    `size` is in bytes, `allowed` in seconds.
+    """
+
+    exit_code = EXIT_PARTIAL
+
+    def __init__(self, size: int, allowed: float) -> None:
+        super().__init__(
+            f"{size:,} bytes were not read within the {allowed * 1000:.0f} ms that a stop may take",
+            "allow a longer stop, or read without stopping the process",
+        )
+        self.size = size
+        self.allowed = allowed
+
+    def __reduce__(self) -> tuple[type[NotReadInTime], tuple[int, float]]:
+        return (NotReadInTime, (self.size, self.allowed))

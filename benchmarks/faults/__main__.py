@@ -21,7 +21,7 @@ from benchmarks.faults.changes import Dice, Outcome, try_out
 from benchmarks.faults.reasons import why_unseen
 from benchmarks.faults.subjects import subjects_of
 from fixtures import CLASSIC, NEWEST, Toolchain, build, start
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 
 TOOLCHAINS = {toolchain.name: toolchain for toolchain in CLASSIC}
 MOST_RULES = 5

@@ -48,7 +48,7 @@ def _fields(of: str, declaration: object, address: int) -> Places:
 
 
 def _tophashes(subject: Subject, name: str, array: BucketArray) -> Places:
-    marks = subject.target.release.marks
+    marks = subject.target.program.release.marks
     cells = np.arange(BUCKET_CELLS, dtype=np.uint64)
     addresses: Addresses = np.add(array.addresses[:, None], cells, dtype=np.uint64)
     top, used = array.tophash, array.in_use[:, None]
@@ -82,8 +82,8 @@ def _keys(subject: Subject, name: str, array: BucketArray) -> Places:
     assert fields is not None
     (slot, offset), width = fields["keys"][:2], view.snapshot.layout.key_slot
     assert slot.itemsize == width * BUCKET_CELLS
-    live = array.live(subject.target.release.marks.min_tophash)
-    marks = subject.target.release.marks
+    live = array.live(subject.target.program.release.marks.min_tophash)
+    marks = subject.target.program.release.marks
     moved = (array.tophash >= marks.evacuated_x) & (array.tophash <= marks.evacuated_y) & array.in_use[:, None]
     cells = np.arange(BUCKET_CELLS, dtype=np.uint64) * np.uint64(width) + np.uint64(offset)
     slots = array.addresses[:, None] + cells
@@ -96,7 +96,7 @@ def _keys(subject: Subject, name: str, array: BucketArray) -> Places:
 
 
 def _behind(subject: Subject, slots: NDArray[np.uint64]) -> Addresses:
-    key = subject.target.types.key(subject.type)
+    key = subject.target.program.types.key(subject.type)
     indirect = subject.healthy.view.snapshot.layout.indirect_key
     ranges: list[tuple[int, int]] = []
     for slot in slots.tolist():
@@ -110,7 +110,7 @@ def _behind(subject: Subject, slots: NDArray[np.uint64]) -> Addresses:
 
 def _pointed_to(subject: Subject, go_type: GoType, address: int) -> Iterator[tuple[int, int]]:
     """Ranges (address, size) that a value's hash depends on beside its own bytes."""
-    types = subject.target.types
+    types = subject.target.program.types
     if go_type.kind == Kind.STRING:
         data, size = struct.unpack("<QQ", subject.target.memory.read(address, scalars.string_header.sizeof()))
         yield data, size

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
 
-from inspector.census.cells import CellReader
 from inspector.census.claim import Claim
-from inspector.census.examine import Examined, Examiner, Pace
+from inspector.census.examine import Examined, Examiner
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
-from inspector.census.scan import Headers, scan
-from inspector.census.shortlist import Shortlist
+from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
 from inspector.errors import UsageError
 from inspector.goroutines.writers import find_writers
 from inspector.gotypes.variables import package_variables
 from inspector.inspection.one_map import target_info
-from inspector.maps.classic.identify import identify
-from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B
+from inspector.maps.family import Headers
+from inspector.maps.identify import identify, read_headers, shortlist
 from inspector.naming.locate import TypeSource
+from inspector.target.run import MAX_SHARE, MAX_STOP, Run
 from inspector.target.target import Target, noticing_the_end
-
-MAX_STOP = 0.2
-"""Seconds that a process may be held in a row."""
 
 RUNTIME = ("runtime.", "runtime/", "internal/")
 """Packages whose variables are not followed: the runtime's own structures are not always what their types say."""
@@ -44,8 +41,8 @@ class Watcher(Protocol):
         """A part of the work begins: `total` bytes to scan, or maps to check."""
         ...
 
-    def step(self, done: int, found: int) -> None:
-        """`done` of them are done, `found` candidates or maps were found."""
+    def step(self, done: int, found: int, paused: float) -> None:
+        """`done` of them are done, `found` candidates or maps were found; the target was paused for so many ms."""
         ...
 
 
@@ -55,43 +52,47 @@ class Unwatched:
     def phase(self, what: Phase, total: int) -> None:
         """See Watcher."""
 
-    def step(self, done: int, found: int) -> None:
+    def step(self, done: int, found: int, paused: float) -> None:
         """See Watcher."""
 
 
 def take_census(
-    target: Target, max_stop: float = MAX_STOP, watcher: Watcher | None = None, strings: bool = False
+    target: Target,
+    max_stop: float | None = MAX_STOP,
+    watcher: Watcher | None = None,
+    strings: bool = False,
+    max_share: float | None = MAX_SHARE,
 ) -> Census:
     """Find, prove, name and judge every map of a target.
 
-    A process is held for no more than `max_stop` seconds in a row, for each copy of a few megabytes and for each few
-    maps. `strings` counts the bytes of the strings in maps, too. Raises the InspectError family.
+    A process is held for a copy of a few megabytes or for a few maps at a time: never longer than `max_stop` seconds,
+    and never for more than `max_share` of any second (None for no limit). `strings` counts the bytes of the strings in
+    maps, too. Raises the InspectError family.
     """
-    if target.choice == "gdb-mi":
+    if target.read_by_gdb:
         raise UsageError(
             "the census reads far more than gdb can hand over", "leave --memory gdb-mi out, or name one map"
         )
-    with noticing_the_end(target.pid if target.kind == "process" else None):
-        return _Taker(target, max_stop, watcher or Unwatched(), strings).take()
+    with noticing_the_end(target.local_pid):
+        return _Taker(Run(target, max_stop, max_share), watcher or Unwatched(), strings).take()
 
 
 class _Taker:
-    def __init__(self, target: Target, max_stop: float, watcher: Watcher, strings: bool) -> None:
-        self.target, self.watcher = target, watcher
-        self.pace = Pace(target, max_stop)
-        self.examiner = Examiner(target, self.pace, strings)
+    def __init__(self, run: Run, watcher: Watcher, strings: bool) -> None:
+        self.run, self.watcher = run, watcher
+        self.examiner = Examiner(run, strings)
         self.timing = CensusTiming()
         self.scanned = 0
         # Found before any stop, as they never change.
-        self.types, self.hash_keys = target.types, target.hash_keys
+        self.types, self.hash_keys = run.types, run.hash_keys
         self.roots: list[Root] = []
         self.unnamed = False
         # In a process they are elsewhere by the time that a map is looked at.
-        self.writers = find_writers(target) if target.still else []
+        self.writers = find_writers(run) if run.still else []
 
     def take(self) -> Census:
         started = time.perf_counter()
-        territory = survey(self.target)
+        territory = survey(self.run)
         headers = self._scan(territory)
         self.timing.scan = _ms(started)
         walking = time.perf_counter()
@@ -105,41 +106,41 @@ class _Taker:
         found += self._examine(self._claims(walk, territory, found))
         self.timing.prove = _ms(proving)
         self._say(territory)
-        self.timing.stopped, self.timing.longest_stop = self.target.stopped_ms, self.pace.longest * 1000
+        self.timing.stopped, self.timing.longest_stop = self.run.stopped_ms, self.run.clock.longest * 1000
         self.timing.total = _ms(started)
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
-        partial = self.target.missing > 0 or self.unnamed or self.examiner.too_large > 0
+        partial = self.run.missing > 0 or self.unnamed or self.examiner.too_large > 0
         return Census(
-            target_info(self.target), tuple(maps), self.scanned, self.timing, tuple(self.target.notes), partial
+            target_info(self.run.target), tuple(maps), self.scanned, self.timing, tuple(self.run.notes), partial
         )
 
     def _say(self, territory: Territory) -> None:
         """Tell the person what could not be done."""
-        target = self.target
-        if target.missing and territory.heap is not None:
-            target.note("the heap's own books may lack parts, too: dead maps may be among those listed")
+        run = self.run
+        if run.missing and territory.heap is not None:
+            run.note("the heap's own books may lack parts, too: dead maps may be among those listed")
         if self.unnamed:
-            target.note("there are more objects than typed references were followed through: some maps have no name")
+            run.note("there are more objects than typed references were followed through: some maps have no name")
         if self.examiner.too_large:
-            target.note(
+            run.note(
                 f"{self.examiner.too_large} maps are too large to be copied within --max-stop: they were not judged"
             )
-        if not target.stop:
-            target.note("the process was not stopped while the maps were copied")
+        if not run.stops:
+            run.note("the process was not stopped while the maps were copied")
 
     def _walk(self, territory: Territory) -> Walk:
         """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
-        target, regions = self.target, self.target.regions()
-        walk = Walk(self.types, target.memory, regions, CellReader(target.memory, regions, target.release).cells)
-        for variable in package_variables(target.image, self.types):
+        run, regions = self.run, self.run.regions()
+        walk = Walk(self.types, run.memory, regions, partial(run.family.cells, run.source()))
+        for variable in package_variables(run.image, self.types):
             if not variable.name.startswith(RUNTIME):
                 self.roots.append(Root(variable.name, variable.type))
                 walk.begin(variable.type, np.array([variable.address], np.uint64), -len(self.roots))
         walk.run()
         self.unnamed = walk.cut
-        interfaces = Interfaces(self.types, target.memory, regions)
+        interfaces = Interfaces(self.types, run.memory, regions)
         interfaces.in_variables()
-        interfaces.in_heap(territory, self.pace.hold)
+        interfaces.in_heap(territory, self.run.copied)
         for go_type, addresses in interfaces.values().items():
             self.roots.append(Root(None, go_type))
             walk.begin(go_type, addresses, -len(self.roots))
@@ -158,38 +159,36 @@ class _Taker:
 
     def _scan(self, territory: Territory) -> Headers:
         """Candidates anywhere in the territory that are no more than candidates."""
-        release = self.target.release
+        run, family = self.run, self.run.family
         self.watcher.phase("scan", territory.size)
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
-        for piece in scan(self.target.memory, ranges, territory.arena, release, self.pace.hold):
-            rows = piece.headers.rows
-            # An empty map has nothing to prove it but overflow buckets in store.
-            provable = (rows["count"] > 0) | (rows["B"] >= PREALLOCATED_FROM_B) & (rows["extra"] != 0)
-            headers = piece.headers.where(territory.alive(piece.headers) & provable)
+        for piece in scan(family, run.memory, ranges, territory.arena, run.release, run.copied):
+            headers = territory.worth_proving(piece.headers)
             parts.append(headers)
             found += len(headers)
             self.scanned += piece.size
-            self.watcher.step(self.scanned, found)
-        return Headers.joined(parts, release)
+            self.watcher.step(self.scanned, found, self.run.stopped_ms)
+        return Headers.joined(parts, family.header_dtype(run.release))
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
         """What candidates may be by the hashes of a few of their keys."""
-        functions = self.hash_keys.functions(self.target.release) if self.hash_keys else None
-        if functions is None:
-            self.target.note("the process's hash keys were not found: only maps that something leads to are listed")
+        source, family = self.run.source(), self.run.family
+        if source.functions is None:
+            self.run.note("the process's hash keys were not found: only maps that something leads to are listed")
             return []
-        memory, regions = self.target.memory, self.target.regions()
-        lists = Shortlist(self.types, memory, regions, functions).of(left, territory.room(left.rows["buckets"]))
+        # Much of what was found a while ago has been freed since, and is something else now.
+        left = territory.worth_proving(read_headers(family, source, left.addresses))
+        lists = shortlist(family, source, left, territory.room(left))
         on_stack = territory.on_stack(left.addresses)
         claims = []
-        for at, (address, types) in enumerate(zip(left.addresses.tolist(), lists, strict=True)):
-            header = left.header(at)
+        for at in (at for at, types in enumerate(lists) if types):
+            address = int(left.addresses[at])
             # The hashes have been looked at; what is left is told apart by what elements can be.
-            known = identify(memory, regions, header, self.types, None, types)
+            known = identify(family, source, address, lists[at], prove=False)
             if known.candidates:
-                source: TypeSource = "hash-proof" if header.count else "heap"
-                claims.append(Claim(address, known.candidates, source, "stack" if on_stack[at] else "heap"))
+                how: TypeSource = "hash-proof" if family.header_of(left.rows[at]).count else "heap"
+                claims.append(Claim(address, known.candidates, how, "stack" if on_stack[at] else "heap"))
         return claims
 
     # Found by reference
@@ -197,7 +196,7 @@ class _Taker:
     def _claims(self, walk: Walk, territory: Territory, done: list[Examined]) -> list[Claim]:
         """The maps that typed references lead to, without those that are done."""
         known = {one.claim.address for one in done}
-        namer = Namer(self.types, self.target.memory, walk.visited, self.roots)
+        namer = Namer(self.types, self.run.memory, walk.visited, self.roots)
         new = [address for address in walk.maps if address not in known]
         claims = [self._claim(walk, namer, address, walk.maps[address]) for address in new]
         # What is not named may be reached by mistake.
@@ -229,13 +228,14 @@ class _Taker:
         for done, one in enumerate(self.examiner.examine(claims), 1):
             if one.row is not None:
                 found.append(self._with_writers(one))
-            self.watcher.step(done, len(found))
+            self.watcher.step(done, len(found), self.run.stopped_ms)
         return found
 
     def _with_writers(self, one: Examined) -> Examined:
         """Add who was at work on a map: a core may be one of two goroutines that wrote the same."""
         address = one.claim.address
-        told = tuple(writer.finding(address) for writer in self.writers if address in writer.words)
+        where = self.run.family.whole(address)
+        told = tuple(writer.finding(where) for writer in self.writers if address in writer.words)
         if not told or one.row is None:
             return one
         return replace(one, row=replace(one.row, findings=(*one.row.findings, *told)))
@@ -244,10 +244,10 @@ class _Taker:
 def _without_doubles(found: list[Examined]) -> list[CensusMap]:
     """Each map once, rather as something typed leads to it.
 
-    Of maps with the same buckets the one that nothing leads to is what a map left behind.
+    Of maps that share what they lead to the one that nothing leads to is what a map left behind.
     """
-    referred = {one.buckets for one in found if one.claim.number is not None and one.buckets}
-    kept = (one for one in found if one.claim.number is not None or one.buckets not in referred)
+    referred = {one.storage for one in found if one.claim.number is not None and one.storage}
+    kept = (one for one in found if one.claim.number is not None or one.storage not in referred)
     return [one.row for one in kept if one.row is not None]
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from inspector.census.claim import Claim, listed, unjudged
 from inspector.census.model import CensusMap
-from inspector.errors import UnreadableMemory
-from inspector.goruntime.hmap import hmap
-from inspector.gotypes.gotype import GoType, MapLayout
-from inspector.inspection.identification import MOST_TRIED
-from inspector.maps.classic.checks import Judgement, judge
-from inspector.maps.classic.header import Hmap
-from inspector.maps.classic.mirror.growth import allocated_buckets
-from inspector.maps.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
-from inspector.target.target import Target
+from inspector.errors import NotReadInTime, UnreadableMemory
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import Layout
+from inspector.inspection.identification import MOST_TRIED, header_at
+from inspector.maps.family import Header, Snapshot
+from inspector.maps.findings import Judgement
+from inspector.target.run import Run
 
 COPIED_A_SECOND = 1 << 27
 """Bytes of buckets that can be copied in a second with all their chains, at the least."""
@@ -35,58 +33,37 @@ TRIES = 3
 """How often a map is copied again that looks wrong in a process that was not stopped."""
 
 
-Judged = tuple[Claim, MapSnapshot, Judgement]
+@dataclass(frozen=True)
+class Uncopied:
+    """A map that a stop is too short to copy: only its header was read."""
+
+    header: Header
+
+
+Copy = Snapshot | Uncopied | None
+"""A map, as much of it as could be copied; None where there is none."""
+
+Judged = tuple[Claim, Snapshot, Judgement]
 
 Links = Callable[[int], Iterable[tuple[int, int]]]
 """The words that must hold certain values for an object that a walk found to be still reached (Visited.links)."""
 
 
-@dataclass
-class Pace:
-    """Holds the target for short times, and notes how long the longest was; `most` in seconds."""
-
-    target: Target
-    most: float
-    longest: float = 0.0
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold the target."""
-        started = time.perf_counter()
-        try:
-            with self.target.held():
-                yield
-        finally:
-            if self.target.stop and not self.target.still:
-                self.longest = max(self.longest, time.perf_counter() - started)
-
-    def too_long(self, go_type: GoType, header: Hmap, has_pointers: bool) -> bool:
-        """Whether copying a map may take longer than a stop is allowed to."""
-        if self.target.still or not self.target.stop:
-            return False
-        layout, release = go_type.layout, self.target.release
-        if layout is None or header.B > LARGEST_B:
-            return False
-        rows = allocated_buckets(release, layout.bucket_size, layout.bucket_has_pointers, header.B)
-        seconds = rows * layout.bucket_size / COPIED_A_SECOND
-        seconds += header.count / FOLLOWED_A_SECOND if has_pointers or layout.indirect_key else 0
-        return seconds > self.most
-
-
 @dataclass(frozen=True)
 class Examined:
-    """What became of a claim: the map's row, or None where there is none; where its buckets are."""
+    """What became of a claim: the map's row, or None where there is none; what its header leads to."""
 
     claim: Claim
     row: CensusMap | None
-    buckets: int = 0
+    storage: int = 0
 
 
 class Examiner:
     """Takes claims and gives what they turn out to be, in the same order; `strings` are counted too if asked for."""
 
-    def __init__(self, target: Target, pace: Pace, strings: bool = False) -> None:
-        self.target, self.pace, self.strings = target, pace, strings
+    def __init__(self, run: Run, strings: bool = False) -> None:
+        self.run, self.strings = run, strings
+        self.most = math.inf if run.patience is None else run.patience
         self.too_large = 0
         self.links: Links = lambda number: ()
 
@@ -94,77 +71,113 @@ class Examiner:
         """Copy and judge each; nothing is judged while the target is held."""
         at = 0
         while at < len(claims):
-            copies: list[MapSnapshot | Hmap | None] = []
-            kept, started = 0, time.perf_counter()
-            with self.pace.hold():
-                while at + len(copies) < len(claims):
-                    copy = self._copy(claims[at + len(copies)])
-                    copies.append(copy)
-                    kept += copy.bytes_read if isinstance(copy, MapSnapshot) else 0
-                    if kept > BYTES_KEPT or time.perf_counter() - started > self.pace.most / SHARE:
-                        break
+            copies = self._copies(claims[at:])
             for claim, copy in zip(claims[at:], copies, strict=False):
                 yield self._judged(claim, copy)
             at += len(copies)
 
-    def _copy(self, claim: Claim, bounded: bool = True) -> MapSnapshot | Hmap | None:
-        """The map; only its header if that would take too long and time is `bounded`; None if it is not there."""
-        target, go_type = self.target, claim.types[0]
-        declared = hmap(target.release)
+    def _copies(self, claims: list[Claim]) -> list[Copy]:
+        """Copies of the first claims, as many as one stop has time for, of one at least."""
+        copies: list[Copy] = []
+        kept, started = 0, time.perf_counter()
         try:
-            header = Hmap.of(declared.parse(target.memory.read(claim.address, declared.sizeof())))
-            if not claim.named and not header.hash0:
-                return None  # memory that was never used: every map is given one
-            if bounded and self.pace.too_long(go_type, header, target.types.key(go_type).has_pointers):
-                return header
-            regions = target.regions()
-            return take_snapshot(target.memory, regions, claim.address, go_type, target.types, 0, target.hash_keys)
+            with self.run.held():
+                for claim in claims:
+                    copy = self._copy(claim)
+                    copies.append(copy)
+                    kept += 0 if copy is None or isinstance(copy, Uncopied) else copy.bytes_read
+                    if kept > BYTES_KEPT or time.perf_counter() - started > self.most / SHARE:
+                        break
+        except NotReadInTime:
+            # What came too late gets a stop of its own, or is copied while the target runs.
+            copies = copies or [self._uncopied(claims[0].address)]
+        return copies
+
+    def _too_long(self, go_type: GoType, header: Header) -> bool:
+        """Whether copying a map may take longer than a stop is allowed to."""
+        if self.run.still or not self.run.stops:
+            return False
+        extent, layout = header.extent(go_type, self.run.release), go_type.layout
+        if layout is None or not extent:
+            return False
+        followed = layout.indirect_key or self.run.types.key(go_type).has_pointers
+        return extent / COPIED_A_SECOND + (header.count / FOLLOWED_A_SECOND if followed else 0) > self.most
+
+    def _uncopied(self, address: int) -> Uncopied | None:
+        try:
+            return Uncopied(header_at(self.run, address))
         except UnreadableMemory:
             return None
 
-    def _judged(self, claim: Claim, copy: MapSnapshot | Hmap | None) -> Examined:
+    def _copy(self, claim: Claim, bounded: bool = True) -> Copy:
+        """The map; only its header if that would take too long and time is `bounded`; None if it is not there.
+
+        Raises NotReadInTime.
+        """
+        run, go_type = self.run, claim.types[0]
+        uncopied = self._uncopied(claim.address)
+        if uncopied is None or (not claim.named and not uncopied.header.seed):
+            return None  # memory that was never used: every map is given a seed
+        if bounded and self._too_long(go_type, uncopied.header):
+            return uncopied
+        try:
+            copy = run.family.take_snapshot(run.source(), claim.address, go_type, 0)
+        except UnreadableMemory:
+            return None
+        return uncopied if copy.late else copy
+
+    def _copy_again(self, claim: Claim) -> Copy:
+        """The map in a stop of its own, if it is still reached; its header where that took too long."""
+        try:
+            with self.run.held():
+                return self._copy(claim) if self._still_reached(claim) else None
+        except NotReadInTime:
+            return self._uncopied(claim.address)
+
+    def _judged(self, claim: Claim, copy: Copy) -> Examined:
         if copy is None:
             return Examined(claim, None)
-        if isinstance(copy, Hmap):
-            return self._too_large(claim, copy)
+        if isinstance(copy, Uncopied):
+            return self._too_large(claim, copy.header)
         judgement = self._judge(copy)
         if claim.number is None:
             claim, copy, judgement = self._told_apart(claim, copy, judgement)
         elif judgement.verdict == "inconsistent":
             better = self._again(claim)
+            if isinstance(better, Uncopied):
+                return self._too_large(claim, better.header)
             if better is None:
                 return Examined(claim, None)
             claim, copy, judgement = better
         row = listed(claim, copy, judgement, self.strings) if claim.believed(judgement, copy) else None
-        return Examined(claim, row, copy.header.buckets)
+        return Examined(claim, row, copy.header.storage)
 
-    def _too_large(self, claim: Claim, header: Hmap) -> Examined:
+    def _too_large(self, claim: Claim, header: Header) -> Examined:
         """A map that takes too long to copy in one stop is copied while the process runs: often that goes well."""
         for attempt in _by_layout(claim) * TRIES:
             copy = self._copy(attempt, bounded=False)
-            if isinstance(copy, MapSnapshot):
+            if copy is not None and not isinstance(copy, Uncopied):
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and attempt.believed(judgement, copy):
-                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header.buckets)
+                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header.storage)
         if not claim.named:
             return Examined(claim, None)
         self.too_large += 1
-        return Examined(claim, unjudged(claim, header, self.target.types), header.buckets)
+        return Examined(claim, unjudged(claim, header, self.run.types), header.storage)
 
-    def _judge(self, snapshot: MapSnapshot) -> Judgement:
-        return judge(snapshot, incomplete=self.target.missing > 0)
+    def _judge(self, snapshot: Snapshot) -> Judgement:
+        return snapshot.judge(incomplete=self.run.missing > 0)
 
-    def _told_apart(self, claim: Claim, copy: MapSnapshot, judgement: Judgement) -> Judged:
-        """Rule out types of other bucket layouts: in a small map nothing else may tell how large the elements are."""
-        judged: dict[MapLayout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
+    def _told_apart(self, claim: Claim, copy: Snapshot, judgement: Judgement) -> Judged:
+        """Rule out types of other layouts: in a small map nothing else may tell how large the elements are."""
+        judged: dict[Layout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
         for go_type in claim.types:
-            large = copy.layout.bucket_size << copy.header.B > MOST_TRIED
+            large = copy.header.extent(copy.type, self.run.release) > MOST_TRIED
             if go_type.layout in judged or (large and any(one[0].believed(one[2], one[1]) for one in judged.values())):
                 continue
             attempt = replace(claim, types=(go_type,))
-            with self.pace.hold():
-                taken = self._copy(attempt)
-            if isinstance(taken, MapSnapshot):
+            taken = self._copy_again(attempt)
+            if taken is not None and not isinstance(taken, Uncopied):
                 judged[go_type.layout] = attempt, taken, self._judge(taken)
         sound = {layout: one for layout, one in judged.items() if one[0].believed(one[2], one[1])}
         if not sound:
@@ -174,31 +187,33 @@ class Examiner:
         _, copy, judgement = sound[first.layout]
         return replace(claim, types=(first, *(each for each in types if each is not first))), copy, judgement
 
-    def _again(self, claim: Claim) -> Judged | None:
+    def _again(self, claim: Claim) -> Judged | Uncopied | None:
         """Look at an inconsistent map again: with its other types, and for a path that leads to it no more.
 
-        None if nothing leads to it any more, or if it is not there.
+        None if nothing leads to it any more, or if it is not there; its header where a stop was too short for it.
         """
         tries = _by_layout(claim)
-        tries += [claim] * (0 if self.target.stop else TRIES)
-        first = None
+        tries += [claim] * (0 if self.run.stops else TRIES)
+        first: Judged | Uncopied | None = None
         for attempt in tries:
-            with self.pace.hold():
-                taken = self._copy(attempt) if self._still_reached(claim) else None
-            if not isinstance(taken, MapSnapshot):
+            taken = self._copy_again(attempt)
+            if taken is None:
                 return None
+            if isinstance(taken, Uncopied):
+                first = first or taken
+                continue
             judgement = self._judge(taken)
-            first = first or (attempt, taken, judgement)
+            first = first if isinstance(first, tuple) else (attempt, taken, judgement)
             if judgement.verdict != "inconsistent" and attempt.believed(judgement, taken):
                 return attempt, taken, judgement
         return first
 
     def _still_reached(self, claim: Claim) -> bool:
         """Whether every word on the way to a map still holds what it did; a core does not change."""
-        if claim.number is None or self.target.still:
+        if claim.number is None or self.run.still:
             return True
         try:
-            memory = self.target.memory
+            memory = self.run.memory
             return all(
                 int.from_bytes(memory.read(word, 8), "little") == value for word, value in self.links(claim.number)
             )
@@ -207,6 +222,6 @@ class Examiner:
 
 
 def _by_layout(claim: Claim) -> list[Claim]:
-    """The claim with a type of each bucket layout first, in the order of its types."""
+    """The claim with a type of each layout first, in the order of its types."""
     firsts = {go_type.layout: go_type for go_type in reversed(claim.types)}
     return [claim.with_type(firsts[layout]) for layout in dict.fromkeys(go_type.layout for go_type in claim.types)]

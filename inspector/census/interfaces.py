@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.census.scan import PIECE, WORD, Hold
+from inspector.census.scan import PIECE, Copied
 from inspector.census.territory import Territory
 from inspector.errors import InspectError, UnreadableMemory
-from inspector.goruntime.releases import MIN_SIZE_FOR_MALLOC_HEADER
+from inspector.goruntime.sizes import MIN_SIZE_FOR_MALLOC_HEADER
 from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
+from inspector.maps.family import WORD
 from inspector.memory.protocol import Addresses, Memory, Region, RegionMap
 
 MOST_VALUES = 1 << 20
@@ -43,20 +45,20 @@ class Interfaces:
                 if self.regions.covers(start, end - start):
                     self._look(Region(start, end), None)
 
-    def in_heap(self, territory: Territory, hold: Hold) -> None:
-        """Look through the objects of the heap that hold pointers, each piece in a stop of its own."""
+    def in_heap(self, territory: Territory, copied: Copied) -> None:
+        """Look through the objects of the heap that hold pointers, each piece copied in a stop of its own."""
         for region in territory.pointers:
             for start in range(region.start, region.end, PIECE):
-                with hold():
-                    self._look(Region(start, min(start + PIECE + WORD, region.end)), territory)
+                self._look(Region(start, min(start + PIECE + WORD, region.end)), territory, copied)
 
     def values(self) -> dict[GoType, Addresses]:
         """All that was found, each value once."""
         return {go_type: np.unique(np.concatenate(parts)) for go_type, parts in self.found.items()}
 
-    def _look(self, region: Region, territory: Territory | None) -> None:
+    def _look(self, region: Region, territory: Territory | None, copied: Copied = lambda read: read()) -> None:
+        size = (region.end - region.start) // WORD * WORD
         try:
-            words = np.frombuffer(self.memory.read(region.start, (region.end - region.start) // WORD * WORD), np.uint64)
+            words = np.frombuffer(copied(partial(self.memory.read, region.start, size)), np.uint64)
         except UnreadableMemory:
             return
         tabs, data = words[:-1], words[1:]

@@ -71,7 +71,7 @@ memory = _option(TARGET, "--memory", type=click.Choice(["auto", "gdb-mi", "direc
 no_stop = _option(TARGET, "--no-stop", is_flag=True,
                   help="Do not stop the process. A copy that changes meanwhile may be torn.")  # fmt: skip
 max_stop = _option(TARGET, "--max-stop", callback=duration, default="200ms", show_default=True, metavar="TIME",
-                   help="All maps: the process is never paused longer than this at a time.")  # fmt: skip
+                   help="The process is never paused longer than this at a time.")  # fmt: skip
 remote = _option(TARGET, "--remote", metavar="HOST:PORT", allow_from_autoenv=False,
                  help="Inspect the process behind a gdbserver (instead of TARGET).")  # fmt: skip
 old_demo = _option(TARGET, "--demo", is_flag=True, allow_from_autoenv=False, help="The same as the TARGET demo.")

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from inspector.census.census import MAX_STOP
 from inspector.census.select import Order, Selection
 from inspector.cli.saying import PROGRAM
 from inspector.errors import UsageError
 from inspector.inspection.one_map import DEFAULT_ENTRIES
 from inspector.naming.locate import shown
+from inspector.target.run import MAX_STOP
 from inspector.target.target import MemoryChoice
 
 DEMO = "demo"
@@ -27,7 +27,7 @@ LARGEST_PID = 1 << 22
 ONE_MAP = {"type": "'map[string]int'", "entries": "5", "key": "'\"text\"'", "ndjson": ""}
 """Options that need a map, each with an example of its value."""
 
-ALL_MAPS = ("sort", "top", "min_bytes", "type_matches", "only_findings", "strings", "max_stop", "diff")
+ALL_MAPS = ("sort", "top", "min_bytes", "type_matches", "only_findings", "strings", "diff")
 """Options of the list of all maps."""
 
 LIVE = ("no_stop", "max_stop")
@@ -100,6 +100,7 @@ class Request:
                     "--remote needs a map: all maps cannot be listed through gdbserver",
                     f"{PROGRAM} --remote {self.remote} main.sessions",
                 )
+            self._refuse(("max_stop",), lambda option: f"a gdbserver holds its process throughout, so {option} is idle")
             if self.target is not None:
                 raise UsageError(
                     f"--remote names the process, so {shown(self.target)!r} is one too many", "leave it out"

@@ -28,8 +28,9 @@ from inspector.report.text.census import print_census
 from inspector.report.text.one_key import print_lookup
 from inspector.report.text.one_map import print_report
 from inspector.report.text.progress import ProgressBar
+from inspector.target.opening import open_target
 from inspector.target.remote import open_remote
-from inspector.target.target import MemoryChoice, Target, open_target
+from inspector.target.target import MemoryChoice, Target
 
 
 def run(request: Request) -> int:
@@ -78,7 +79,7 @@ def _opened(request: Request) -> Iterator[tuple[Target, Request]]:
 
 
 def _inspect(target: Target, name: str, request: Request) -> int:
-    inspection = inspect(target, name, request.type, request.entries)
+    inspection = inspect(target, name, request.type, request.entries, request.max_stop)
 
     def show() -> None:
         if request.json:
@@ -93,7 +94,7 @@ def _inspect(target: Target, name: str, request: Request) -> int:
 
 
 def _look_up(target: Target, name: str, key: str, request: Request) -> int:
-    answer = look_up(target, name, request.type, key)
+    answer = look_up(target, name, request.type, key, request.max_stop)
 
     def show() -> None:
         if request.json:
@@ -134,5 +135,5 @@ def _take(target: Target, request: Request) -> Census:
     errors = Console(stderr=True)
     if not errors.is_terminal:
         return take_census(target, request.max_stop, strings=request.strings)
-    with ProgressBar(errors, lambda: target.stopped_ms) as bar:
+    with ProgressBar(errors) as bar:
         return take_census(target, request.max_stop, bar, request.strings)

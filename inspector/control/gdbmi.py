@@ -6,6 +6,7 @@ it only where nothing faster reaches.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -31,6 +32,7 @@ from inspector.errors import (
     UnreadableMemory,
 )
 from inspector.memory import procfs
+from inspector.memory.deadline import Deadline
 from inspector.memory.grouping import read_grouped
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
 from inspector.memory.prstatus import GENERAL
@@ -459,6 +461,13 @@ class GdbMemory:
     def __init__(self, bridge: GdbBridge, pid: int | None) -> None:
         self.bridge = bridge
         self.pid = pid
+        self._deadline = Deadline()
+
+    def within(self, deadline: Deadline) -> GdbMemory:
+        """The same memory, read only as long as a deadline allows: everything then raises NotReadInTime."""
+        bound = copy.copy(self)
+        bound._deadline = deadline
+        return bound
 
     def read(self, address: int, size: int) -> memoryview:
         """Return `size` bytes at `address`; raises UnreadableMemory, GdbError."""
@@ -466,6 +475,7 @@ class GdbMemory:
             raise UnreadableMemory(address, size, "no such address")
         out = bytearray()
         while len(out) < size:
+            self._deadline.ask(size - len(out))
             piece = min(DUMPED, size - len(out))
             read = self._dumped if piece > CHUNK else self._chunk
             out += read(address + len(out), piece, address, size)

@@ -54,7 +54,7 @@ def _threads(pid: int) -> set[int]:
 
 
 def _seize(pid: int, thread: int) -> bool:
-    """Trace one thread and ask it to stop; False when it has ended meanwhile."""
+    """Trace one thread, which runs on; False when it has ended meanwhile."""
     try:
         _ptrace(PTRACE_SEIZE, thread)
     except OSError as error:
@@ -68,7 +68,6 @@ def _seize(pid: int, thread: int) -> bool:
                 "detach the other debugger, or read without stopping: --no-stop",
             ) from None
         raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
-    _interrupt(thread)
     return True
 
 
@@ -146,13 +145,16 @@ def stopped(pid: int) -> Iterator[None]:
     try:
         # Threads may be born while we seize others: look again until nothing is new.
         while fresh := _threads(pid) - set(seized):
+            # Seizing stops nobody: the first thread shall not wait for the last one longer than it must.
             for thread in fresh:
                 seized[thread] = None
                 if not _seize(pid, thread):
                     seized[thread] = 0
-            for thread in fresh:
-                if seized[thread] is None:
-                    seized[thread] = _await_stop(pid, thread) or 0
+            running = [thread for thread in fresh if seized[thread] is None]
+            for thread in running:
+                _interrupt(thread)
+            for thread in running:
+                seized[thread] = _await_stop(pid, thread) or 0
         if not seized or procfs.has_ended(pid):
             raise TargetGone(f"process {pid} ended before it could be read")
         yield

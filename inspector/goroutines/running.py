@@ -15,7 +15,7 @@ from inspector.goruntime.releases import Release
 from inspector.image.unwind import Frame, unwind
 from inspector.memory.protocol import Memory
 from inspector.memory.threads import Thread
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 WORD = 8
 MOST_STACK = 1 << 20
@@ -46,30 +46,30 @@ class Goroutine:
         return self.registers | frozenset(words.tolist())
 
 
-def running(target: Target) -> Iterator[Goroutine]:
+def running(run: Run) -> Iterator[Goroutine]:
     """The goroutines that the target's threads run; call it while the target is held."""
-    for thread in target.threads():
+    for thread in run.threads():
         # What a thread in C code has where Go keeps its goroutine is anything.
         with suppress(UnreadableMemory, ConstructError):
-            found = _of_thread(target, thread)
+            found = _of_thread(run, thread)
             if found is not None:
                 yield found
 
 
-def _of_thread(target: Target, thread: Thread) -> Goroutine | None:
-    memory, functions = target.memory, target.types.functions
+def _of_thread(run: Run, thread: Thread) -> Goroutine | None:
+    memory, functions = run.memory, run.types.functions
     here = _word(memory, thread.fs_base - G_BEFORE_TLS)
     if not here:
         return None
-    now = _read(target, g, here)
-    owner = _read(target, m, now.m)
+    now = _read(run, g, here)
+    owner = _read(run, m, now.m)
     # The thread must say of itself that it runs this goroutine, or its own stacks.
     if here not in (owner.g0, owner.gsignal, owner.curg) or not owner.curg:
         return None
     if here == owner.curg:
         frames = tuple(unwind(memory, functions, thread.pc, thread.sp))
         return Goroutine(now.goid, thread.id, frames, frozenset(thread.general.values()))
-    left = _read(target, g, owner.curg)
+    left = _read(run, g, owner.curg)
     # Set by systemstack while the thread is on its own stack for the goroutine.
     frames = tuple(unwind(memory, functions, left.sched.pc, left.sched.sp)) if left.sched.sp else ()
     return Goroutine(left.goid, thread.id, frames, frozenset())
@@ -79,6 +79,6 @@ def _word(memory: Memory, address: int) -> int:
     return int.from_bytes(memory.read(address, WORD), "little")
 
 
-def _read(target: Target, declaration: Callable[[Release], Construct], address: int) -> Container:
-    of_release = declaration(target.release)
-    return of_release.parse(target.memory.read(address, of_release.sizeof()))
+def _read(run: Run, declaration: Callable[[Release], Construct], address: int) -> Container:
+    of_release = declaration(run.release)
+    return of_release.parse(run.memory.read(address, of_release.sizeof()))

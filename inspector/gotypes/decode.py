@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from inspector.errors import InspectError, UnreadableMemory
-from inspector.goruntime.types import itab
+from inspector.errors import InspectError, MissedMemory, UnreadableMemory
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_ELEMENTS, MAX_STRING, VALUE_LIMITS, WORD, Limits
 from inspector.gotypes.table import TypeTable
@@ -30,6 +29,12 @@ _FORMATS = {
     Kind.UINTPTR: "<Q", Kind.FLOAT32: "<f", Kind.FLOAT64: "<d",
 }  # fmt: skip
 
+
+def unreadable(error: UnreadableMemory) -> Unreadable:
+    """The value that stands for one which could not be read."""
+    return Unreadable(error.reason, isinstance(error, MissedMemory))
+
+
 TOO_DEEP = Unreadable("nested too deeply")
 
 
@@ -46,7 +51,7 @@ class Decoder:
         try:
             return self._value(go_type, data, limits)
         except UnreadableMemory as error:
-            return Unreadable(error.reason)
+            return unreadable(error)
         except (InspectError, struct.error) as error:
             return Unreadable(str(error))
 
@@ -123,7 +128,7 @@ class Decoder:
         try:
             content = self.memory.read(address, elem.size)
         except UnreadableMemory as error:
-            return GoPointer(go_type.name, address, True, Unreadable(error.reason))
+            return GoPointer(go_type.name, address, True, unreadable(error))
         return GoPointer(go_type.name, address, True, self.value(elem, content, limits.behind_pointer()))
 
     def _func(self, go_type: GoType, data: bytes | memoryview, _: Limits) -> GoValue:
@@ -140,9 +145,7 @@ class Decoder:
         tab, word = struct.unpack("<QQ", data)
         if not tab:
             return None
-        if go_type.methods:
-            tab = itab.parse(self.memory.read(tab, itab.sizeof())).typ
-        dynamic = self.types.get(tab)
+        dynamic = self.types.dynamic(go_type, tab, self.memory)
         if dynamic.direct_iface:
             content: bytes | memoryview = data[8:16]
         else:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from inspector.errors import InspectError
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.gather import gather
@@ -20,6 +19,11 @@ LONGEST = 1 << 32
 WORD = 8
 POINTERS = (Kind.POINTER, Kind.CHAN, Kind.FUNC, Kind.MAP, Kind.UNSAFE_POINTER)
 MAX_DEPTH = 4
+
+MOST_BYTES = 1 << 22
+"""Bytes behind the pointers of one type that are looked at."""
+
+Mask = NDArray[np.bool_]
 
 
 class Plausibility:
@@ -72,7 +76,8 @@ class Plausibility:
         elem = self.types.elem(go_type)
         if not self.regions.contains(words, max(elem.size, 1)).all():
             return False
-        targets, ok = gather(self.memory, self.regions, words, elem.size)
+        few = words[: max(1, MOST_BYTES // max(elem.size, 1))]
+        targets, ok = gather(self.memory, self.regions, few, elem.size)
         return bool(ok.all()) and self.holds(elem, targets, depth + 1)
 
     def _interfaces(self, go_type: GoType, rows: Rows) -> bool:
@@ -80,8 +85,33 @@ class Plausibility:
         self.specific += 2
         for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
             try:
-                address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if go_type.methods else tab
-                self.types.get(address)
+                self.types.dynamic(go_type, tab, self.memory)
             except InspectError:
                 return False
         return True
+
+
+def followable(types: TypeTable, regions: RegionMap, go_type: GoType, rows: Rows, depth: int = 0) -> Mask:
+    """Which rows (n, size) can be values of a type, by their strings and interfaces alone, before any is followed.
+
+    Nothing is read. A string has to lie in readable memory from its first byte to its last, however long it says it is.
+    """
+    can = np.ones(len(rows), dtype=bool)
+    if not go_type.has_pointers or depth > MAX_DEPTH:
+        return can
+    if go_type.kind == Kind.STRING:
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
+        sizes = np.maximum(headers["len"], 0).astype(np.uint64)
+        return np.asarray((headers["len"] >= 0) & ((sizes == 0) | regions.contains(headers["data"], sizes)))
+    if go_type.kind == Kind.INTERFACE:
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
+        return np.asarray((headers["tab"] == 0) | regions.contains(headers["tab"], WORD))
+    if go_type.kind == Kind.STRUCT:
+        for part in go_type.fields:
+            inner = types.get(part.type_address)
+            can &= followable(types, regions, inner, rows[:, part.offset : part.offset + inner.size], depth + 1)
+    if go_type.kind == Kind.ARRAY and go_type.length:
+        elem = types.elem(go_type)
+        each = followable(types, regions, elem, rows.reshape(-1, elem.size), depth + 1)
+        can &= each.reshape(len(rows), -1).all(axis=1)
+    return can

@@ -66,7 +66,7 @@ def json_form(value: GoValue) -> Any:
         return {"type": value.type_name, "value": json_form(value.value)}
     if isinstance(value, GoMap):
         return {"map": f"{value.address:#x}", "type": value.type_name, "count": value.count}
-    return {"unreadable": value.reason}
+    return {"not_read" if value.late else "unreadable": value.reason}
 
 
 def _json_float(value: float) -> Any:
@@ -147,7 +147,7 @@ def _go_reference(value: GoPointer | GoFunc | GoInterface | GoMap | Unreadable) 
     if isinstance(value, GoMap):
         count = "?" if value.count is None else value.count
         return f"{plain(value.type_name)}({count} entries at {value.address:#x})"
-    return f"<unreadable: {plain(value.reason)}>"
+    return f"<{'not read' if value.late else 'unreadable'}: {plain(value.reason)}>"
 
 
 def _go_interface(value: GoInterface) -> str:

@@ -17,7 +17,8 @@ from inspector.errors import InspectError, UnknownType, UnreadableMemory
 from inspector.goruntime import types as schema
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import Release
-from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind, MapLayout
+from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.names import normalise, short_form
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
@@ -92,6 +93,15 @@ class TypeTable:
     def key(self, parent: GoType) -> GoType:
         """Return the key type of a map."""
         return self.get(parent.key_address)
+
+    def dynamic(self, interface: GoType, tab: int, memory: Memory) -> GoType:
+        """The type of the value in an interface, of which `tab` is the first word and not nil (runtime.iface, eface).
+
+        An itab is read from `memory`. Raises BadType or UnreadableMemory.
+        """
+        if not interface.methods:
+            return self.get(tab)
+        return self.get(int(schema.itab.parse(memory.read(tab, schema.itab.sizeof())).typ))
 
     # Finding map types
 
@@ -324,7 +334,7 @@ class TypeTable:
 
     def _map_details(self, maptype: Container) -> dict[str, Any]:
         bucket = self._parse(schema.rtype, maptype.bucket)
-        layout = MapLayout(
+        layout = ClassicLayout(
             key_slot=maptype.keysize,
             elem_slot=maptype.elemsize,
             bucket_size=maptype.bucketsize,

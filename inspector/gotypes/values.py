@@ -81,9 +81,10 @@ class GoMap:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A value, or a part of one, that could not be read, and why."""
+    """A value, or a part of one, that could not be read, and why; `late` where a stop was merely too short for it."""
 
     reason: str
+    late: bool = False
 
 
 GoValue: TypeAlias = (

@@ -1,4 +1,4 @@
-"""Package variables with their types, out of the DWARF that the Go linker writes.
+"""Reads the package variables and their types from the DWARF that the Go linker writes.
 
 Few of a program's DWARF entries are variables of packages, and reading all of them takes longer than everything else a
 census does. So variables are found by their bytes: the location of each is DW_OP_addr with the address that the symbol
@@ -30,6 +30,15 @@ from inspector.memory.files import DAMAGE, map_file
 MOST_DEPTH = 64
 """How deep types are nested in one another before the DWARF is taken for damaged."""
 
+POINTER_SIZE = 8
+NEEDED = frozenset({"info", "types", "abbrev", "str", "line_str", "addr", "str_offsets"})
+"""The parts of the DWARF that declare variables and types: .debug_info and so on. Lines and frames are larger."""
+
+PLAIN = frozenset(range(Kind.BOOL, Kind.ARRAY)) | {
+    Kind.CHAN, Kind.FUNC, Kind.MAP, Kind.STRING, Kind.UNSAFE_POINTER
+}  # fmt: skip
+"""Kinds that lead to no other type which could be followed without a descriptor. A map without one is always nil."""
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -46,64 +55,89 @@ def package_variables(image: ElfImage, types: TypeTable) -> list[Variable]:
     Types without a descriptor of their own are added to `types`. What cannot be made out is left out.
     """
     try:
-        # The sections come out of a file of its own: pyelftools moves the place that it reads at.
-        with closing(map_file(image.opened)) as data:
-            elf = ELFFile(data)
-            if not elf.has_dwarf_info():
-                return []
-            return list(_Reader(elf.get_dwarf_info(), image, types).variables())
+        return list(Declarations(image, types).variables())
     except (*DAMAGE, OSError):
         return []
 
 
-class _Reader:
-    def __init__(self, dwarf: Any, image: ElfImage, types: TypeTable) -> None:
-        self.dwarf, self.image, self.types = dwarf, image, types
-        self.known: dict[int, GoType | None] = {}
+class Declarations:
+    """What the DWARF of an executable declares. Types without a descriptor are added to `types` when they are read.
+
+    `exist` is False where the executable has no DWARF, or one whose head cannot be read.
+    """
+
+    def __init__(self, image: ElfImage, types: TypeTable) -> None:
+        self._image, self._types = image, types
+        self._known: dict[int, GoType | None] = {}
+        self._left: list[int] = []
+        self._dwarf = _dwarf_of(image)
+        self.exist = self._dwarf is not None
 
     def variables(self) -> Iterator[Variable]:
-        symbols = {symbol.address - self.image.bias: symbol for symbol in self.image.data_symbols()}
+        """All variables of packages whose types hold pointers; raises what is in DAMAGE."""
+        symbols = {symbol.address - self._image.bias: symbol for symbol in self._image.data_symbols()}
         for offset, symbol in self._places(symbols):
-            try:
-                entry = self.dwarf.get_DIE_from_refaddr(offset)
-                if entry.tag != "DW_TAG_variable" or _name(entry) != symbol.name:
-                    continue
-                go_type = self._type(_target(entry), 0)
-            except DAMAGE:
-                continue
+            go_type = self._declared(offset, symbol)
+            while self._left:
+                self.get(schema.WITHOUT_DESCRIPTOR + self._left.pop())
             if go_type is not None and go_type.has_pointers:
                 yield Variable(symbol.name.replace("%2e", "."), symbol.address, go_type)
 
+    def type_of(self, symbol: Symbol) -> GoType | None:
+        """The declared type of one variable, without a look at any other; None where the DWARF does not have it."""
+        try:
+            places = list(self._places({symbol.address - self._image.bias: symbol}))
+        except DAMAGE:
+            return None
+        return next((found for at, _ in places if (found := self._declared(at, symbol)) is not None), None)
+
+    def get(self, address: int) -> GoType:
+        """The type at the address of a descriptor, or at the one that stands for a declaration; raises BadType."""
+        offset = address - schema.WITHOUT_DESCRIPTOR
+        if offset < 0:
+            return self._types.get(address)
+        try:
+            found = self._type(offset, 0)
+        except DAMAGE:
+            found = None
+        if found is None:
+            # What cannot be made out is a value that leads nowhere.
+            self._types.adopt(GoType(address, Kind.UINT8, 0, "a type that the DWARF does not describe"))
+        return self._types.get(address)
+
     def _places(self, symbols: dict[int, Symbol]) -> Iterator[tuple[int, Symbol]]:
         """Offsets in .debug_info where the entry of a symbol may begin: its name stands before its location."""
-        data = self.dwarf.debug_info_sec.stream.getvalue()
-        raw = np.frombuffer(data, np.uint8)
-        size = schema.location.sizeof()
-        if len(raw) < size or not symbols:
+        if self._dwarf is None or not symbols:
             return
-        windows = sliding_window_view(raw, size)
-        head = np.frombuffer(schema.LOCATION_HEAD, np.uint8)
-        hits = np.flatnonzero((raw[: len(windows)] == head[0]) & (windows[:, 1] == head[1]))
-        located = np.ascontiguousarray(windows[hits, len(head) :]).view("<u8")[:, 0]
-        known = np.isin(located, np.array(list(symbols), np.uint64))
-        for at, address in zip(hits[known].tolist(), located[known].tolist(), strict=True):
+        data = self._dwarf.debug_info_sec.stream.getvalue()
+        for at, address in _one_place(data, *symbols) if len(symbols) == 1 else _all_places(data, symbols):
             symbol = symbols[address]
             spelled = symbol.name.encode(errors="surrogateescape") + b"\0"
             if data[at - len(spelled) : at] == spelled:
                 yield at - len(spelled) - schema.ABBREVIATION_SIZE, symbol
 
+    def _declared(self, offset: int, symbol: Symbol) -> GoType | None:
+        """The type of the variable whose entry is at an offset, if it is that of a symbol."""
+        try:
+            entry = self._dwarf.get_DIE_from_refaddr(offset)
+            if entry.tag != "DW_TAG_variable" or _name(entry) != symbol.name:
+                return None
+            return self._type(_target(entry), 0)
+        except DAMAGE:
+            return None
+
     # Types
 
     def _type(self, offset: int, depth: int) -> GoType | None:
         """The type whose entry is at an offset; None for one that cannot be made out."""
-        if offset not in self.known:
-            self.known[offset] = None  # a type that leads back to itself ends here
+        if offset not in self._known:
+            self._known[offset] = None  # a type that holds itself ends here
             if depth < MOST_DEPTH:
-                self.known[offset] = self._convert(offset, depth)
-        return self.known[offset]
+                self._known[offset] = self._convert(offset, depth)
+        return self._known[offset]
 
     def _convert(self, offset: int, depth: int) -> GoType | None:
-        entry = self.dwarf.get_DIE_from_refaddr(offset)
+        entry = self._dwarf.get_DIE_from_refaddr(offset)
         described = self._described(entry)
         if described is not None:
             return described
@@ -113,7 +147,7 @@ class _Reader:
             return replace(under, name=short_form(_name(entry))) if under and not under.named else under
         made = self._made(entry, kind, depth)
         if made is not None:
-            self.types.adopt(made)
+            self._types.adopt(made)
         return made
 
     def _described(self, entry: Any) -> GoType | None:
@@ -121,12 +155,12 @@ class _Reader:
         offset, kind = _number(entry, schema.GO_RUNTIME_TYPE), _number(entry, schema.GO_KIND)
         if not offset or not kind:
             return None
-        module = self.types.modules[0]
-        for address in (module.types + offset, offset + self.image.bias):
-            if not self.types.is_static(address):
+        module = self._types.modules[0]
+        for address in (module.types + offset, offset + self._image.bias):
+            if not self._types.is_static(address):
                 continue
             try:
-                found = self.types.get(address)
+                found = self._types.get(address)
             except InspectError:
                 continue
             if found.kind == kind and normalise(found.name) == short_form(normalise(_name(entry))):
@@ -141,7 +175,7 @@ class _Reader:
         )
         if kind == Kind.STRUCT:
             fields = tuple(self._fields(entry, depth))
-            pointers = any(self.types.get(field.type_address).has_pointers for field in fields)
+            pointers = any(self._types.get(field.type_address).has_pointers for field in fields)
             return replace(common, fields=fields, has_pointers=pointers)
         if kind == Kind.ARRAY:
             elem = self._type(_target(entry), depth + 1)
@@ -150,13 +184,26 @@ class _Reader:
                 return None
             return replace(common, elem_address=elem.address, length=counts[0], has_pointers=elem.has_pointers)
         if kind in (Kind.POINTER, Kind.SLICE):
-            elem = self._type(_target(entry, "DW_AT_type" if kind == Kind.POINTER else schema.GO_ELEM), depth + 1)
+            elem_address = self._pointed_to(_target(entry, "DW_AT_type" if kind == Kind.POINTER else schema.GO_ELEM))
             size = POINTER_SIZE if kind == Kind.POINTER else size
-            return replace(common, size=size, elem_address=elem.address, has_pointers=True) if elem else None
+            return replace(common, size=size, elem_address=elem_address, has_pointers=True)
         if kind == Kind.INTERFACE:
-            plain = _name(self.dwarf.get_DIE_from_refaddr(_target(entry))) == "runtime.eface"
+            plain = _name(self._dwarf.get_DIE_from_refaddr(_target(entry))) == "runtime.eface"
             return replace(common, size=2 * POINTER_SIZE, methods=0 if plain else 1, has_pointers=True)
-        return None
+        return replace(common, size=size or POINTER_SIZE) if kind in PLAIN else None
+
+    def _pointed_to(self, offset: int) -> int:
+        """The address of a type that is read later: it may lead back to the one that is being read."""
+        for _ in range(MOST_DEPTH):
+            entry = self._dwarf.get_DIE_from_refaddr(offset)
+            described = self._described(entry)
+            if described is not None:
+                return described.address
+            if entry.tag != "DW_TAG_typedef" or _number(entry, schema.GO_KIND):
+                break
+            offset = _target(entry)
+        self._left.append(offset)
+        return schema.WITHOUT_DESCRIPTOR + offset
 
     def _fields(self, entry: Any, depth: int) -> Iterator[Field]:
         for part in entry.iter_children():
@@ -168,7 +215,48 @@ class _Reader:
                 yield Field(_name(part), go_type.address, offset, bool(_number(part, schema.GO_EMBEDDED)))
 
 
-POINTER_SIZE = 8
+class _Elf(ELFFile):  # type: ignore[misc]  # pyelftools comes without types
+    """An ELF file of whose DWARF only the needed parts are there, so that nothing else is unpacked."""
+
+    def get_section_by_name(self, name: str) -> Any:
+        """A section; None for a part of the DWARF that is not needed."""
+        part = name.removeprefix(".z").removeprefix(".").removeprefix("debug_")
+        is_dwarf = "debug_" in name or name == ".eh_frame"
+        return None if is_dwarf and part not in NEEDED else super().get_section_by_name(name)
+
+
+def _dwarf_of(image: ElfImage) -> Any:
+    """Open the DWARF of an executable; None where there is none that can be read."""
+    try:
+        # The sections come out of a file of its own: pyelftools moves the place that it reads at.
+        with closing(map_file(image.opened)) as data:
+            elf = _Elf(data)
+            return elf.get_dwarf_info() if elf.has_dwarf_info() else None
+    except (*DAMAGE, OSError):
+        return None
+
+
+def _all_places(data: bytes, symbols: dict[int, Symbol]) -> Iterator[tuple[int, int]]:
+    """Where locations stand that lead to one of the symbols: (offset, linked address)."""
+    raw = np.frombuffer(data, np.uint8)
+    size = schema.location.sizeof()
+    if len(raw) < size:
+        return
+    windows = sliding_window_view(raw, size)
+    head = np.frombuffer(schema.LOCATION_HEAD, np.uint8)
+    hits = np.flatnonzero((raw[: len(windows)] == head[0]) & (windows[:, 1] == head[1]))
+    located = np.ascontiguousarray(windows[hits, len(head) :]).view("<u8")[:, 0]
+    known = np.isin(located, np.array(list(symbols), np.uint64))
+    yield from zip(hits[known].tolist(), located[known].tolist(), strict=True)
+
+
+def _one_place(data: bytes, address: int) -> Iterator[tuple[int, int]]:
+    """Where locations stand that lead to one address: (offset, linked address)."""
+    spelled = schema.location.build({"address": address})
+    at = data.find(spelled)
+    while at >= 0:
+        yield at, address
+        at = data.find(spelled, at + 1)
 
 
 def _name(entry: Any) -> str:

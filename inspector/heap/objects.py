@@ -22,7 +22,7 @@ from inspector.goruntime import heap as schema
 from inspector.heap.spans import LARGEST_SPAN, Spans, find_spans
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Rows
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 Count = TypeVar("Count", int, NDArray[np.int64])
 
@@ -87,20 +87,20 @@ class Heap:
             yield Slots(addresses, span["elemsize"], span["noscan"])
 
 
-def read_heap(target: Target, hold: bool = True) -> Heap | None:
+def read_heap(run: Run, hold: bool = True) -> Heap | None:
     """Copy the heap's books while the target is held; None, with a note, where they are not found.
 
     Those of a heap of gigabytes take more than a second: without `hold` they are copied while the target runs, and what
     is allocated or swept meanwhile is as before or as after it.
     """
-    with target.held() if hold else nullcontext():
-        found = find_spans(target)
+    with run.held() if hold else nullcontext():
+        found = find_spans(run)
         if found is None:
-            target.note(NOT_FOUND)
+            run.note(NOT_FOUND)
             return None
         if found.unsound:
-            target.note(f"{found.unsound} spans of the heap make no sense: their objects are left out")
-        copies = [_copy(target, found.spans, rows, nelems) for rows, nelems in _alike(found.spans)]
+            run.note(f"{found.unsound} spans of the heap make no sense: their objects are left out")
+        copies = [_copy(run, found.spans, rows, nelems) for rows, nelems in _alike(found.spans)]
     widths = _width(found.spans["nelems"].astype(np.int64))
     places = np.cumsum(widths) - widths
     bits = np.zeros(int(widths.sum()), dtype=np.uint8)
@@ -132,12 +132,12 @@ class Bitmaps:
         return np.packbits(alive, axis=1, bitorder="little")
 
 
-def _copy(target: Target, spans: Spans, rows: NDArray[np.int64], nelems: int) -> Bitmaps:
+def _copy(run: Run, spans: Spans, rows: NDArray[np.int64], nelems: int) -> Bitmaps:
     chosen = spans[rows]
-    allocated = _read_bits(target, chosen["allocBits"][_has_room(chosen)], nelems)
+    allocated = _read_bits(run, chosen["allocBits"][_has_room(chosen)], nelems)
     unswept, begun = _waiting(chosen)
-    marked = _read_bits(target, chosen["gcmarkBits"][unswept | begun], nelems)
-    if target.release.marks_in_spans:
+    marked = _read_bits(run, chosen["gcmarkBits"][unswept | begun], nelems)
+    if run.release.marks_in_spans:
         marked[:] = ALL_SET
     return Bitmaps(rows, nelems, allocated, marked)
 
@@ -156,9 +156,9 @@ def _waiting(spans: Spans) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return np.isin(spans["age"], (schema.UNSWEPT, schema.UNSWEPT_AND_CACHED)) | (sweeping & ~begun), begun
 
 
-def _read_bits(target: Target, addresses: Addresses, nelems: int) -> Rows:
+def _read_bits(run: Run, addresses: Addresses, nelems: int) -> Rows:
     """Bitmaps of nelems bits; all are set where they cannot be read (a core cut short), so that nothing seems dead."""
-    rows, ok = gather(target.memory, target.regions(), addresses, _width(nelems))
+    rows, ok = gather(run.memory, run.regions(), addresses, _width(nelems))
     rows[~ok] = ALL_SET
     return rows
 

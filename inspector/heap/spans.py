@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from inspector.errors import UnreadableMemory
 from inspector.goruntime import heap as schema
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.releases import PAGE_SIZE, SIZE_CLASSES
+from inspector.goruntime.sizes import PAGE_SIZE, SIZE_CLASSES
 from inspector.memory.gather import gather
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses
-from inspector.target.target import PAGE, Target
+from inspector.target.program import PAGE
+from inspector.target.run import Run
 
 WORD = 8
 PIECE = 1 << 24
@@ -65,33 +66,33 @@ class SpanList:
     unsound: int
 
 
-def find_spans(target: Target) -> SpanList | None:
+def find_spans(run: Run) -> SpanList | None:
     """Read all spans in use; None where no mheap_ is found. Call it while the target is held."""
-    declared = dtype_of(schema.mheap_spans(target.release))
-    for start, size in _places(target):
+    declared = dtype_of(schema.mheap_spans(run.release))
+    for start, size in _places(run):
         try:
-            data = np.frombuffer(target.memory.read(start, size), np.uint8)
+            data = np.frombuffer(run.memory.read(start, size), np.uint8)
         except UnreadableMemory:
             continue
         for at in _candidates(data, declared):
             head = data[at : at + declared.itemsize].view(declared)[0]
-            found = _read_all(target, head)
+            found = _read_all(run, head)
             if found is not None:
                 return found
     return None
 
 
-def _places(target: Target) -> Iterator[tuple[int, int]]:
+def _places(run: Run) -> Iterator[tuple[int, int]]:
     """Ranges (start, size) that may hold mheap_: that of its symbol, or all readable writable data in pieces."""
-    symbol = target.image.symbol("runtime.mheap_")
+    symbol = run.image.symbol("runtime.mheap_")
     if symbol is not None and symbol.size:
         yield symbol.address, symbol.size // WORD * WORD
         return
-    regions, overlap = target.regions(), schema.mheap_spans(target.release).sizeof()
-    for segment in target.image.segments:
+    regions, overlap = run.regions(), schema.mheap_spans(run.release).sizeof()
+    for segment in run.image.segments:
         if not segment.writable:
             continue
-        first = segment.address + target.image.bias
+        first = segment.address + run.image.bias
         for start, end in zip(regions.starts.tolist(), regions.ends.tolist(), strict=True):
             low, high = max(first + -first % WORD, start), min(first + segment.memory_size, end)
             for at in range(low, high, PIECE):
@@ -116,24 +117,24 @@ def _candidates(data: NDArray[np.uint8], declared: np.dtype[np.void]) -> list[in
     return [int(hit) * WORD for hit in np.flatnonzero(likely)]
 
 
-def _read_all(target: Target, head: np.void) -> SpanList | None:
+def _read_all(run: Run, head: np.void) -> SpanList | None:
     """The spans of what may be allspans; None when they make no sense."""
     data, length = int(head["allspans"]["data"]), int(head["allspans"]["len"])
-    if not target.regions().covers(data, length * WORD):
+    if not run.regions().covers(data, length * WORD):
         return None
     try:
-        pointers = np.frombuffer(target.memory.read(data, length * WORD), "<u8")
+        pointers = np.frombuffer(run.memory.read(data, length * WORD), "<u8")
     except UnreadableMemory:
         return None
     if not pointers.all() or (pointers % np.uint64(WORD)).any() or len(np.unique(pointers)) != length:
         return None
     sweepgen, found, unsound = int(head["sweepgen"]), [], 0
     sample = pointers[np.linspace(0, length - 1, min(length, SAMPLE)).astype(np.int64)]
-    spans, wrong = _read_some(target, sample, sweepgen)
+    spans, wrong = _read_some(run, sample, sweepgen)
     if wrong * WRONG_SHARE > len(sample):
         return None
     for at in range(0, length, CHUNK):
-        spans, wrong = _read_some(target, pointers[at : at + CHUNK], sweepgen)
+        spans, wrong = _read_some(run, pointers[at : at + CHUNK], sweepgen)
         found.append(spans)
         unsound += wrong
     spans = np.concatenate(found)
@@ -146,10 +147,10 @@ def _read_all(target: Target, head: np.void) -> SpanList | None:
     return SpanList(spans[apart], unsound)
 
 
-def _read_some(target: Target, pointers: Addresses, sweepgen: int) -> tuple[Spans, int]:
+def _read_some(run: Run, pointers: Addresses, sweepgen: int) -> tuple[Spans, int]:
     """Those of the spans that are in use and make sense, and how many are not readable or make none."""
-    declared = dtype_of(schema.mspan(target.release))
-    rows, ok = gather(target.memory, target.regions(), pointers, declared.itemsize)
+    declared = dtype_of(schema.mspan(run.release))
+    rows, ok = gather(run.memory, run.regions(), pointers, declared.itemsize)
     raw = rows[ok].view(declared)[:, 0]
     raw = raw[raw["state"] == schema.SPAN_IN_USE]
     # Differences of 32-bit counters that may wrap around.

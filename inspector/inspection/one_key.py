@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from inspector.errors import EXIT_ABSENT, EXIT_CONSISTENT, UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
-from inspector.inspection.identification import find_map, header_at
+from inspector.inspection.identification import find_map, with_types_made_later
 from inspector.inspection.one_map import TargetInfo, target_info
-from inspector.maps.classic.lookup import Lookup, Walk
+from inspector.maps.family import Lookup
 from inspector.naming.locate import Locator, MapRef, locate
+from inspector.target.run import MAX_STOP, Run
 from inspector.target.target import Target, noticing_the_end
 
 
 @dataclass(frozen=True)
 class KeyAnswer:
-    """The walk for one key, and the map and target it was made in. `count` is the map's number of entries."""
+    """The walk for one key, and the map and target it was made in.
+
+    `family` is the family of the map, `count` its number of entries.
+    """
 
     target: TargetInfo
+    family: str
     ref: MapRef
     count: int
     key: str
@@ -30,26 +36,38 @@ class KeyAnswer:
         return EXIT_CONSISTENT if self.lookup.found is not None else EXIT_ABSENT
 
 
-def look_up(target: Target, text: str | Locator, type_name: str | None, key: str) -> KeyAnswer:
+def look_up(
+    target: Target, text: str | Locator, type_name: str | None, key: str, max_stop: float | None = MAX_STOP
+) -> KeyAnswer:
     """Look up a key, given as a Go literal, in the map that `text` names.
 
-    Reads only what the runtime would read, while the target is held. Raises the InspectError family;
-    UsageError for a literal that is none of the key's type.
+    Reads only what the runtime would read, while the target is held, for at most `max_stop` seconds. Raises the
+    InspectError family; UsageError for a literal that is not of the key's type.
     """
+    run = Run(target, max_stop)
     with noticing_the_end(target.local_pid):
-        locator = locate(target, text, type_name)
-        functions = target.hash_keys.functions(target.release) if target.hash_keys else None
-        if functions is None:
-            raise UnsupportedTarget(
-                f"the hash keys of {target.image.path} were not found, so no key can be looked up",
-                "inspect the whole map instead: leave --key out",
-            )
-        with target.held():
-            ref = find_map(target, locator)
-            if not ref.address and not ref.type.layout:
-                raise UsageError("a nil map of unknown type holds no key", "give its type with --type")
-            count = header_at(target, ref.address).count if ref.address else 0
-            literal = parse_literal(target.types, target.types.key(ref.type), key)
-            walk = Walk(target.memory, target.regions(), ref.type, target.types, functions)
-            lookup = walk.find(ref.address, literal)
-    return KeyAnswer(target_info(target), ref, count, key, lookup, tuple(target.notes))
+        return with_types_made_later(run, lambda: ask(run, text, type_name, key))
+
+
+def ask(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAnswer:
+    """Look up a key as a part of a larger request, which may hold the target already; raises as look_up does."""
+    locator = locate(run, text, type_name)
+    for sentence in locator.notes:
+        run.note(sentence)
+    if run.hash_keys is None or run.hash_keys.functions(run.release) is None:
+        raise UnsupportedTarget(
+            f"the hash keys of {run.image.path} were not found, so no key can be looked up",
+            "inspect the whole map instead: leave --key out",
+        )
+    ref, count, lookup = run.in_time(partial(_walk, run, locator, key), lambda _: False)
+    return KeyAnswer(target_info(run.target), run.family.NAME, ref, count, key, lookup, tuple(run.notes))
+
+
+def _walk(run: Run, locator: Locator, key: str) -> tuple[MapRef, int, Lookup]:
+    with run.held():
+        ref = find_map(run, locator)
+        if not ref.address and not ref.type.layout:
+            raise UsageError("a nil map of unknown type holds no key", "give its type with --type")
+        literal = parse_literal(run.types, run.types.key(ref.type), key)
+        count = run.family.read_header(run.memory, ref.address, run.release).count if ref.address else 0
+        return ref, count, run.family.look_up(run.source(), ref.address, ref.type, literal)

@@ -4,40 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
-import numpy as np
-
-from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, UnknownMap, UnreadableMemory
-from inspector.goroutines.writers import find_writers
-from inspector.gotypes.decode import Decoder
-from inspector.gotypes.gotype import GoType
-from inspector.gotypes.values import GoValue, Unreadable
-from inspector.inspection.identification import believe, find_map, guess
-from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks import Judgement, MapView, judge
-from inspector.maps.classic.checks.finding import Array
-from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
-from inspector.maps.classic.summary import Growth, Occupancy, growth_of, occupancy_of
+from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime
+from inspector.goroutines.writers import Writer, find_writers
+from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
+from inspector.maps.family import Account, Entry, Snapshot
+from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
+from inspector.target.run import MAX_STOP, Run
 from inspector.target.target import Target, noticing_the_end
 
 DEFAULT_ENTRIES = 20
 RETRIES_WITHOUT_STOP = 5
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry and the cell it lies in."""
-
-    key: GoValue
-    value: GoValue
-    array: Array
-    bucket: int
-    overflow: int
-    cell: int
-    address: int
 
 
 @dataclass(frozen=True)
@@ -66,32 +47,30 @@ class Timing:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The answer for one map. `snapshot`, `growth`, `occupancy` are None for a nil map.
+    """The answer for one map. `snapshot` is None for a nil map; `account` says what the map is and holds.
 
-    `entries` are decoded when asked for, in the order of arrays, buckets, chains and cells.
+    `entries` are decoded when they are asked for, in the order of their places.
     """
 
     target: TargetInfo
     ref: MapRef
-    snapshot: MapSnapshot | None
+    snapshot: Snapshot | None
     judgement: Judgement
-    growth: Growth | None
-    occupancy: Occupancy | None
+    account: Account
     timing: Timing
     notes: tuple[str, ...] = ()
     shown: int | None = DEFAULT_ENTRIES
-    view: MapView | None = field(default=None, repr=False)
 
     @property
     def exit_code(self) -> int:
         """0 consistent or a write in progress, 1 inconsistent, 3 answered only in part."""
-        codes = {"inconsistent": EXIT_INCONSISTENT, "unreadable": EXIT_PARTIAL}
+        codes = {"inconsistent": EXIT_INCONSISTENT, "unreadable": EXIT_PARTIAL, "not-read": EXIT_PARTIAL}
         return codes.get(self.judgement.verdict, EXIT_CONSISTENT)
 
     @property
     def entries_total(self) -> int:
         """Entries found."""
-        return self.view.live_count if self.view else 0
+        return self.account.live
 
     @property
     def entries_shown(self) -> int:
@@ -100,73 +79,80 @@ class Inspection:
 
     def entries(self) -> Iterator[Entry]:
         """Decode the shown entries one by one."""
-        return islice(_entries(self.view), self.shown) if self.view else iter(())
+        return islice(self.snapshot.entries(), self.shown) if self.snapshot else iter(())
 
 
 def inspect(
-    target: Target, text: str | Locator, type_name: str | None = None, entries: int | None = DEFAULT_ENTRIES
+    target: Target,
+    text: str | Locator,
+    type_name: str | None = None,
+    entries: int | None = DEFAULT_ENTRIES,
+    max_stop: float | None = MAX_STOP,
 ) -> Inspection:
     """Inspect one map: `text` is an address or a variable, `entries` how many to show (None for all).
 
-    The process is held only while bytes are copied; types are read before, and everything else happens
-    after it runs again. Raises the InspectError family.
+    The process is held only while bytes are copied, for at most `max_stop` seconds (None for as long as it takes);
+    types are read before, and everything else happens after it runs again. Raises the InspectError family.
     """
     started = time.perf_counter()
     timing = Timing()
+    run = Run(target, max_stop)
     with noticing_the_end(target.local_pid):
-        try:
-            ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
-        except UnknownMap:
-            # Its type may have been made at run time. That is rare, and the search is not for free.
-            if target.heap_searched:
-                raise
-            target.search_heap_for_types()
-            ref, snapshot, judgement = _take(target, text, type_name, entries, timing)
-    timing.stopped = target.stopped_ms
+        ref, snapshot, judgement = with_types_made_later(run, lambda: _take(run, text, type_name, entries, timing))
+    timing.stopped = run.stopped_ms
     decoding = time.perf_counter()
-    view = MapView(snapshot) if snapshot else None
-    growth = growth_of(view) if view else None
-    occupancy = occupancy_of(view) if view else None
+    account = snapshot.account() if snapshot else run.family.nothing(run.release)
     timing.decode = _ms(decoding)
     timing.total = _ms(started)
-    return Inspection(
-        target_info(target), ref, snapshot, judgement, growth, occupancy, timing, tuple(target.notes), entries, view
-    )
+    return Inspection(target_info(target), ref, snapshot, judgement, account, timing, tuple(run.notes), entries)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What one stop has brought: where the map is, its copy (None for a nil map), and who was writing maps."""
+
+    ref: MapRef
+    snapshot: Snapshot | None
+    writers: tuple[Writer, ...]
+
+    @property
+    def late(self) -> bool:
+        """Whether the stop was too short for all of the map."""
+        return self.snapshot is not None and bool(self.snapshot.late)
 
 
 def _take(
-    target: Target, text: str | Locator, type_name: str | None, entries: int | None, timing: Timing
-) -> tuple[MapRef, MapSnapshot | None, Judgement]:
+    run: Run, text: str | Locator, type_name: str | None, entries: int | None, timing: Timing
+) -> tuple[MapRef, Snapshot | None, Judgement]:
     """Copy and judge; without a stop a torn copy is taken again before anything is called inconsistent."""
-    locator = locate(target, text, type_name)
+    locator = locate(run, text, type_name)
+    for sentence in locator.notes:
+        run.note(sentence)
     # Found before the stop, as they never change.
-    _ = target.types, target.hash_keys
-    early = guess(target, locator)
+    _ = run.types, run.hash_keys
+    early = guess(run, locator)
     # A guess that leads to a contradiction is made again while the process is held.
-    tries = 1 + bool(early) if target.stop else RETRIES_WITHOUT_STOP
+    tries = 1 + bool(early) if run.stops else RETRIES_WITHOUT_STOP
     for attempt in range(tries):
-        with target.held():
-            reading = time.perf_counter()
-            ref = early.ref if early and early.holds(target) else find_map(target, locator)
-            snapshot = _snapshot(target, ref, entries) if ref.address else None
-            # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
-            at_work = snapshot is not None and (snapshot.header.writing or target.still)
-            writers = find_writers(target) if at_work else []
-            timing.read = _ms(reading)
-        checking = time.perf_counter()
+        copied = run.in_time(partial(_copy, run, locator, early, entries, timing), lambda copied: copied.late)
+        ref, snapshot = copied.ref, copied.snapshot
         if snapshot is None:
-            return ref, None, Judgement("consistent", ())
-        judgement = judge(snapshot, incomplete=target.missing > 0)
-        told = tuple(writer.finding(ref.address) for writer in writers if ref.address in writer.words)
+            return ref, None, Judgement("consistent")
+        checking = time.perf_counter()
+        judgement = snapshot.judge(incomplete=run.missing > 0)
+        where = run.family.whole(ref.address)
+        told = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break
         early = None
+    assert snapshot is not None
+    _say_late(run, snapshot)
     if ref.name is None and ref.type_source == "option":
-        _say_contradiction(target, ref, judgement)
-    if not target.stop:
-        target.notes.append(
+        _say_contradiction(run, ref, judgement)
+    if not run.stops:
+        run.note(
             "the process was not stopped: a copy taken while the map changes may look inconsistent"
             if judgement.verdict == "inconsistent"
             else "the process was not stopped while the map was copied"
@@ -174,69 +160,60 @@ def _take(
     return ref, snapshot, judgement
 
 
-def _say_contradiction(target: Target, ref: MapRef, judgement: Judgement) -> None:
+def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, timing: Timing) -> Copied:
+    """Find and copy the map in one stop; raises NotReadInTime when not even its header was read in it."""
+    with run.held():
+        reading = time.perf_counter()
+        ref = early.ref if early and early.holds(run) else find_map(run, locator)
+        snapshot = _snapshot(run, ref, entries) if ref.address else None
+        timing.read = _ms(reading)
+        # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
+        if snapshot is None or snapshot.late or not (snapshot.header.writing or run.still):
+            return Copied(ref, snapshot, ())
+        try:
+            return Copied(ref, snapshot, tuple(find_writers(run)))
+        except NotReadInTime:
+            run.note("there was no time to look at the goroutines that write maps")
+            return Copied(ref, snapshot, ())
+
+
+def _say_late(run: Run, snapshot: Snapshot) -> None:
+    """Say what a stop was too short for."""
+    if snapshot.late:
+        assert run.max_stop is not None
+        what = ", ".join(snapshot.late)
+        run.note(f"not read within the {run.max_stop * 1000:.0f} ms that a stop may take: {what}")
+
+
+def _say_contradiction(run: Run, ref: MapRef, judgement: Judgement) -> None:
     """Say that --type may be wrong, when most keys do not lie where keys of that type hash to."""
     proof = judgement.proof
     if proof.checked > 2 * proof.matched:
-        target.note(
+        run.note(
             f"--type says {ref.type.name}, but only {proof.matched} of {proof.checked} keys lie where their hash says: "
             "leave it out to have the type found"
         )
 
 
-def _snapshot(target: Target, ref: MapRef, entries: int | None) -> MapSnapshot:
-    regions = target.regions()
+def _snapshot(run: Run, ref: MapRef, entries: int | None) -> Snapshot:
+    source = run.source()
     if not ref.declared:
-        believe(target, regions, ref.address, ref.type, ref.name)
-    return take_snapshot(target.memory, regions, ref.address, ref.type, target.types, entries, target.hash_keys)
+        believe(run, source.regions, ref.address, ref.type, ref.name)
+    return run.family.take_snapshot(source, ref.address, ref.type, entries)
 
 
 def target_info(target: Target) -> TargetInfo:
     """Describe a target for a report."""
+    program = target.program
     return TargetInfo(
         kind=target.kind,
         pid=target.pid,
-        exe=target.image.path,
-        go_version=target.release.version,
-        experiments=tuple(sorted(target.release.experiments)),
-        stripped=target.image.stripped,
+        exe=program.image.path,
+        go_version=program.release.version,
+        experiments=tuple(sorted(program.release.experiments)),
+        stripped=program.image.stripped,
         memory=target.memory.name,
     )
-
-
-def _entries(view: MapView) -> Iterator[Entry]:
-    snapshot = view.snapshot
-    types, layout = snapshot.types, snapshot.layout
-    key, elem = types.key(snapshot.type), types.elem(snapshot.type)
-    decoder = Decoder(types, snapshot.memory)
-
-    def decode(go_type: GoType, slot: bytes, indirect: bool) -> GoValue:
-        if not indirect:
-            return decoder.value(go_type, slot)
-        try:
-            return decoder.value(go_type, snapshot.memory.read(int.from_bytes(slot, "little"), go_type.size))
-        except UnreadableMemory as error:
-            return Unreadable(error.reason)
-
-    for name, array, row, cell in live_cells(view):
-        yield Entry(
-            key=decode(key, array.slots("keys")[row, cell].tobytes(), layout.indirect_key),
-            value=decode(elem, array.slots("elems")[row, cell].tobytes(), layout.indirect_elem),
-            array=name,
-            bucket=int(array.home[row]),
-            overflow=int(array.depth[row]),
-            cell=cell,
-            address=int(array.addresses[row]),
-        )
-
-
-def live_cells(view: MapView) -> Iterator[tuple[Array, BucketArray, int, int]]:
-    """The cells that hold entries, in order: which array, its buckets, the bucket's row and the cell in it."""
-    minimum = view.snapshot.release.marks.min_tophash
-    for name, array in view.arrays:
-        rows = array.order
-        for at, cell in np.argwhere(array.live(minimum)[rows]):
-            yield name, array, int(rows[at]), int(cell)
 
 
 def _ms(since: float) -> float:

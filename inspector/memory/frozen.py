@@ -9,13 +9,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from inspector.errors import UnreadableMemory
+from inspector.errors import MissedMemory, UnreadableMemory
 from inspector.memory.protocol import Addresses, Region, Rows
 
 READS_WORTH_AN_INDEX = 512
 """After this many single reads plain lists to search pay off: someone lists every entry."""
 
 NOT_COPIED = "it was not copied while the target was stopped"
+TOO_LATE = "the stop had to end before"
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,14 @@ class Block:
 
 @dataclass
 class FrozenMemory:
-    """A Memory made of copied blocks. Later blocks hide earlier ones where they overlap."""
+    """A Memory made of copied blocks. Later blocks hide earlier ones where they overlap.
+
+    `late` says that copying had to end before all was copied: what is not there then raises MissedMemory.
+    """
 
     name: str = "frozen"
     blocks: list[Block] = field(default_factory=list)
+    late: bool = False
     _index: list[tuple[list[int], Block]] | None = field(default=None, repr=False)
     _reads: int = 0
 
@@ -84,13 +89,16 @@ class FrozenMemory:
             if at >= 0 and address + size <= starts[at] + int(block.sizes[at]):
                 offset = int(block.offsets[at]) + address - starts[at]
                 return memoryview(block.data[offset : offset + size].tobytes())
-        raise UnreadableMemory(address, size, NOT_COPIED)
+        raise self._missing(address, size)
+
+    def _missing(self, address: int, size: int) -> UnreadableMemory:
+        return MissedMemory(address, size, TOO_LATE) if self.late else UnreadableMemory(address, size, NOT_COPIED)
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
         """Return rows of shape (len(addresses), size); raises UnreadableMemory for the first missing one."""
         rows, held = self.held(addresses, size)
         if not held.all():
-            raise UnreadableMemory(int(addresses[np.argmin(held)]), size, NOT_COPIED)
+            raise self._missing(int(addresses[np.argmin(held)]), size)
         return rows
 
     def held(self, addresses: Addresses, size: int) -> tuple[Rows, NDArray[np.bool_]]:

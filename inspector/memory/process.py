@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import errno
 import os
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import NoSuchTarget, NotPermitted, TargetGone, UnreadableMemory
 from inspector.memory import procfs
+from inspector.memory.deadline import AT_ONCE, Deadline
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
 
 IOV_MAX = 1024
@@ -36,6 +38,7 @@ class ProcessMemory:
         self.pid = pid
         self.name = "process_vm_readv"
         self._mem: int | None = None
+        self._deadline = Deadline()
         self._probe()
 
     def _probe(self) -> None:
@@ -64,6 +67,12 @@ class ProcessMemory:
             os.close(self._mem)
             self._mem = None
 
+    def within(self, deadline: Deadline) -> ProcessMemory:
+        """The same memory, read only as long as a deadline allows: everything then raises NotReadInTime."""
+        bound = copy.copy(self)
+        bound._deadline = deadline
+        return bound
+
     def read(self, address: int, size: int) -> memoryview:
         """Return `size` bytes at `address`; raises UnreadableMemory, TargetGone."""
         if not 0 <= address < END_OF_USER_SPACE or size < 0:
@@ -83,7 +92,10 @@ class ProcessMemory:
             sizes = np.full(last - first, size, dtype=np.uint64)
             starts[0] += np.uint64(skip)
             sizes[0] -= np.uint64(skip)
-            done = self._transfer(starts, sizes, flat[at : last * size])
+            self._deadline.ask(len(flat) - at)
+            end = min(last * size, at + AT_ONCE)
+            # The kernel ends a transfer where our own range ends.
+            done = self._transfer(starts, sizes, flat[at:end])
             if done == 0:
                 raise UnreadableMemory(int(addresses[first]), size, "it is not mapped in the process")
             at += done

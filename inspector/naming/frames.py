@@ -11,7 +11,7 @@ from typing import Any
 
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownVariable, UnreadableMemory, UsageError
 from inspector.gotypes.names import SHAPE
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 SYNTAX = "frames' variables are written main.handler:sessions, main.handler@18:sessions for that of goroutine 18"
 MOST_SHOWN = 6
@@ -77,24 +77,25 @@ def parse_frame_name(text: str) -> FrameName:
     )
 
 
-def prepare(target: Target, name: FrameName) -> FrameName:
+def prepare(run: Run, name: FrameName) -> FrameName:
     """Find out which functions are meant, and let gdb read what it needs to find their frames; needs no stop.
 
     Raises UsageError, UnknownVariable, GdbMissing, GdbError.
     """
-    if not target.stop:
+    if not run.stops:
         raise UsageError(
             "--no-stop cannot look into frames: they are gone before they are read",
             "leave --no-stop out, or give the map's address",
         )
-    if target.image.stripped:
+    if run.image.stripped:
         raise UnknownVariable(
-            f"{target.image.path} is stripped, so {name.text} cannot be looked up",
+            f"{run.image.path} is stripped, so {name.text} cannot be looked up",
             "give the map's address, or an unstripped twin of the executable with --exe",
         )
-    functions = _functions(target, name.function)
+    functions = _functions(run, name.function)
     try:
-        known = target.bridge().prepare_frames(functions)
+        known = run.target.bridge().prepare_frames(functions)
+        run.hold_with_gdb()
     except GdbDied:
         raise
     except GdbMissing as error:
@@ -104,16 +105,16 @@ def prepare(target: Target, name: FrameName) -> FrameName:
     except GdbError as error:
         raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None
     if not known:
-        near = difflib.get_close_matches(name.function, target.image.functions(), NEAR_NAMES, 0.6)
+        near = difflib.get_close_matches(name.function, run.image.functions(), NEAR_NAMES, 0.6)
         raise UnknownVariable(
             f"there is no function {name.function}", f"did you mean {', '.join(near)}?" if near else SYNTAX
         )
     return FrameName(**{**vars(name), "functions": tuple(known)})
 
 
-def _functions(target: Target, wanted: str) -> list[str]:
+def _functions(run: Run, wanted: str) -> list[str]:
     """Full names of the functions that a name may mean: itself, or those whose names end like it."""
-    names = {each: _TYPE_ARGUMENTS.sub("[...]", each) for each in target.image.functions()}
+    names = {each: _TYPE_ARGUMENTS.sub("[...]", each) for each in run.image.functions()}
     found = [each for each, short in names.items() if wanted in (each, short)]
     if not found:
         ends = f".{wanted}", f"/{wanted}"
@@ -128,7 +129,7 @@ def _functions(target: Target, wanted: str) -> list[str]:
     return found or [wanted]
 
 
-def find_variable(target: Target, name: FrameName) -> FrameVariable:
+def find_variable(run: Run, name: FrameName) -> FrameVariable:
     """Find the one variable that is meant; call it while the target is held, after `prepare`.
 
     Raises UnknownVariable when there is none, or none that can be read, or when several are left to choose from.
@@ -142,7 +143,7 @@ def find_variable(target: Target, name: FrameName) -> FrameVariable:
         "line": name.line,
     }
     try:
-        answer = target.bridge().search_frames(request)
+        answer = run.target.bridge().search_frames(request)
     except GdbDied:
         raise
     except GdbError as error:
@@ -155,7 +156,7 @@ def find_variable(target: Target, name: FrameName) -> FrameVariable:
         raise _nothing(name, answer)
     # Frames that share a map lead to the same place, whichever is taken.
     if len({(each.type, each.value, each.problem) for each in found}) > 1 or (found[0].problem and len(found) > 1):
-        raise _ambiguous(target, name, found, answer["all"])
+        raise _ambiguous(run, name, found, answer["all"])
     if found[0].problem:
         raise _unreadable(name, found[0])
     return found[0]
@@ -192,8 +193,8 @@ def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
     )
 
 
-def _ambiguous(target: Target, name: FrameName, found: list[FrameVariable], all_of_them: bool) -> UnknownVariable:
-    several = [f"{selector(name, each)} ({_described(target, each)})" for each in found[:MOST_SHOWN]]
+def _ambiguous(run: Run, name: FrameName, found: list[FrameVariable], all_of_them: bool) -> UnknownVariable:
+    several = [f"{selector(name, each)} ({_described(run, each)})" for each in found[:MOST_SHOWN]]
     more = f", and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
     return UnknownVariable(
         f"{name.text} is in {len(found)} places{'' if all_of_them else ' at least'}",
@@ -207,14 +208,14 @@ def selector(name: FrameName, found: FrameVariable) -> str:
     return f"{place}:{name.variable}@{found.declared}{name.path}"
 
 
-def _described(target: Target, found: FrameVariable) -> str:
+def _described(run: Run, found: FrameVariable) -> str:
     if found.problem:
         what = found.problem
     elif not found.value:
         what = f"a nil {found.type}" if found.value == 0 else f"a {found.type}"
     else:
         try:
-            count = struct.unpack("<q", target.memory.read(found.value, 8))[0]
+            count = struct.unpack("<q", run.memory.read(found.value, 8))[0]
             what = f"{found.type} of {count} at {found.value:#x}"
         except UnreadableMemory:
             what = f"{found.type} at {found.value:#x}"

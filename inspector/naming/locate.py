@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownType, UnknownVariable, UsageError
+from inspector.errors import UnknownType, UnknownVariable, UsageError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
+from inspector.gotypes.paths import Way, follow, maps_inside
+from inspector.gotypes.table import TypeTable
 from inspector.image.elf import Symbol
 from inspector.naming.frames import FrameName, find_variable, parse_frame_name, prepare, selector
-from inspector.target.target import Target
+from inspector.target.run import Run
 
 TypeSource = Literal["option", "variable", "dwarf", "hash-proof", "heap"]
 
@@ -28,7 +30,6 @@ _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _DIGITS = re.compile(r"(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{6,16}")
 _NAME = re.compile(r"[\w./%~@+\-\[\],*·]+")
 
-# gdb evaluates a path as C: anything but plain fields could assign to the target or call into it.
 _PATH = re.compile(r"(?:\.[^\W\d]\w*|\[\d{1,9}\])*")
 _INDICES = re.compile(r"(?:\[\d{1,9}\])*$")
 
@@ -77,133 +78,130 @@ class Locator:
     """A map that is named, and whose address is still to be read while the target is held.
 
     `type` is None for a bare address: what lies there has to tell it. A variable whose value was given (`evaluated`)
-    has its address too.
+    has its address too. `way` leads to the word of a package variable, or of a field in one. `notes` are sentences
+    for the user about the name.
     """
 
     type: GoType | None
     type_source: TypeSource
     address: int | None = None
-    symbol: Symbol | None = None
-    path: str = ""
+    way: Way | None = None
     name: str | None = None
     declared: bool = True
     frame: FrameName | None = None
+    notes: tuple[str, ...] = ()
 
-    def find(self, target: Target) -> MapRef:
+    def find(self, run: Run) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
         if self.frame is not None:
-            return self._in_frame(target, self.frame)
+            return self._in_frame(run, self.frame)
         assert self.type is not None
         if self.address is not None:
             return MapRef(self.address, self.type, self.type_source, self.name)
-        assert self.symbol is not None
-        if not self.path:
-            word = struct.unpack("<Q", target.memory.read(self.symbol.address, 8))[0]
-            return MapRef(word, self.type, self.type_source, self.name, self.declared)
-        try:
-            word = target.debugger().value_of(expression(self.symbol, self.path))
-        except GdbDied:
-            raise
-        except GdbError as error:
-            raise UnknownVariable(
-                f"{self.name} cannot be read: {gdb_words(error)}",
-                "is a pointer on the way to it nil? name another variable, or the map's address with --type",
-            ) from None
+        assert self.way is not None
+        word = struct.unpack("<Q", run.memory.read(self.way.place(run.memory), 8))[0]
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
-    def _in_frame(self, target: Target, frame: FrameName) -> MapRef:
-        found = find_variable(target, frame)
+    def _in_frame(self, run: Run, frame: FrameName) -> MapRef:
+        found = find_variable(run, frame)
         name = selector(frame, found)
-        declared = _map_type(target, name, found.type) if self.type is None else self.type
+        declared = _map_type(run.types, name, found.type) if self.type is None else self.type
         if self.type is not None:
-            _check_contradiction(target, name, self.type, found.type)
+            for sentence in _contradictions(name, self.type, _named(run.types, found.type)):
+                run.note(sentence)
         if found.value is None:
             raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
         # A place on a stack may not have been written yet: what lies there has to look like a map.
         return MapRef(found.value, declared, self.type_source, name, False)
 
 
-def evaluated(target: Target, name: str, declared: str, address: int, type_name: str | None) -> Locator:
+def evaluated(types: TypeTable, name: str, declared: str, address: int, type_name: str | None) -> Locator:
     """A variable that gdb has evaluated: its name, its declared type, the address of its hmap (0 for nil).
 
     Raises UnknownVariable when it is not declared as a map, UnknownType.
     """
     # A place on a stack may not have been written yet: what lies there has to look like a map.
     if type_name is None:
-        return Locator(_map_type(target, name, declared), "variable", address, name=name, declared=False)
-    wanted = _find_type(target, type_name)
-    _check_contradiction(target, name, wanted, declared)
-    return Locator(wanted, "option", address, name=name, declared=False)
+        return Locator(_map_type(types, name, declared), "variable", address, name=name, declared=False)
+    wanted = _find_type(types, type_name)
+    notes = _contradictions(name, wanted, _named(types, declared))
+    return Locator(wanted, "option", address, name=name, declared=False, notes=notes)
 
 
-def locate(target: Target, text: str | Locator, type_name: str | None) -> Locator:
+def locate(run: Run, text: str | Locator, type_name: str | None) -> Locator:
     """Understand what `text` names: an address, or a Go variable with an optional field path.
 
-    Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType,
-    GdbError.
+    Needs no stop: only types and symbols are looked at. Raises UsageError, UnknownVariable, UnknownType; GdbError for
+    a variable in a frame.
     """
     if isinstance(text, Locator):
         return text
-    wanted = _find_type(target, type_name) if type_name is not None else None
+    wanted = _find_type(run.types, type_name) if type_name is not None else None
     address = parse_address(text)
     if address is not None:
         return Locator(wanted, "option" if wanted else "hash-proof", address)
     if ":" in text and len(text) <= LONGEST_NAME:
-        frame = prepare(target, parse_frame_name(text))
+        frame = prepare(run, parse_frame_name(text))
         return Locator(wanted, "option" if wanted else "variable", frame=frame)
     if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
         raise UsageError(
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
-    symbol, path = _find_symbol(target, text)
-    if path and not target.stop and not target.still:
-        raise UsageError(
-            "--no-stop cannot follow a field path: gdb reads it, and gdb stops what it attaches to",
-            "leave --no-stop out, or give the map's address with --type",
+    symbol, path = _find_symbol(run, text)
+    return _package_variable(run, text, symbol, path, wanted)
+
+
+def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: GoType | None) -> Locator:
+    """What the DWARF says of a package variable, and what --type does where there is none."""
+    name = text.removesuffix(path)
+    declared = run.declarations.type_of(symbol)
+    if declared is None:
+        lacking = (
+            f"the debug information of {run.image.path} does not describe {name}"
+            if run.declarations.exist
+            else f"{name} has no debug information (linked with -w)"
         )
-    try:
-        declared = target.debugger().type_of(expression(symbol, path))
-    except GdbMissing as error:
-        if wanted is None or path:
-            raise GdbMissing(
-                f"the type of {text} is in the DWARF, which only gdb reads here: {error.message}", error.hint
-            ) from None
-        return Locator(wanted, "option", None, symbol, path, text)
-    except GdbDied:
-        raise
-    except GdbError as error:
-        raise UnknownVariable(
-            f"{text} cannot be looked up: {gdb_words(error)}",
-            "fields are written main.server.sessions, promoted ones by their embedded type: main.server.base.sessions",
-        ) from None
+        if path:
+            raise UnknownVariable(
+                f"{lacking}, so nothing tells where its fields are", "give the map's address, with --type"
+            )
+        if wanted is None:
+            raise UnknownVariable(lacking, "add --type 'map[string]int'")
+        # Nothing tells that it is a map at all: what lies there has to look like one.
+        way = Way(name, symbol.address, (), 0, wanted)
+        return Locator(wanted, "option", None, way, text, declared=False)
+    way = follow(run.declarations, name, symbol.address, declared, path)
     if wanted is not None:
-        is_map = _check_contradiction(target, text, wanted, declared)
-        return Locator(wanted, "option", None, symbol, path, text, is_map)
-    return Locator(_map_type(target, text, declared), "variable", None, symbol, path, text)
+        notes = _contradictions(text, wanted, way.type)
+        return Locator(wanted, "option", None, way, text, way.type.kind == Kind.MAP, notes=notes)
+    return Locator(_as_map(run, text, way.type), "variable", None, way, text)
 
 
-def expression(symbol: Symbol, path: str) -> str:
-    """Write a variable and its field path for gdb; the quotes keep dots and slashes of the name together."""
-    return f"'{symbol.name}'{path}"
+def _as_map(run: Run, text: str, go_type: GoType) -> GoType:
+    """The map type that a package variable is declared with; raises UnknownVariable when it is none."""
+    if go_type.layout:
+        return go_type
+    if go_type.kind == Kind.MAP:
+        return _map_type(run.types, text, go_type.name)
+    inside = maps_inside(run.declarations, text, go_type)
+    raise UnknownVariable(
+        f"{text} is of type {shown(go_type.name)}, not a map",
+        f"maps in it: {', '.join(inside)}" if inside else "name a map variable, or a field path to one",
+    )
 
 
-def gdb_words(error: GdbError) -> str:
-    """What gdb said, as a part of a sentence of ours."""
-    return error.message.removeprefix("gdb: ").rstrip(".")
-
-
-def _find_type(target: Target, type_name: str) -> GoType:
+def _find_type(types: TypeTable, type_name: str) -> GoType:
     if len(type_name) > LONGEST_NAME:
         raise UnknownType(f"{shown(type_name)!r} is too long for a type name", "try --type 'map[string]int'")
-    return target.types.find_map_type(type_name)
+    return types.find_map_type(type_name)
 
 
-def _map_type(target: Target, text: str, declared: str) -> GoType:
+def _map_type(types: TypeTable, text: str, declared: str) -> GoType:
     # Generic code is compiled once for types of the same shape; its maps are of other types.
     if declared.startswith(("map[", f"{SHAPE}map[")) and SHAPE in declared:
         return replace(UNKNOWN_MAP, name=declared)
     try:
-        return target.types.find_map_type(declared)
+        return types.find_map_type(declared)
     except UnknownType as error:
         if declared.startswith("map[") and not declared.endswith(" *"):
             raise UnknownVariable(f"{text} is declared as a map, but {error.message}", error.hint) from None
@@ -213,24 +211,26 @@ def _map_type(target: Target, text: str, declared: str) -> GoType:
         ) from None
 
 
-def _check_contradiction(target: Target, text: str, wanted: GoType, dwarf_name: str) -> bool:
-    """Say where --type and the declaration differ; returns whether the variable is declared as a map."""
+def _named(types: TypeTable, dwarf_name: str) -> GoType:
+    """The map type of a name in DWARF; one without a layout where the executable has none of that name."""
     try:
-        declared = target.types.find_map_type(dwarf_name)
+        return types.find_map_type(dwarf_name)
     except UnknownType:
-        if SHAPE in dwarf_name:
-            return True
-        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {shown(dwarf_name)}")
-        return dwarf_name.startswith("map[")
-    if declared.address != wanted.address:
-        target.notes.append(f"--type says {wanted.name}, but {text} is declared as {declared.name}")
-    return True
+        kind = Kind.MAP if dwarf_name.startswith("map[") or SHAPE in dwarf_name else Kind.POINTER
+        return replace(UNKNOWN_MAP, name=dwarf_name, kind=kind)
 
 
-def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
+def _contradictions(text: str, wanted: GoType, declared: GoType) -> tuple[str, ...]:
+    """Where the type that the user gives and the declaration differ, in words."""
+    if declared.address == wanted.address or SHAPE in declared.name:
+        return ()
+    return (f"--type says {wanted.name}, but {text} is declared as {shown(declared.name)}",)
+
+
+def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
     """Split "example.com/pkg.variable.field.field" at the variable: its symbol, and ".field.field"."""
     for name, path in _splits(text):
-        symbol = target.image.symbol(name)
+        symbol = run.image.symbol(name)
         if symbol is None:
             continue
         if not symbol.is_data:
@@ -238,30 +238,30 @@ def _find_symbol(target: Target, text: str) -> tuple[Symbol, str]:
         if not _PATH.fullmatch(path):
             raise UsageError(f"{path!r} after {name} is not a field path", "fields are written main.server.sessions")
         return symbol, path
-    short = _find_by_package_name(target, text)
+    short = _find_by_package_name(run, text)
     if short is not None:
         return short
-    if target.image.stripped:
+    if run.image.stripped:
         raise UnknownVariable(
-            f"{target.image.path} is stripped, so {text} cannot be looked up",
+            f"{run.image.path} is stripped, so {text} cannot be looked up",
             "give the map's address, or an unstripped twin of the executable with --exe",
         )
-    near = difflib.get_close_matches(text, target.image.variables(), NEAR_NAMES, 0.6)
+    near = difflib.get_close_matches(text, run.image.variables(), NEAR_NAMES, 0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"
     if _DIGITS.fullmatch(text):
         hint = f"addresses begin with 0x: 0x{text}"
     raise UnknownVariable(f"there is no variable {shown(text)}", hint)
 
 
-def _find_by_package_name(target: Target, text: str) -> tuple[Symbol, str] | None:
+def _find_by_package_name(run: Run, text: str) -> tuple[Symbol, str] | None:
     """Find "cache.entries" in the one package whose import path ends in "/cache"."""
-    variables = target.image.variables()
+    variables = run.image.variables()
     for name, path in _splits(text):
         found = sorted({each for each in variables if each.endswith(f"/{name}")})
         if len(found) > 1:
             choices = ", ".join(found[:NEAR_NAMES])
             raise UnknownVariable(f"{len(found)} packages have a variable {name}", f"choose one: {choices}")
-        symbol = target.image.symbol(found[0]) if found and _PATH.fullmatch(path) else None
+        symbol = run.image.symbol(found[0]) if found and _PATH.fullmatch(path) else None
         if symbol is not None:
             return symbol, path
     return None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 from inspector.control.gdbserver import RemoteBridge, RemoteMemory, parse_endpoint
+from inspector.control.hold import Still
 from inspector.errors import UsageError
-from inspector.image.buildinfo import read_build_info
-from inspector.image.elf import open_image
-from inspector.target.target import MemoryChoice, Target, bias_of, build_matches, refuse_swiss
+from inspector.image.elf import ElfImage, open_image
+from inspector.target.program import Program, bias_of, build_matches, built
+from inspector.target.target import MemoryChoice, Target
 
 
 def open_remote(
@@ -32,21 +34,34 @@ def open_remote(
         bridge.connect()
         image = open_image(exe) if exe else open_image(bridge.fetch_executable(), bridge.executable_name())
         resources.callback(image.close)
-        build = read_build_info(image)
-        refuse_swiss(image, build)
+        build = built(image)
         entry = bridge.entry_point()
         image.bias = bias_of(image, entry, whose) if entry else 0
         bridge.open_executable(image.opened, image.bias)
         reader = RemoteMemory(bridge)
-        target = Target("process", endpoint, bridge.pid, image, build, reader, "gdb-mi", gdb_program=gdb)
-        if not build_matches(reader, image, whose):
-            target.note(f"{endpoint} does not show its executable's build id, so it could not be compared")
-        reader.sign_of_life = image.entry + image.bias
-        if bridge.value_of("$pc") == entry:
-            target.note("the program has not run yet: gdbserver holds it at its very first instruction")
-        target.held_since = held_since
-        target.regions()
-        if not reader.knows_regions:
-            target.note(f"{endpoint} does not tell what is mapped, so every address is tried")
+        target = Target(
+            "process",
+            endpoint,
+            bridge.pid,
+            Program(image, build, reader),
+            reader,
+            Still(bridge.threads),
+            gdb,
+            tuple(_notes(bridge, reader, image, entry)),
+            held_since=held_since,
+        )
         target.connect(bridge, resources.pop_all())
         return target
+
+
+def _notes(bridge: RemoteBridge, reader: RemoteMemory, image: ElfImage, entry: int) -> Iterator[str]:
+    """What the user has to know of a gdbserver that does not show everything."""
+    endpoint = bridge.endpoint
+    if not build_matches(reader, image, f"the process at {endpoint}"):
+        yield f"{endpoint} does not show its executable's build id, so it could not be compared"
+    reader.sign_of_life = image.entry + image.bias
+    if bridge.value_of("$pc") == entry:
+        yield "the program has not run yet: gdbserver holds it at its very first instruction"
+    reader.regions()
+    if not reader.knows_regions:
+        yield f"{endpoint} does not show what is mapped, so every address is tried"

@@ -31,7 +31,7 @@ from inspector.memory.corefile import CoreFile
 from inspector.report.json.census import census_form, write_census
 from inspector.report.text.census import print_census
 from inspector.report.text.progress import ProgressBar
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.commandline import assert_free, assert_running
 from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
@@ -136,11 +136,13 @@ def test_an_emptied_map_of_a_stripped_program_is_found_by_the_overflow_buckets_i
 def test_who_waits_sees_one_bar_with_units_and_for_how_long_the_process_was_paused(crashed):
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=100)
-    with open_target(str(crashed.path), memory="direct") as target, ProgressBar(console, lambda: 1700.0) as bar:
+    with open_target(str(crashed.path), memory="direct") as target, ProgressBar(console) as bar:
         maps = take_census(target, watcher=bar).maps
+        bar.step(7, 0, 1700.0)
     assert maps
-    assert re.search(r"Scanning heap .* of [\d.]+ [KM]iB, target paused 1.7 s so far", shown.getvalue())
-    assert re.search(r"Checking maps .* of [\d,]+, target paused 1.7 s so far", shown.getvalue())
+    assert re.search(r"Scanning heap .* of [\d.]+ [KM]iB", shown.getvalue())
+    assert re.search(r"Checking maps .* of [\d,]+", shown.getvalue())
+    assert re.search(r"7 of [\d,]+, target paused 1.7 s so far", shown.getvalue())
     assert "0 of 0" not in shown.getvalue()
 
 
@@ -255,7 +257,7 @@ def test_filters_choose_by_size_type_and_findings(crashed, census):
     by_count = Selection(sort="count").matching(census.maps)
     assert [one.count for one in by_count] == sorted((one.count for one in census.maps), reverse=True)
     growing = Selection(sort="growing").matching(census.maps)
-    assert [one.growing is None for one in growing] == sorted(one.growing is None for one in growing)
+    assert [not one.growing for one in growing] == sorted(not one.growing for one in growing)
     assert growing[0].name == "main.grown"
 
 
@@ -417,8 +419,8 @@ def test_the_bytes_of_strings_are_counted_where_that_is_asked(run):
         if not all(isinstance(entry["key"], str) for entry in state["entries"]):
             continue  # keys that are no UTF-8 are told in another form
         told = sum(len(entry["key"].encode()) for entry in state["entries"])
-        assert one.bytes.strings == told, state["name"]
+        assert one.bytes.parts["strings"] == told, state["name"]
         assert one.bytes.total == plain[one.address].bytes.total + told
-        assert plain[one.address].bytes.strings == 0
+        assert plain[one.address].bytes.parts["strings"] == 0
         compared += 1
     assert compared > 5

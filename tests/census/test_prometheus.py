@@ -6,7 +6,7 @@ import pytest
 
 from fixtures.debian import NoPackage
 from fixtures.prometheus import prometheus
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.heap import inspect_heap
 
 MOST = 400
@@ -16,8 +16,8 @@ MOST = 400
 def test_maps_of_a_stripped_service_are_identified_proven_and_consistent():
     try:
         with prometheus(seconds=12) as pid, open_target(str(pid), memory="direct") as target:
-            assert target.image.stripped
-            assert len(target.types.map_types) > 500
+            assert target.program.image.stripped
+            assert len(target.program.types.map_types) > 500
             found = inspect_heap(target, MOST)
     except NoPackage as reason:
         pytest.skip(str(reason))

@@ -598,6 +598,7 @@ def test_contradictory_and_missing_arguments_are_refused(plain, part, core):
         (["demo", "--no-stop"], "--no-stop"),
         (["demo", "--max-stop", "1s"], "--max-stop"),
         (["demo", "--remote", "localhost:1"], "--remote"),
+        (["--remote", "localhost:1", "main.words", "--max-stop", "1s"], "--max-stop"),
         ([plain.pid, core.path], "diff"),
         ([plain.pid, plain.pid], "looks like a pid"),
         ([plain.pid, WORDS, "--exe", plain.exe, "--exe", plain.exe], "--exe"),

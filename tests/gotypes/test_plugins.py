@@ -8,7 +8,7 @@ import pytest
 
 from fixtures import build, start
 from inspector.inspection.one_map import inspect
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import differences, document_of
 
@@ -23,7 +23,7 @@ def test_maps_that_a_plugin_made_are_identified_by_the_plugins_own_types(toolcha
     host = build("plugged", toolchain, env=CGO, ldflags=ldflags)
     addon = build("addon", toolchain, env=CGO, ldflags=ldflags, extra_flags=("-buildmode=plugin",))
     with start(host, str(addon)) as running, open_target(str(running.pid), memory="direct") as target:
-        assert len(target.types.modules) == 2
+        assert len(target.program.types.modules) == 2
         for name in ("own", "seats"):
             state = running.map(name)
             document = document_of(inspect(target, state["address"], entries=None))

@@ -15,7 +15,9 @@ from inspector.hashing.keys import _by_code
 from inspector.maps.classic.checks import MapView
 from inspector.maps.classic.checks.proof import Proof
 from inspector.maps.classic.snapshot import take_snapshot
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.run import Run
+from inspector.target.target import Target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE
 
@@ -28,11 +30,11 @@ def direct(running) -> Target:
 
 
 def proof_of(target: Target, state) -> Proof:
-    keys = find_hash_keys(target.image, target.memory, target.types)
-    go_type = target.types.find_map_type(state["type"])
+    go_type = target.program.types.find_map_type(state["type"])
     address = int(state["address"], 16)
-    with target.held():
-        snapshot = take_snapshot(target.memory, target.regions(), address, go_type, target.types, 0, keys)
+    run = Run(target, None)
+    with run.held():
+        snapshot = take_snapshot(run.source(), address, go_type, 0)
     return Proof(MapView(snapshot))
 
 
@@ -70,9 +72,9 @@ def test_nan_keys_are_skipped_and_only_they_are(run):
 @pytest.mark.parametrize("settings", [{}, {"GODEBUG": "cpu.aes=off"}])
 def test_the_code_of_the_hash_functions_leads_to_the_same_keys_as_the_symbols(toolchain, settings):
     with start(build("plain", toolchain), env=settings) as running, direct(running) as target:
-        by_symbol = find_hash_keys(target.image, target.memory, target.types)
+        by_symbol = find_hash_keys(target.program.image, target.memory, target.program.types)
         assert by_symbol is not None
-        assert _by_code(target.memory, target.types) == by_symbol
+        assert _by_code(target.memory, target.program.types) == by_symbol
 
 
 def test_the_hash_keys_of_a_core_are_found_too(crash):
@@ -117,6 +119,6 @@ def test_a_schedule_of_the_wrong_size_is_refused():
 
 def test_the_usual_toolchain_hashes_with_aes_on_this_machine(run):
     with open_target(str(run("plain", USUAL).pid), memory="direct") as target:
-        keys = find_hash_keys(target.image, target.memory, target.types)
+        keys = find_hash_keys(target.program.image, target.memory, target.program.types)
     assert keys is not None
     assert (keys.schedule is None) != (keys.hashkey is None)

@@ -18,10 +18,12 @@ from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from fixtures.prometheus import prometheus
 from inspector.goruntime import heap as schema
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.releases import MALLOC_HEADER_SIZE
+from inspector.goruntime.sizes import MALLOC_HEADER_SIZE
 from inspector.heap.objects import NOT_FOUND, Heap, read_heap
 from inspector.heap.spans import _candidates, _read_all
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.run import Run
+from inspector.target.target import Target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STRIPPED = "-s -w"
@@ -42,9 +44,10 @@ def running(toolchain: Any, ldflags: str) -> Iterator[Running]:
 
 def heap_of(target: Any) -> Heap:
     with open_target(str(target), memory="direct") as opened:
-        heap = read_heap(opened)
+        asked = Run(opened, None)
+        heap = read_heap(asked)
         assert heap is not None
-        assert opened.notes == []
+        assert asked.notes == []
     return heap
 
 
@@ -126,18 +129,19 @@ def test_where_the_books_lie_in_no_readable_memory_there_is_a_note_and_no_heap(t
     whole = core.path.stat().st_size
     os.truncate(core.path, whole // 2)
     with open_target(str(core.path), exe=str(core.exe)) as target:
-        assert read_heap(target) is None
-        assert target.notes[-1] == NOT_FOUND
+        asked = Run(target)
+        assert read_heap(asked) is None
+        assert asked.notes[-1] == NOT_FOUND
 
 
 def spans_of(target: Target) -> list[int]:
     """Addresses of the mspans that are in use, by the symbol of mheap_."""
-    symbol = target.image.symbol("runtime.mheap_")
+    symbol = target.program.image.symbol("runtime.mheap_")
     data = np.frombuffer(target.memory.read(symbol.address, symbol.size), np.uint8)
-    declared, head = schema.mspan(target.release), schema.mheap_spans(target.release)
+    declared, head = schema.mspan(target.program.release), schema.mheap_spans(target.program.release)
     heads = (data[at : at + head.sizeof()] for at in _candidates(data, dtype_of(head)))
     # The page allocator has slices that look the same, but do not lead to spans.
-    found = next(each for each in heads if _read_all(target, each.view(dtype_of(head))[0]) is not None)
+    found = next(each for each in heads if _read_all(Run(target), each.view(dtype_of(head))[0]) is not None)
     allspans = head.parse(found.tobytes()).allspans
     pointers = np.frombuffer(target.memory.read(allspans.data, allspans.len * 8), "<u8").tolist()
     parsed = {each: declared.parse(target.memory.read(each, declared.sizeof())) for each in pointers}
@@ -149,8 +153,8 @@ def test_spans_that_make_no_sense_are_left_out_and_many_of_them_disprove_the_hea
     core = crash("heap")
     copy = shutil.copy(core.path, tmp_path)
     with open_target(str(core.path)) as target:
-        whole, spans = read_heap(target), spans_of(target)
-        elemsize = dtype_of(schema.mspan(target.release)).fields["elemsize"][1]
+        whole, spans = read_heap(Run(target)), spans_of(target)
+        elemsize = dtype_of(schema.mspan(target.program.release)).fields["elemsize"][1]
         assert len(spans) == len(whole.spans)
         with open(copy, "r+b") as file:
             for address in random.Random(damaged).sample(spans, min(damaged, len(spans) // 2)):
@@ -158,13 +162,14 @@ def test_spans_that_make_no_sense_are_left_out_and_many_of_them_disprove_the_hea
                 file.seek(chunk.offset + address + elemsize - chunk.start)
                 file.write(b"\xff" * 8)
     with open_target(copy, exe=str(core.exe)) as target:
-        heap = read_heap(target)
+        asked = Run(target)
+        heap = read_heap(asked)
         assert (heap is not None) == kept
         if heap is not None:
             assert len(heap.spans) == len(whole.spans) - damaged
-            assert f"{damaged} spans of the heap make no sense" in target.notes[-1]
+            assert f"{damaged} spans of the heap make no sense" in asked.notes[-1]
         else:
-            assert target.notes[-1] == NOT_FOUND
+            assert asked.notes[-1] == NOT_FOUND
 
 
 def counts_differ(heap: Heap) -> list[int]:

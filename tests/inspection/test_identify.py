@@ -12,7 +12,8 @@ import pytest
 from fixtures import USUAL, build, start
 from inspector.errors import UnknownVariable
 from inspector.inspection.one_map import inspect
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.target import Target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import document_of, in_order
 
@@ -46,7 +47,7 @@ def wrongly_identified(target: Target, states) -> dict[str, object]:
 def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
     program = build("states", toolchain, **BUILDS[kind])
     with start(program) as running, open_target(str(running.pid), memory="direct") as target:
-        assert target.image.stripped == ("stripped" in kind)
+        assert target.program.image.stripped == ("stripped" in kind)
         assert wrongly_identified(target, running.truth["maps"]) == {}
 
 
@@ -56,7 +57,7 @@ def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
 def test_every_map_of_a_stripped_dynamically_linked_program_is_identified(flags):
     program = build("states", USUAL, ldflags="-linkmode=external -s -w", extra_flags=flags, env={"CGO_ENABLED": "1"})
     with start(program) as running, open_target(str(running.pid), memory="direct") as target:
-        assert target.image.section(".interp") is not None
+        assert target.program.image.section(".interp") is not None
         assert wrongly_identified(target, running.truth["maps"]) == {}
 
 

@@ -15,7 +15,8 @@ from inspector.errors import UsageError
 from inspector.gotypes.literal import parse_literal
 from inspector.gotypes.render import json_form
 from inspector.inspection.one_key import look_up
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.target import Target
 from tests.support.promised import promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
@@ -120,7 +121,7 @@ def test_a_walk_reads_the_header_and_one_chain_and_nothing_else(run):
     state = run().map("double_middle")
     with open_target(str(run().pid), memory="direct") as target:
         lookup = look_up(target, state["address"], state["type"], literal_of(state["entries"][0]["key"])).lookup
-        bucket = target.types.find_map_type(state["type"]).layout.bucket_size
+        bucket = target.program.types.find_map_type(state["type"]).layout.bucket_size
     strings = 64 * sum(len(step.compared) for step in lookup.steps)
     assert lookup.bytes_read <= 48 + 1 + bucket * len(lookup.steps) + strings
 
@@ -131,7 +132,7 @@ def test_a_waiting_old_bucket_is_walked_instead_of_the_new_one(run):
     with open_target(str(run().pid), memory="direct", stop=False) as target:
         for entry in state["entries"][:60]:
             lookup = look_up(target, state["address"], state["type"], literal_of(entry["key"])).lookup
-            arrays.add(lookup.steps[0].array)
+            arrays.add(lookup.steps[0].place.array)
     assert "old" in arrays
 
 
@@ -156,7 +157,11 @@ def test_a_literal_of_another_type_is_refused_with_a_sentence(run, name, literal
     with open_target(str(run().pid), memory="direct", stop=False) as target:
         state = run().map(name)
         with pytest.raises(UsageError, match="key"):
-            parse_literal(target.types, target.types.key(target.types.find_map_type(state["type"])), literal)
+            parse_literal(
+                target.program.types,
+                target.program.types.key(target.program.types.find_map_type(state["type"])),
+                literal,
+            )
 
 
 @pytest.mark.parametrize(
@@ -176,8 +181,8 @@ def test_a_literal_of_another_type_is_refused_with_a_sentence(run, name, literal
 )  # fmt: skip
 def test_every_spelling_of_a_value_is_the_same_key(run, name, literal, plain):
     with open_target(str(run().pid), memory="direct", stop=False) as target:
-        key = target.types.key(target.types.find_map_type(run().map(name)["type"]))
-        one, other = (parse_literal(target.types, key, text) for text in (literal, plain))
+        key = target.program.types.key(target.program.types.find_map_type(run().map(name)["type"]))
+        one, other = (parse_literal(target.program.types, key, text) for text in (literal, plain))
         assert one.data == other.data
         assert [b.data.tobytes() for b in one.memory.blocks] == [b.data.tobytes() for b in other.memory.blocks]
 
@@ -193,9 +198,9 @@ def test_every_spelling_of_a_value_is_the_same_key(run, name, literal, plain):
 )  # fmt: skip
 def test_what_is_no_number_or_too_large_is_refused_with_a_sentence(run, name, literal):
     with open_target(str(run().pid), memory="direct", stop=False) as target:
-        key = target.types.key(target.types.find_map_type(run().map(name)["type"]))
+        key = target.program.types.key(target.program.types.find_map_type(run().map(name)["type"]))
         with pytest.raises(UsageError, match="key"):
-            parse_literal(target.types, key, literal)
+            parse_literal(target.program.types, key, literal)
 
 
 def test_the_command_shows_the_way_and_the_element(run):

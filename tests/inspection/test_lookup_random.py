@@ -10,8 +10,9 @@ import pytest
 from fixtures import CLASSIC, Running
 from inspector.goruntime.hmap import OLD_ITERATOR, SAME_SIZE_GROW
 from inspector.gotypes.render import json_form
-from inspector.inspection.one_key import look_up
-from inspector.target.target import Target, open_target
+from inspector.inspection.one_key import ask
+from inspector.target.opening import open_target
+from inspector.target.run import Run
 
 ASKED = 100
 """Keys of a map that are present, and keys that are absent; fewer only where a kind has no more values."""
@@ -37,26 +38,28 @@ def kind_of(entry: dict[str, Any]) -> str:
     return entry["name"].removesuffix("_" + state_of(entry))
 
 
-def disagreements(target: Target, entry: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
+def disagreements(run: Run, entry: dict[str, Any], told: dict[str, Any]) -> Iterator[str]:
     """Keys, as Go literals, for which the walk does not end as in the program."""
     for literal, value in told["present"]:
-        lookup = look_up(target, entry["address"], entry["type"], literal).lookup
+        lookup = ask(run, entry["address"], entry["type"], literal).lookup
         if lookup.found is None or json_form(lookup.value) != value:
             yield f"{entry['name']}[{literal}]: {lookup.ended} ({lookup.value!r}), the program has {value!r}"
     for literal in told["absent"]:
-        lookup = look_up(target, entry["address"], entry["type"], literal).lookup
+        lookup = ask(run, entry["address"], entry["type"], literal).lookup
         if lookup.found is not None:
             yield f"{entry['name']}[{literal}]: found ({lookup.value!r}), the program has no such key"
 
 
 def ask_and_compare(running: Running, entries: list[dict[str, Any]], count: int) -> list[str]:
     told = [running.ask(f"look {entry['name']} {count}") for entry in entries]
-    with open_target(str(running.pid), memory="direct") as target, target.held():
-        return [
-            wrong
-            for entry, answers in zip(entries, told, strict=True)
-            for wrong in disagreements(target, entry, answers)
-        ]
+    with open_target(str(running.pid), memory="direct") as target:
+        asking = Run(target, None)
+        with asking.held():
+            return [
+                wrong
+                for entry, answers in zip(entries, told, strict=True)
+                for wrong in disagreements(asking, entry, answers)
+            ]
 
 
 def everything() -> list[Any]:

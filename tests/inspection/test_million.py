@@ -10,7 +10,7 @@ import pytest
 import inspector
 from inspector.gotypes.values import GoString
 from inspector.inspection.one_map import inspect
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import document_of
 
@@ -55,7 +55,7 @@ def test_copying_and_judging_a_million_entries_runs_no_python_line_for_each(run)
         return count
 
     with open_target(str(run("million").pid), memory="direct") as target:
-        _ = target.types.map_types
+        _ = target.program.types.map_types
         before = sys.gettrace()
         sys.settrace(count)
         try:

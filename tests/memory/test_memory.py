@@ -18,7 +18,7 @@ from inspector.memory import FrozenMemory, Region, RegionMap
 from inspector.memory.corefile import CoreFile
 from inspector.memory.gather import gather
 from inspector.memory.process import ProcessMemory
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.truth import all_differences, differences, in_order, inspect_state
 
 SOME_STATES = ["double_middle", "same_middle", "no_pointers_old", "key_interface", "elem_129", "many_overflow"]
@@ -63,8 +63,8 @@ def test_a_live_process_read_without_a_stop_is_decoded_as_the_program_tells_it(r
 def test_the_process_runs_again_after_an_inspection_and_every_thread_of_it(run, choice):
     running = run()
     with open_target(str(running.pid), memory=choice) as target:
-        inspect_state(target, running.map("double_middle"), by_address=True)
-        assert target.stopped_ms > 0
+        document = inspect_state(target, running.map("double_middle"), by_address=True)
+        assert document["timing"]["stopped"] > 0
         assert {thread_state(running.pid, task) for task in os.listdir(f"/proc/{running.pid}/task")} <= {"S", "R"}
     again = running.ask("truth")["maps"]
     assert [in_order(state["entries"]) for state in again] == [
@@ -189,17 +189,17 @@ def test_a_core_takes_unmodified_pages_of_the_executable_from_the_executable(cra
     core = crash()
     bare = CoreFile(core.path)
     with open_target(str(core.path)) as target:
-        text = target.image.section(".text")
+        text = target.program.image.section(".text")
         start, size = text.address, 4096
         with pytest.raises(UnreadableMemory, match="mapped files"):
             bare.read(start + 0x2000, size)
-        assert bytes(target.memory.read(start + 0x2000, size)) == target.image.read_linked(start + 0x2000, size)
+        assert bytes(target.memory.read(start + 0x2000, size)) == target.program.image.read_linked(start + 0x2000, size)
 
 
 def test_the_executable_is_found_through_the_core_itself(crash):
     core = crash()
     assert CoreFile(core.path).executable_path() == str(core.exe)
     with open_target(str(core.path)) as target:
-        assert target.image.path == str(core.exe)
+        assert target.program.image.path == str(core.exe)
         assert target.pid == core.truth["pid"]
-        assert target.release.version == f"go{USUAL.version}"
+        assert target.program.release.version == f"go{USUAL.version}"

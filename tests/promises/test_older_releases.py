@@ -6,7 +6,8 @@ import pytest
 
 from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from inspector.hashing.keys import _by_code, find_hash_keys
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.target import Target
 from tests.support.heap import Found, inspect_heap
 
 MOST = 70
@@ -16,7 +17,7 @@ ALGORITHMS = [({}, "aeshash"), ({"GODEBUG": "cpu.aes=off"}, "memhashFallback")]
 def looked_into(release: str, settings: dict[str, str], algorithm: str) -> Found:
     try:
         with esbuild(release, settings) as pid, open_target(str(pid), memory="direct") as target:
-            assert target.release.version == release
+            assert target.program.release.version == release
             assert hashes_by(target) == algorithm
             assert "runtime.strhash" in names_of_hashers(target) or release == "go1.13.8"
             assert names_of_hashers(target) & {"runtime.memhash64", "runtime.aeshash64"}
@@ -27,17 +28,17 @@ def looked_into(release: str, settings: dict[str, str], algorithm: str) -> Found
 
 def hashes_by(target: Target) -> str:
     """The name of the hash functions, whose keys must be the same by symbol and by code."""
-    keys = find_hash_keys(target.image, target.memory, target.types)
-    assert keys == _by_code(target.memory, target.types)
+    keys = find_hash_keys(target.program.image, target.memory, target.program.types)
+    assert keys == _by_code(target.memory, target.program.types)
     assert keys is not None
-    return keys.functions(target.release).name
+    return keys.functions(target.program.release).name
 
 
 def names_of_hashers(target: Target) -> set[str | None]:
     """Names, out of the function tables, of the functions that hash keys."""
-    hashers = {map_type.hasher for map_type in target.types.map_types if map_type.hasher}
+    hashers = {map_type.hasher for map_type in target.program.types.map_types if map_type.hasher}
     entries = (int.from_bytes(target.memory.read(hasher, 8), "little") for hasher in hashers)
-    return {target.types.functions.name(entry) for entry in entries}
+    return {target.program.types.functions.name(entry) for entry in entries}
 
 
 @pytest.mark.slow

@@ -31,5 +31,5 @@ def test_the_public_names_can_be_imported_first_of_all():
 def test_the_python_example_works_after_the_target_is_closed(run):
     with open_target(str(run().pid)) as target:
         inspection = inspect(target, "main.doubleMiddle", entries=None)
-    assert (inspection.judgement.verdict, inspection.growth.kind) == ("consistent", "double")
-    assert inspection.occupancy.live == len(list(inspection.entries())) == run().map("double_middle")["len"]
+    assert (inspection.judgement.verdict, inspection.account.state[:6]) == ("consistent", "double")
+    assert inspection.account.live == len(list(inspection.entries())) == run().map("double_middle")["len"]

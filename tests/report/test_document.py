@@ -12,7 +12,7 @@ import pytest
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.report.json.one_key import lookup_form
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE, document_of, in_order

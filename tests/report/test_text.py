@@ -19,10 +19,11 @@ from rich.console import Console
 from fixtures import NEWEST
 from inspector.gotypes.render import go_form, plain, quoted
 from inspector.gotypes.values import GoString
+from inspector.gotypes.words import number_of, size
 from inspector.inspection.one_map import inspect
-from inspector.report.text.one_map import frontier_picture, print_report
-from inspector.report.text.words import number_of, size
-from inspector.target.target import open_target
+from inspector.maps.family import Strip
+from inspector.report.text.one_map import picture, print_report
+from inspector.target.opening import open_target
 
 
 def report_of(run, name: str, entries: int | None = 20) -> str:
@@ -62,7 +63,7 @@ def test_the_first_line_is_the_answer(run):
     told = run().map("same_middle")
     first = report_of(run, "main.sameMiddle").splitlines()[0]
     assert first.startswith(f"main.sameMiddle  {told['type']}  {told['len']:,} entries  ")
-    assert re.search(r"KiB  growing \(\d+/\d+\)  OK$", first)
+    assert re.search(r"KiB  growing \(same-size, \d+ of \d+\)  OK$", first)
     assert report_of(run, "main.nilMap").splitlines()[0].endswith("  nil  OK")
 
 
@@ -188,8 +189,9 @@ def test_times_are_shown_as_moments(run):
 
 
 def test_the_picture_of_the_old_array_shows_each_share_of_it():
-    assert frontier_picture(np.array([True, True, False, True])) == "██░█"
-    wide = frontier_picture(np.arange(6400) < 3250)
+    legend = "evacuated", "partly", "waiting"
+    assert picture(Strip(np.array([1.0, 1.0, 0.0, 1.0]), legend)) == "██░█"
+    wide = picture(Strip((np.arange(6400) < 3250).astype(float), legend))
     assert len(wide) == 64
     assert wide[:32] == "█" * 32
     assert wide[32] == "▒"

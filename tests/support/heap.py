@@ -70,6 +70,6 @@ def _count(target: Target, address: int) -> int:
 
 
 def _load(target: Target, address: int) -> float:
-    declaration = hmap(target.release)
+    declaration = hmap(target.program.release)
     header = declaration.parse(target.memory.read(address, declaration.sizeof()))
     return header.count / (1 << header.B) if header.B >= 3 else 0.0

@@ -18,7 +18,7 @@ from inspector.goruntime.types import NEED_KEY_UPDATE
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.hashing.hasher import Hasher
 from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks import MapView, judge
+from inspector.maps.classic.checks import MapView
 from inspector.maps.classic.mirror.bmap import Bmap, Buckets
 from inspector.maps.classic.mirror.clone import clone
 from inspector.maps.classic.mirror.growth import load_limit, over_load_factor
@@ -26,7 +26,9 @@ from inspector.maps.classic.mirror.maptype import FastPath, LengthOf, MapType
 from inspector.maps.classic.mirror.model import MirrorMap
 from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.memory.frozen import FrozenMemory
-from inspector.target.target import Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.run import Run
+from inspector.target.target import Target
 
 KINDS: dict[str, FastPath | None] = {
     "int64": "fast64",
@@ -66,8 +68,8 @@ class Replay:
         self.running, self.target, self.kind = running, target, kind
         self.can_clear, self.can_clone, self.number = told["clear"], told["clone"], told["number"]
         self.address = int(told["map"], 16)
-        self.go_type = target.types.find_map_type(told["type"])
-        self.key_type = target.types.key(self.go_type)
+        self.go_type = target.program.types.find_map_type(told["type"])
+        self.key_type = target.program.types.key(self.go_type)
         assert self.go_type.layout is not None
         self.layout = self.go_type.layout
         raw = target.memory.read(int(told["keys"], 16), self.number * self.key_type.size)
@@ -77,7 +79,7 @@ class Replay:
         self.done: list[str] = []
         self.seen: MapSnapshot | None = None
         self._hashes: tuple[int, dict[int, int]] = (0, {})
-        self.mirror = MirrorMap.make(self.map_type, target.release, self)
+        self.mirror = MirrorMap.make(self.map_type, target.program.release, self)
 
     @cached_property
     def map_type(self) -> MapType:
@@ -117,11 +119,11 @@ class Replay:
     @cached_property
     def _hasher_and_slots(self) -> tuple[Hasher, np.ndarray]:
         frozen = FrozenMemory()
-        Reach(self.target.types, self.target.memory, self.target.regions(), frozen).copy(
+        Reach(self.target.program.types, self.target.memory, Run(self.target).regions(), frozen).copy(
             self.key_type, self.keys, KEY_LIMITS
         )
-        assert self.target.hash_keys is not None
-        functions = self.target.hash_keys.functions(self.target.release)
+        assert self.target.program.hash_keys is not None
+        functions = self.target.program.hash_keys.functions(self.target.program.release)
         assert functions is not None
         slots = self.keys
         if self.layout.indirect_key:
@@ -129,7 +131,7 @@ class Replay:
             frozen.add(start, self.keys.tobytes())
             pointers = np.uint64(start) + np.arange(self.number, dtype=np.uint64) * np.uint64(self.key_type.size)
             slots = pointers.view(np.uint8).reshape(self.number, POINTER)
-        return Hasher(self.target.types, frozen, functions), slots
+        return Hasher(self.target.program.types, frozen, functions), slots
 
     def _hashes_of(self, some: slice, hash0: int) -> list[int]:
         hasher, slots = self._hasher_and_slots
@@ -153,7 +155,7 @@ class Replay:
             self.seen = self.snapshot()
         array = self.seen.buckets
         assert array is not None
-        live = array.live(self.target.release.marks.min_tophash)
+        live = array.live(self.target.program.release.marks.min_tophash)
         rows, cells = np.nonzero(live & (self._elems(array) == elem))
         assert len(rows) == 1, f"element {elem} is in {len(rows)} cells"
         return int(array.home[rows[0]]) | int(array.tophash[rows[0], cells[0]]) << 56
@@ -172,7 +174,7 @@ class Replay:
         self.seen = None
         name, numbers = str(words[0]), [int(str(word)) for word in words[1:]]
         if name == "make":
-            self.mirror = MirrorMap.make(self.map_type, self.target.release, self, numbers[0])
+            self.mirror = MirrorMap.make(self.map_type, self.target.program.release, self, numbers[0])
         elif name == "set":
             self.mirror.assign(*numbers)
         elif name == "delete":
@@ -193,16 +195,14 @@ class Replay:
 
     def header(self) -> Any:
         """The hmap, read while the process waits for a command."""
-        declaration = hmap(self.target.release)
+        declaration = hmap(self.target.program.release)
         return declaration.parse(self.target.memory.read(self.address, declaration.sizeof()))
 
     def snapshot(self) -> MapSnapshot:
         """Copy the map as the inspector does."""
-        keys = self.target.hash_keys
-        with self.target.held():
-            return take_snapshot(
-                self.target.memory, self.target.regions(), self.address, self.go_type, self.target.types, 0, keys
-            )
+        run = Run(self.target, None)
+        with run.held():
+            return take_snapshot(run.source(), self.address, self.go_type, 0)
 
     def _elems(self, array: BucketArray) -> np.ndarray:
         return np.ascontiguousarray(array.slots("elems")).view("<i8")[..., 0]
@@ -214,7 +214,7 @@ class Replay:
         """
         snapshot = self.snapshot()
         found = _Comparison(self, snapshot).run()
-        for finding in judge(snapshot).findings if judged else ():
+        for finding in snapshot.judge().findings if judged else ():
             if finding.severity == "error":
                 found.append(f"{finding.rule}: {finding.message}")
         return found

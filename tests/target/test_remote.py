@@ -93,7 +93,7 @@ def test_a_remote_stripped_process_is_decoded_by_address(tmp_path):
 def test_a_remote_position_independent_process_is_decoded_by_its_variables(tmp_path):
     exe = build("states", extra_flags=["-buildmode=pie"])
     with start(exe) as running, attached(running, tmp_path) as server, open_remote(server.endpoint) as target:
-        assert target.image.bias
+        assert target.program.image.bias
         fields = [each for each in running.truth["maps"] if each["variable"] and each["variable"].count(".") > 1]
         assert all_differences(target, [running.map("double_middle"), *fields]) == {}
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from inspector.target.target import MemoryChoice, Target, open_target
+from inspector.target.opening import open_target
+from inspector.target.target import MemoryChoice, Target
 
 CORE = "core.xz"
 EXECUTABLE = "executable.xz"

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.errors import UnreadableMemory
+from inspector.errors import NotReadInTime, UnreadableMemory
 from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.hmap import hmap
 from inspector.goruntime.mapextra import mapextra
 from inspector.goruntime.releases import Release
 from inspector.goruntime.scalars import slice_header
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.keys import HashKeys
+from inspector.maps.classic.account import account_of
 from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray
-from inspector.maps.classic.header import Hmap, MapExtra
-from inspector.maps.classic.mirror.growth import allocated_buckets
+from inspector.maps.classic.checks import MapView, judge
+from inspector.maps.classic.contents import entries_of, slots_of_all, string_bytes_of
+from inspector.maps.classic.header import Hmap, MapExtra, read_header
+from inspector.maps.classic.layout import layout_of
+from inspector.maps.classic.mirror.growth import LARGEST_B, PREALLOCATED_FROM_B, allocated_buckets
+from inspector.maps.family import Account, Entry, Slots, Source
+from inspector.maps.findings import Judgement
+from inspector.memory.counting import CountingMemory
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses, Memory, RegionMap
-
-LARGEST_B = 40
-"""No array of 2^41 buckets fits into 47 bits of addresses: even an empty bucket has 16 bytes, and a count
-that large would not fit into any machine that runs Go today."""
+from inspector.memory.protocol import Addresses, RegionMap
 
 OUTSIDE = -9
 """The overflow pointer leads to a bucket that was allocated on its own."""
@@ -47,6 +53,7 @@ class MapSnapshot:
     `buckets` or `old` is None when the array is nil, or when it cannot be used, and then `unusable` says why
     under the name of the header's field. `memory` holds the pointed-to bytes of keys and of shown entries,
     `regions` what was readable.
+    `late` names what was not read before the stop had to end: it is missing, and says nothing of the map.
     `bytes_read` counts what was copied.
     """
 
@@ -59,75 +66,80 @@ class MapSnapshot:
     buckets: BucketArray | None
     old: BucketArray | None
     unusable: dict[str, str]
+    late: tuple[str, ...]
     memory: FrozenMemory = field(repr=False)
     regions: RegionMap = field(repr=False)
     hash_keys: HashKeys | None = field(default=None, repr=False)
     bytes_read: int = 0
 
     @property
-    def layout(self) -> MapLayout:
+    def layout(self) -> ClassicLayout:
         """The layout of the map's buckets."""
-        assert self.type.layout is not None
-        return self.type.layout
+        return layout_of(self.type)
+
+    @cached_property
+    def view(self) -> MapView:
+        """The map in the mirror's terms."""
+        return MapView(self)
+
+    def judge(self, incomplete: bool = False) -> Judgement:
+        """See Snapshot.judge."""
+        return judge(self.view, incomplete)
+
+    def account(self) -> Account:
+        """See Snapshot.account."""
+        return account_of(self.view)
+
+    def entries(self) -> Iterator[Entry]:
+        """See Snapshot.entries."""
+        return entries_of(self.view)
+
+    def slots(self) -> Slots:
+        """See Snapshot.slots."""
+        return slots_of_all(self.view)
+
+    def string_bytes(self) -> int:
+        """See Snapshot.string_bytes."""
+        return string_bytes_of(self.view)
+
+    def proven_without_keys(self) -> bool:
+        """See Snapshot.proven_without_keys: an empty map may have overflow buckets in store.
+
+        Rule O3 then finds a pointer back to the array at their end, and that word is nowhere else than where
+        makeBucketArray puts it for buckets of this size.
+        """
+        stored = self.extra is not None and self.extra.next_overflow != 0
+        large = self.header.B >= PREALLOCATED_FROM_B
+        return self.header.count == 0 and large and stored and self.buckets is not None
 
 
-class CountingMemory:
-    """A Memory that counts the bytes it hands out."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self.name = memory.name
-        self.regions = memory.regions
-        self.count = 0
-
-    def read(self, address: int, size: int) -> memoryview:
-        """See Memory.read."""
-        self.count += size
-        return self._memory.read(address, size)
-
-    def read_many(self, addresses: Addresses, size: int) -> NDArray[np.uint8]:
-        """See Memory.read_many."""
-        self.count += size * len(addresses)
-        return self._memory.read_many(addresses, size)
-
-
-def take_snapshot(
-    memory: Memory,
-    regions: RegionMap,
-    address: int,
-    go_type: GoType,
-    types: TypeTable,
-    shown: int | None,
-    hash_keys: HashKeys | None = None,
-) -> MapSnapshot:
-    """Copy the map at `address`; call it while the target is held.
-
-    `shown` is how many entries will be rendered (None for all): what their keys and elements point to is
-    copied too. Only an unreadable header raises UnreadableMemory; whatever else cannot be read is told in
-    the snapshot.
-    """
-    reader = CountingMemory(memory)
-    snapshot = _SnapshotTaker(reader, regions, address, go_type, types).take(shown)
-    return replace(snapshot, hash_keys=hash_keys, bytes_read=reader.count)
+def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> MapSnapshot:
+    """See Family.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
+    reader = CountingMemory(source.memory)
+    snapshot = _SnapshotTaker(replace(source, memory=reader), address, go_type).take(shown)
+    return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)
 
 
 class _SnapshotTaker:
-    def __init__(
-        self, memory: CountingMemory, regions: RegionMap, address: int, go_type: GoType, types: TypeTable
-    ) -> None:
-        assert go_type.layout is not None
-        self.memory, self.regions, self.address, self.type = memory, regions, address, go_type
-        self.types, self.release, self.layout = types, types.release, go_type.layout
+    def __init__(self, source: Source, address: int, go_type: GoType) -> None:
+        self.memory, self.regions, self.address, self.type = source.memory, source.regions, address, go_type
+        self.types, self.release, self.layout = source.types, source.release, layout_of(go_type)
         self.unusable: dict[str, str] = {}
+        self.late: list[str] = []
 
     def take(self, shown: int | None) -> MapSnapshot:
-        declaration = hmap(self.release)
-        header = Hmap.of(declaration.parse(self.memory.read(self.address, declaration.sizeof())))
-        extra = self._extra(header.extra) if header.extra else None
+        header = read_header(self.memory, self.address, self.release)
+        extra = None
+        if header.extra:
+            with self._in_time("extra", "extra"):
+                extra = self._extra(header.extra)
         buckets = self._array("buckets", header.buckets, header.B)
         old = self._array("oldbuckets", header.oldbuckets, header.old_b)
         frozen = FrozenMemory()
-        snapshot = MapSnapshot(
+        with self._in_time("what keys and elements point to"):
+            self._copy_pointed_to(frozen, buckets, old, shown)
+        frozen.late = bool(self.late)
+        return MapSnapshot(
             self.address,
             self.type,
             self.types,
@@ -137,11 +149,20 @@ class _SnapshotTaker:
             buckets,
             old,
             self.unusable,
+            tuple(self.late),
             frozen,
             self.regions,
         )
-        self._copy_pointed_to(snapshot, frozen, shown)
-        return snapshot
+
+    @contextmanager
+    def _in_time(self, what: str, field: str | None = None) -> Iterator[None]:
+        """Note what could not be read before the stop had to end; what was read until then is kept."""
+        try:
+            yield
+        except NotReadInTime as error:
+            self.late.append(what)
+            if field is not None:
+                self.unusable[field] = error.message
 
     # mapextra
 
@@ -195,7 +216,9 @@ class _SnapshotTaker:
             if not self.regions.covers(address, rows * layout.bucket_size):
                 rows = size
             try:
-                return self._chains(address, size, rows - size)
+                with self._in_time(name, name):
+                    return self._chains(name, address, size, rows - size)
+                return None
             except UnreadableMemory as error:
                 reason = error.reason
         self.unusable[name] = reason
@@ -211,7 +234,7 @@ class _SnapshotTaker:
             return f"the {size} bytes from {address:#x} on are not all mapped"
         return None
 
-    def _chains(self, address: int, size: int, tail: int) -> BucketArray:
+    def _chains(self, name: str, address: int, size: int, tail: int) -> BucketArray:
         dtype = dtype_of(bmap(self.layout.key_slot, self.layout.elem_slot))
         rows = size + tail
         raw = np.frombuffer(self.memory.read(address, rows * dtype.itemsize), dtype=np.uint8)
@@ -220,8 +243,13 @@ class _SnapshotTaker:
         level = np.arange(size)
         pointers = np.asarray(cells["overflow"])[:size]
         most = CHAIN_ROWS_FLOOR + CHAIN_ROWS_PER_BUCKET * size
-        while len(level):
-            level, pointers = self._follow(chains, level, pointers, most)
+        cut = True
+        with self._in_time(f"overflow buckets of {name}"):
+            while len(level):
+                level, pointers = self._follow(chains, level, pointers, most)
+            cut = False
+        if cut:
+            chains.next[level[pointers != 0]] = UNREADABLE_NEXT
         return chains.finish(address, size, tail)
 
     def _follow(
@@ -255,11 +283,13 @@ class _SnapshotTaker:
 
     # What cells point to
 
-    def _copy_pointed_to(self, snapshot: MapSnapshot, frozen: FrozenMemory, shown: int | None) -> None:
+    def _copy_pointed_to(
+        self, frozen: FrozenMemory, buckets: BucketArray | None, old: BucketArray | None, shown: int | None
+    ) -> None:
         reach = Reach(self.types, self.memory, self.regions, frozen)
         key, elem = self.types.key(self.type), self.types.elem(self.type)
         left = shown
-        for array in (snapshot.buckets, snapshot.old):
+        for array in (buckets, old):
             if array is None:
                 continue
             live = array.live(self.release.marks.min_tophash)

@@ -16,25 +16,15 @@ def lookup_form(answer: KeyAnswer) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "target": target_form(answer.target),
-        "map": {**head_form(ref), "count": answer.count},
+        "map": head_form(ref, answer.family, answer.count),
         "lookup": {
             "key": answer.key,
             "found": lookup.found is not None,
             "value": json_form(lookup.value),
             "hash": None if lookup.hash is None else f"{lookup.hash:#x}",
-            "tophash": lookup.tophash,
-            "path": [
-                {
-                    "array": step.array,
-                    "bucket": step.bucket,
-                    "overflow": step.overflow,
-                    "address": f"{step.address:#x}",
-                    "tophash": list(step.tophash),
-                    "compared": list(step.compared),
-                }
-                for step in lookup.steps
-            ],
-            "cell": lookup.found,
+            lookup.fingerprint_name: lookup.fingerprint,
+            "path": [step.form for step in lookup.steps],
+            lookup.cell_name: lookup.found,
             "ended": lookup.ended,
         },
         "bytes_read": lookup.bytes_read,

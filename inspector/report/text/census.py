@@ -10,8 +10,9 @@ from inspector.census import Census, CensusMap, by_type, total
 from inspector.census.diff import Change, Diff, Row
 from inspector.census.select import Selection
 from inspector.gotypes.render import plain
+from inspector.gotypes.words import number_of, size
 from inspector.report.text.one_map import VERDICT_STYLES, VERDICT_WORDS
-from inspector.report.text.words import described, number_of, size
+from inspector.report.text.words import described
 
 TYPES_SHOWN = 10
 CHANGES_SHOWN = 30
@@ -48,7 +49,7 @@ def _maps(maps: list[CensusMap], selection: Selection, console: Console) -> None
             f"{one.load:.2f}",
             size(one.bytes.total),
             size(one.bytes.if_rebuilt),
-            _growing(one),
+            one.state,
             Text(one.verdict, style=VERDICT_STYLES[one.verdict]),
         )
     console.print(table)
@@ -67,10 +68,6 @@ def _table(title: str, *columns: str) -> Table:
 
 def _type(one: CensusMap) -> str:
     return plain(one.type) + (" ?" if one.alternatives else "")
-
-
-def _growing(one: CensusMap) -> str:
-    return f"{one.growing}, {one.evacuated:,} of {one.old_buckets:,}" if one.growing else ""
 
 
 def _types(maps: list[CensusMap], console: Console) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from inspector.gotypes.render import go_form, plain
+from inspector.gotypes.words import number_of, size
 from inspector.inspection.one_map import Inspection
-from inspector.maps.classic.checks.finding import Finding, Where
-from inspector.maps.classic.summary import Growth, Occupancy
-from inspector.report.text.words import described, number_of, size
+from inspector.maps.family import Account, Passage, Strip
+from inspector.maps.findings import Finding
+from inspector.report.text.words import described
 
 PICTURE_WIDTH = 64
 ALTERNATIVES = 8
@@ -26,18 +26,21 @@ VERDICT_STYLES = {
     "write-in-progress": "bold yellow",
     "inconsistent": "bold red",
     "unreadable": "bold yellow",
+    "not-read": "bold yellow",
 }
 VERDICT_SHORT = {
     "consistent": "OK",
     "write-in-progress": "WRITE IN PROGRESS",
     "inconsistent": "INCONSISTENT",
     "unreadable": "PARTLY UNREADABLE",
+    "not-read": "PARTLY READ",
 }
 VERDICT_WORDS = {
     "consistent": "the runtime produces this state",
     "write-in-progress": "a write was in progress; the irregularities are what an unfinished write leaves",
     "inconsistent": "the runtime cannot have produced this state",
     "unreadable": "parts of the map could not be read; what was read is sound",
+    "not-read": "a stop was too short to read the whole map; what was read is sound",
 }
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -50,13 +53,12 @@ def print_report(inspection: Inspection, console: Console) -> None:
         console.print(Text("A nil map reads as empty; a write to it panics."))
         _verdict(inspection, console)
         return
-    assert inspection.growth is not None
-    assert inspection.occupancy is not None
-    _growth(inspection, inspection.growth, console)
-    _occupancy(inspection.occupancy, console)
-    _advice(inspection.growth, inspection.occupancy, console)
     console.print()
-    console.print(_header(inspection))
+    for passage in inspection.account.passages:
+        _passage(passage, console)
+    _advice(inspection.account, console)
+    console.print()
+    console.print(_header(inspection.account))
     _entries(inspection, console)
     _findings(inspection, console)
     _verdict(inspection, console)
@@ -65,17 +67,12 @@ def print_report(inspection: Inspection, console: Console) -> None:
 
 def _answer(inspection: Inspection, console: Console) -> None:
     """Which map, what it holds and whether to believe it, in a line that can be searched for."""
-    ref, growth, occupancy = inspection.ref, inspection.growth, inspection.occupancy
+    ref, account, verdict = inspection.ref, inspection.account, inspection.judgement.verdict
     line = Text(plain(ref.name) if ref.name else f"{ref.address:#x}", style="bold")
     parts = [plain(ref.type.name)]
-    if inspection.snapshot is None:
-        parts.append("nil")
-    if occupancy is not None:
-        parts += [number_of(occupancy.live, "entry"), size(occupancy.bytes.total)]
-    if growth is not None and growth.kind:
-        parts.append(f"growing ({growth.evacuated}/{growth.old_buckets})")
+    parts += [number_of(account.live, "entry"), size(account.bytes.total)] if inspection.snapshot else ["nil"]
+    parts += [f"growing ({account.state})"] if account.growing else []
     line.append("".join(f"  {part}" for part in parts), style="not bold")
-    verdict = inspection.judgement.verdict
     line.append(f"  {VERDICT_SHORT[verdict]}", style=VERDICT_STYLES[verdict])
     console.print(line, soft_wrap=True)
 
@@ -83,7 +80,7 @@ def _answer(inspection: Inspection, console: Console) -> None:
 def _origin(inspection: Inspection, console: Console) -> None:
     """Where the map is, and how its type was found."""
     ref, proof = inspection.ref, inspection.judgement.proof
-    where = f"hmap at {ref.address:#x}, " if ref.address else ""
+    where = f"{inspection.account.header_name} at {ref.address:#x}, " if ref.address else ""
     console.print(Text(f"{where}{described(inspection.target)}"))
     if ref.type_source == "hash-proof":
         keys = (
@@ -114,78 +111,17 @@ def _proof(inspection: Inspection) -> str:
     return f"{those} in the bucket that {whose} hash selects ({proof.algorithm}){skipped}"
 
 
-def _header(inspection: Inspection) -> Table:
-    assert inspection.snapshot is not None
-    header, extra = inspection.snapshot.header, inspection.snapshot.extra
-    table = Table(title="hmap", title_justify="left", show_header=False, box=None, pad_edge=False)
-    flags = ", ".join(header.flag_names) or "none"
-    rows = [
-        ("count", str(header.count)),
-        ("flags", f"{header.flags} ({flags})"),
-        ("B", f"{header.B} ({number_of(1 << min(header.B, 62), 'bucket')})"),
-        ("noverflow", str(header.noverflow)),
-        ("hash0", f"{header.hash0:#010x}"),
-        ("buckets", _pointer(header.buckets)),
-        ("oldbuckets", _pointer(header.oldbuckets)),
-        ("nevacuate", str(header.nevacuate)),
-        *([("clearSeq", str(header.clear_seq))] if header.clear_seq is not None else []),
-        ("extra", _pointer(header.extra)),
-    ]
-    if extra is not None:
-        rows.append(("  overflow", _listed(extra.overflow_pointer, extra.overflow)))
-        rows.append(("  oldoverflow", _listed(extra.oldoverflow_pointer, extra.oldoverflow)))
-        rows.append(("  nextOverflow", _pointer(extra.next_overflow)))
-    for name, value in rows:
+def _header(account: Account) -> Table:
+    table = Table(title=account.header_name, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for name, value in account.header:
         table.add_row(Text(name, style="cyan"), Text(value))
     return table
 
 
-def _pointer(address: int) -> str:
-    return f"{address:#x}" if address else "nil"
-
-
-def _listed(pointer: int, buckets: tuple[int, ...] | None) -> str:
-    if buckets is None:
-        return _pointer(pointer) + (" (not readable)" if pointer else "")
-    return f"{pointer:#x} ({number_of(len(buckets), 'bucket')})"
-
-
-def _growth(inspection: Inspection, growth: Growth, console: Console) -> None:
-    console.print()
-    line = Text("growth: ", style="cyan")
-    if growth.kind is None:
-        line.append(
-            f"none; {growth.load:.2f} entries a bucket of at most {growth.load_factor_limit:g}", style="default"
-        )
-        if growth.next:
-            starts = "starts" if growth.next.inserts == 1 else "start"
-            keys = number_of(growth.next.inserts, "more new key")
-            line.append(f"; {keys} {starts} the next ({growth.next.kind})", style="default")
-        console.print(line)
-        return
-    ahead = growth.evacuated - growth.frontier
-    line.append(
-        f"{growth.kind}, {growth.evacuated} of {growth.old_buckets} old buckets evacuated "
-        f"({growth.frontier} below nevacuate, {ahead} out of order)",
-        style="default",
-    )
-    console.print(line)
-    view = inspection.view
-    if view is not None and len(view.evacuated):
-        marks = ASCII_MARKS if console.options.ascii_only else MARKS
-        console.print(Text("  " + frontier_picture(view.evacuated, marks)))
-        console.print(Text("  " + _mark_line(view.header.nevacuate, len(view.evacuated), marks)))
-    if growth.writes_to_finish:
-        left = growth.writes_to_finish
-        writes = number_of(left.max, "more write")
-        writes = writes if left.min == left.max else f"{left.min:,} to {writes}"
-        console.print(Text(f"  Growth finishes after {writes}; reading never advances it."))
-
-
 class Marks(NamedTuple):
-    """How the state of an old bucket, or of several that share a character, is drawn."""
+    """How the parts of a strip are drawn: what is done, what is done in part, and what waits."""
 
-    evacuated: str
+    done: str
     partly: str
     waiting: str
 
@@ -194,56 +130,49 @@ MARKS = Marks("█", "▒", "░")
 ASCII_MARKS = Marks("#", "+", ".")
 
 
-def frontier_picture(evacuated: NDArray[np.bool_], marks: Marks = MARKS) -> str:
-    """The old array as one line: each character stands for an equal share of its buckets."""
-    width = min(PICTURE_WIDTH, len(evacuated))
-    shares = [part.mean() for part in np.array_split(evacuated, width)]
-    return "".join(marks.evacuated if share == 1 else marks.waiting if share == 0 else marks.partly for share in shares)
+def _passage(passage: Passage, console: Console) -> None:
+    """A title and its first line, a picture, the other lines below."""
+    first, *others = passage.lines
+    line = Text(f"{passage.title}: ", style="cyan")
+    line.append(first, style="default")
+    console.print(line)
+    marks = ASCII_MARKS if console.options.ascii_only else MARKS
+    pictured = [picture(passage.strip, marks), _mark_line(passage.strip, marks)] if passage.strip else []
+    for other in (*pictured, *others):
+        console.print(Text(f"  {other}"))
 
 
-def _mark_line(nevacuate: int, buckets: int, marks: Marks) -> str:
-    width = min(PICTURE_WIDTH, buckets)
-    at = min(nevacuate, buckets) * width // buckets
-    legend = "  ".join(f"{mark} {meaning}" for mark, meaning in zip(marks, Marks._fields, strict=True))
-    return " " * at + f"^ nevacuate {nevacuate}   {legend}"
+def picture(strip: Strip, marks: Marks = MARKS) -> str:
+    """A strip as one line: each character stands for an equal share of what it pictures."""
+    shares = [part.mean() for part in np.array_split(strip.shares, _width(strip))]
+    return "".join(marks.done if share == 1 else marks.waiting if share == 0 else marks.partly for share in shares)
 
 
-def _occupancy(occupancy: Occupancy, console: Console) -> None:
-    held = occupancy.bytes
-    used = f"{occupancy.live / occupancy.cells:.0%} used" if occupancy.cells else "the first write makes some"
-    old = number_of(occupancy.old_overflow_buckets, "old overflow bucket")
-    lines = [
-        f"{number_of(occupancy.live, 'entry')} in {number_of(occupancy.cells, 'cell')} ({used})",
-        f"  {number_of(occupancy.buckets, 'bucket')}, {_chains(occupancy)}{f'; {old}' if held.old else ''}",
-        f"  {size(held.total)}: buckets {size(held.buckets)}, overflow {size(held.overflow)}, old {size(held.old)}, "
-        f"header {size(held.header)}; a fresh map would need {size(held.if_rebuilt)}",
-    ]
-    text = Text("occupancy: ", style="cyan")
-    text.append("\n".join(lines), style="default")
-    console.print(text)
+def _width(strip: Strip) -> int:
+    return min(PICTURE_WIDTH, len(strip.shares))
 
 
-def _chains(occupancy: Occupancy) -> str:
-    """How many buckets have overflow buckets, and how long their chains are."""
-    longer = {length: count for length, count in occupancy.chain_lengths.items() if length > 1}
-    if not longer:
-        return "none with overflow"
-    chains = ", ".join(f"{number_of(count, 'chain')} of {length}" for length, count in longer.items())
-    return f"{sum(longer.values()):,} with overflow ({chains})"
+def _mark_line(strip: Strip, marks: Marks) -> str:
+    """The mark below its place on the strip, and what the characters stand for."""
+    legend = "  ".join(" ".join(pair) for pair in zip(marks, strip.legend, strict=True))
+    if strip.mark is None:
+        return legend
+    place, words = strip.mark
+    at = min(place, len(strip.shares)) * _width(strip) // len(strip.shares)
+    return " " * at + f"^ {words}   {legend}"
 
 
-def _advice(growth: Growth, occupancy: Occupancy, console: Console) -> None:
+def _advice(account: Account, console: Console) -> None:
     """What to do about a map that holds far more than it needs."""
-    held = occupancy.bytes
-    spared = held.total - held.if_rebuilt
-    if growth.kind is not None or spared < max(WORTH_REPLACING, held.if_rebuilt):
+    held = account.bytes
+    if account.growing or held.wasted < max(WORTH_REPLACING, held.if_rebuilt):
         return
-    if occupancy.live:
-        how = f"This map holds {size(held.total)} for {number_of(occupancy.live, 'entry')}"
+    if account.live:
+        how = f"This map holds {size(held.total)} for {number_of(account.live, 'entry')}"
         what = "maps.Clone, or a new map that is filled from it"
     else:
         how, what = f"This map is empty but holds {size(held.total)}", "make, or maps.Clone"
-    console.print(Text(f"{how}: Go maps never shrink. Replace it ({what}) to give {size(spared)} back."))
+    console.print(Text(f"{how}: Go maps never shrink. Replace it ({what}) to give {size(held.wasted)} back."))
 
 
 def _entries(inspection: Inspection, console: Console) -> None:
@@ -253,17 +182,15 @@ def _entries(inspection: Inspection, console: Console) -> None:
     shown, total = inspection.entries_shown, inspection.entries_total
     title = f"entries ({shown:,} of {total:,})" if shown < total else f"entries ({total:,})"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="cyan")
-    for name in ("array", "bucket", "cell", "key", "element"):
-        table.add_column(name, justify="right" if name in ("bucket", "cell") else "left", overflow="fold")
-    for entry in inspection.entries():
-        bucket = f"{entry.bucket}+{entry.overflow}" if entry.overflow else str(entry.bucket)
-        table.add_row(
-            Text(entry.array),
-            Text(bucket),
-            Text(str(entry.cell)),
-            Text(go_form(entry.key)),
-            Text(go_form(entry.value)),
-        )
+    for at, entry in enumerate(inspection.entries()):
+        place = entry.place.columns()
+        if not at:
+            for name, value in place.items():
+                table.add_column(name, justify="right" if value[:1].isdigit() else "left", overflow="fold")
+            for name in ("key", "element"):
+                table.add_column(name, overflow="fold")
+        cells = (*place.values(), go_form(entry.key), go_form(entry.value))
+        table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
 
 
@@ -279,19 +206,10 @@ def _finding(finding: Finding, console: Console) -> None:
     line = Text(f"{finding.rule} {finding.severity}: ", style=SEVERITY_STYLES[finding.severity])
     line.append(plain(finding.message), style="default")
     console.print(line)
-    console.print(Text(f"   where: {_place(finding.where)}"))
+    console.print(Text(f"   where: {finding.where.words()}"))
     console.print(Text(f"observed: {plain(finding.observed)}"))
     console.print(Text(f"expected: {plain(finding.expected)}"))
     console.print(Text(f"  source: {finding.source}"))
-
-
-def _place(where: Where) -> str:
-    parts = [f"{where.array} array"] if where.array else []
-    parts += [f"bucket {where.bucket}"] if where.bucket is not None else []
-    parts += [f"overflow {where.overflow}"] if where.overflow else []
-    parts += [f"cell {where.cell}"] if where.cell is not None else []
-    parts += [f"at {where.address:#x}"] if where.address is not None else []
-    return ", ".join(parts) or "header"
 
 
 def _verdict(inspection: Inspection, console: Console) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from inspector.census.census import Phase
-from inspector.report.text.words import size
+from inspector.gotypes.words import size
 
 WORDS: dict[Phase, tuple[str, Callable[[int], str]]] = {
     "scan": ("Scanning heap", size),
@@ -18,13 +18,9 @@ WORDS: dict[Phase, tuple[str, Callable[[int], str]]] = {
 
 
 class ProgressBar:
-    """One bar for a whole census (see Watcher); it is gone when the census is done.
+    """One bar for a whole census (see Watcher); it is gone when the census is done."""
 
-    `paused` reports for how many milliseconds the target was held so far; 0 for one that stands still.
-    """
-
-    def __init__(self, console: Console, paused: Callable[[], float]) -> None:
-        self._paused = paused
+    def __init__(self, console: Console) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -50,13 +46,12 @@ class ProgressBar:
             return
         words, self._written = WORDS[what]
         self._total = total
-        self._progress.reset(self._task, description=words, total=total, visible=True, state=self._state(0))
+        self._progress.reset(self._task, description=words, total=total, visible=True, state=self._state(0, 0.0))
 
-    def step(self, done: int, found: int) -> None:
+    def step(self, done: int, found: int, paused: float) -> None:
         """See Watcher."""
-        self._progress.update(self._task, completed=done, state=self._state(done))
+        self._progress.update(self._task, completed=done, state=self._state(done, paused))
 
-    def _state(self, done: int) -> str:
-        paused = self._paused()
+    def _state(self, done: int, paused: float) -> str:
         target = f", target paused {paused / 1000:.1f} s so far" if paused else ""
         return f"{self._written(done)} of {self._written(self._total)}{target}"

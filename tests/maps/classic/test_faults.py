@@ -11,7 +11,7 @@ from benchmarks.faults.__main__ import main
 from benchmarks.faults.changes import Change, Dice, Outcome, try_out
 from benchmarks.faults.reasons import why_unseen
 from benchmarks.faults.subjects import Subject, subjects_of
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 SEED = 20

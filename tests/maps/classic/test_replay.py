@@ -84,7 +84,7 @@ def clones(replay: Replay, states: int, chance: Random) -> Counter[str]:
     met: Counter[str] = Counter()
     for state in range(states):
         player = Player(replay)
-        if state % 4 == 0 and replay.target.release.clone_keeps_size:
+        if state % 4 == 0 and replay.target.program.release.clone_keeps_size:
             met["overloaded"] += overload(player, chance)
         elif state % 4 == 1:
             met["crowded"] += crowd(player, chance)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import all_differences
 

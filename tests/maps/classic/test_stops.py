@@ -10,7 +10,7 @@ import pytest
 
 from fixtures import CLASSIC, USUAL, build, start
 from inspector.inspection.one_map import inspect
-from inspector.target.target import open_target
+from inspector.target.opening import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STOPS = 2000
@@ -38,8 +38,7 @@ def verdicts(toolchain, stops: int) -> tuple[Counter[str], list[str]]:
             name = dice.choice(list(TYPES))
             inspection = inspect(target, name, TYPES[name], entries=0)
             counted[inspection.judgement.verdict] += 1
-            if inspection.growth is not None and inspection.growth.kind:
-                counted[inspection.growth.kind] += 1
+            counted[inspection.account.growth_form["kind"] or "at rest"] += 1
             if inspection.judgement.verdict == "inconsistent":
                 wrong.append(f"{name}: {[finding.message for finding in inspection.judgement.findings]}")
     return counted, wrong

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 
 from inspector.maps.classic.checks import cells, evacuation, header, overflow, proof
-from inspector.maps.classic.checks.finding import Finding, Verdict
 from inspector.maps.classic.checks.interrupted import Interruption, interruption
-from inspector.maps.classic.checks.proof import HashProof, Proof
+from inspector.maps.classic.checks.proof import Proof
 from inspector.maps.classic.checks.view import MapView
-from inspector.maps.classic.snapshot import MapSnapshot
+from inspector.maps.findings import Finding, Judgement, Verdict
 
 Rule = Callable[[MapView], Iterator[Finding]]
 ProofRule = Callable[[Proof], Iterator[Finding]]
@@ -56,27 +55,8 @@ MOST_FINDINGS = 20
 """Findings of one rule that are listed: garbage breaks a rule a million times."""
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """The verdict on a snapshot and the findings it rests on.
-
-    `cut` names rules with more findings than listed, `interruption` the step of a write that explains all errors.
-    """
-
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-    cut: tuple[str, ...] = ()
-    proof: HashProof = field(default_factory=lambda: HashProof(0, 0, 0, None, None))
-    interruption: Interruption | None = None
-
-
-def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
-    """Hold a snapshot against every rule.
-
-    `incomplete` says that the target's memory is known to lack parts (a core cut short): what cannot be
-    read is then missing, not wrong.
-    """
-    view = MapView(snapshot)
+def judge(view: MapView, incomplete: bool = False) -> Judgement:
+    """Hold a map against every rule (see Snapshot.judge)."""
     hashes = Proof(view)
     findings: list[Finding] = []
     cut = []
@@ -88,6 +68,8 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
         if len(some) > MOST_FINDINGS:
             cut.append(some.pop().rule)
         findings += some
+    if view.snapshot.late:
+        findings = [finding for finding in findings if not finding.unreadable]
     if incomplete:
         findings = [replace(f, severity="warning") if f.unreadable else f for f in findings]
     errors = [finding for finding in findings if finding.severity == "error"]
@@ -95,18 +77,21 @@ def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
     if interrupted is not None:
         # What the interrupted step explains is no fault; it is shown as what the step left.
         findings = [interrupted.finding, *(replace(f, severity="info") if f in errors else f for f in findings)]
+    lacking = incomplete and any(finding.unreadable for finding in findings)
     return Judgement(
-        _verdict(errors, interrupted, incomplete and any(finding.unreadable for finding in findings)),
+        _verdict(errors, interrupted, lacking, view.snapshot.late),
         tuple(findings),
         tuple(cut),
         hashes.summary(),
-        interrupted,
+        interrupted.steps if interrupted else None,
     )
 
 
-def _verdict(errors: list[Finding], interrupted: Interruption | None, lacking: bool) -> Verdict:
+def _verdict(errors: list[Finding], interrupted: Interruption | None, lacking: bool, late: tuple[str, ...]) -> Verdict:
     if interrupted is not None:
         return "write-in-progress"
     if errors:
         return "inconsistent"
+    if late:
+        return "not-read"
     return "unreadable" if lacking else "consistent"

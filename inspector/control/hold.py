@@ -1,0 +1,170 @@
+"""How a target is held still while it is read: one clock, one protocol, one holder for each way.
+
+The clock starts before a holder asks the kernel, and stops when the last thread runs again: what is reported is what
+the process felt.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from inspector.control import ptrace
+from inspector.control.gdbmi import GdbBridge
+from inspector.memory import procfs
+from inspector.memory.threads import Thread
+
+WINDOW = 1.0
+"""Seconds over which the share of the time that a process is held is kept."""
+
+
+@dataclass
+class Clock:
+    """Stops of one request: `stops` are (began, ended) in seconds of time.perf_counter().
+
+    `busy` is how much processor time this process had in the last of them, in seconds.
+    """
+
+    stops: list[tuple[float, float]] = field(default_factory=list)
+    busy: float = 0.0
+
+    def add(self, began: float, ended: float, busy: float) -> None:
+        """A stop is over."""
+        self.stops.append((began, ended))
+        self.busy = busy
+
+    @property
+    def starved(self) -> bool:
+        """Whether the last stop was spent waiting for the most part, because the machine was busy with others."""
+        if not self.stops:
+            return False
+        began, ended = self.stops[-1]
+        return self.busy < (ended - began) / 2
+
+    @property
+    def total(self) -> float:
+        """Seconds that the target was held, all stops together."""
+        return sum(ended - began for began, ended in self.stops)
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest stop; 0 when there was none."""
+        return max((ended - began for began, ended in self.stops), default=0.0)
+
+    def recent(self, now: float) -> float:
+        """Seconds that the target was held in the WINDOW that ends now."""
+        held = 0.0
+        for began, ended in reversed(self.stops):
+            if ended <= now - WINDOW:
+                break
+            held += ended - max(began, now - WINDOW)
+        return held
+
+
+class Holder(Protocol):
+    """A way to hold a target still.
+
+    `still` says that it needs no holding: it does not run (a core), or somebody else holds it until the end.
+    `stops` says whether it is still inside `holding`; without that, copies may be torn.
+    """
+
+    @property
+    def still(self) -> bool: ...
+    @property
+    def stops(self) -> bool: ...
+
+    def holding(self) -> AbstractContextManager[None]:
+        """Hold the target for the length of the block; it always runs again afterwards. Raises InspectErrors."""
+        ...
+
+    def threads(self) -> list[Thread]:
+        """The registers of the threads, inside `holding`; raises GdbError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Still:
+    """Nothing to do: a core, or a process that a debugger or a gdbserver holds already."""
+
+    registers: Callable[[], list[Thread]]
+    stops: bool = True
+    still: bool = True
+
+    def holding(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def threads(self) -> list[Thread]:
+        """The registers of the threads; raises GdbError."""
+        return self.registers()
+
+
+@dataclass(frozen=True)
+class Unheld:
+    """The process runs on while it is read."""
+
+    stops: bool = False
+    still: bool = False
+
+    def holding(self) -> AbstractContextManager[None]:
+        """Do nothing."""
+        return nullcontext()
+
+    def threads(self) -> list[Thread]:
+        """None: a thread that runs cannot be asked."""
+        return []
+
+
+@dataclass(frozen=True)
+class PtraceHolder:
+    """The kernel stops every thread for us, and lets go of them whatever happens to us."""
+
+    pid: int
+    stops: bool = True
+    still: bool = False
+
+    def holding(self) -> AbstractContextManager[None]:
+        """See ptrace.stopped."""
+        return ptrace.stopped(self.pid)
+
+    def threads(self) -> list[Thread]:
+        """The registers of all threads."""
+        return ptrace.threads(self.pid)
+
+
+@dataclass(frozen=True)
+class GdbHolder:
+    """gdb attaches, and detaches: only where it has to evaluate something in the process."""
+
+    bridge: GdbBridge
+    pid: int
+    stops: bool = True
+    still: bool = False
+
+    def holding(self) -> AbstractContextManager[None]:
+        """See GdbBridge.holding."""
+        return self.bridge.holding(self.pid)
+
+    def threads(self) -> list[Thread]:
+        """The registers of all threads; raises GdbError."""
+        return self.bridge.threads()
+
+
+@contextmanager
+def timed(holder: Holder, clock: Clock) -> Iterator[float]:
+    """Hold a target and note how long it was held; yields when the stop began, in seconds of perf_counter()."""
+    began, busy = time.perf_counter(), time.process_time()
+    try:
+        with holder.holding():
+            yield began
+    finally:
+        if holder.stops and not holder.still:
+            clock.add(began, time.perf_counter(), time.process_time() - busy)
+
+
+def ended_while_held(pid: int | None) -> bool:
+    """Whether a process was killed while it was held: what was read of it then is nothing."""
+    return pid is not None and procfs.has_ended(pid)

@@ -1,0 +1,134 @@
+"""Opening a process by its pid, or a core dump by its path."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+
+import numpy as np
+
+from inspector.control.gdbmi import GdbMemory
+from inspector.control.hold import Holder, PtraceHolder, Still, Unheld
+from inspector.errors import BadExecutable, NoSuchTarget, UsageError
+from inspector.image.elf import ElfImage, open_image
+from inspector.memory import procfs
+from inspector.memory.corefile import CoreFile
+from inspector.memory.process import ProcessMemory
+from inspector.target.program import Program, bias_of, build_matches, built, require_same_build
+from inspector.target.target import MemoryChoice, Target, noticing_the_end
+
+
+def open_target(
+    target: str,
+    *,
+    exe: str | None = None,
+    memory: MemoryChoice = "auto",
+    stop: bool = True,
+    gdb: str = "gdb",
+) -> Target:
+    """Open a process by its pid, or a core dump by its path.
+
+    Raises the members of the InspectError family that say what is wrong with it.
+    """
+    if not stop and memory == "gdb-mi":
+        raise UsageError(
+            "--no-stop cannot go with --memory gdb-mi: gdb stops what it attaches to", "leave one of them out"
+        )
+    if target.isdecimal():
+        return _open_process(int(target), exe, memory, stop, gdb)
+    if not stop:
+        raise UsageError(
+            f"--no-stop is for live processes, and {target!r} is not a pid", "leave it out: a core dump stands still"
+        )
+    return _open_core(target, exe, memory, gdb)
+
+
+def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, gdb: str) -> Target:
+    _require_process(pid)
+    with ExitStack() as resources, noticing_the_end(pid):
+        image = _running_image(pid, exe, resources)
+        build = built(image)
+        image.bias = bias_of(image, procfs.entry_point(pid), f"process {pid}")
+        process = ProcessMemory(pid)
+        resources.callback(process.close)
+        holder: Holder = PtraceHolder(pid) if stop else Unheld()
+        started = None if choice == "direct" or not stop else gdb
+        target = Target("process", str(pid), pid, Program(image, build, process), process, holder, started)
+        if choice == "gdb-mi":
+            target.memory = target.program.memory = GdbMemory(target.bridge(), pid)
+            target.holder = target.gdb_holder()
+        _give(target, resources)
+        return target
+
+
+def _require_process(pid: int) -> None:
+    status = procfs.status(pid)
+    if status.ended:
+        raise NoSuchTarget(
+            f"process {pid} has ended and waits to be reaped (a zombie)", "inspect its core dump, if it left one"
+        )
+    if status.process != pid:
+        raise NoSuchTarget(f"{pid} is a thread of process {status.process}", "give the pid of the process")
+
+
+def _running_image(pid: int, exe: str | None, resources: ExitStack) -> ElfImage:
+    """The executable of a process, or the one that the user names if it is the same build."""
+    link = procfs.executable_path(pid)
+    running = open_image(link, os.readlink(link))
+    resources.callback(running.close)
+    if exe is None:
+        return running
+    image = open_image(exe)
+    resources.callback(image.close)
+    require_same_build(image, running.build_ids, f"process {pid}")
+    return image
+
+
+def _give(target: Target, resources: ExitStack) -> None:
+    """Let the target close what was opened for it: gdb first, before the files that it may still look at."""
+    files = resources.pop_all()
+    files.push(target.resources)
+    target.resources = files
+
+
+def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
+    with ExitStack() as resources:
+        core = CoreFile(path)
+        resources.callback(core.close)
+        target = _of_core(core, exe, choice, gdb)
+        _give(target, resources)
+        return target
+
+
+def _of_core(core: CoreFile, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
+    """Bind a core and its executable together."""
+    notes = [core.note] if core.note else []
+    if core.missing:
+        notes.append(f"{core.path} is cut short: {core.missing} bytes that its headers promise are not there")
+    image = _core_image(core, exe)
+    build = built(image)
+    image.bias = bias_of(image, core.entry, f"the core {core.path}") if core.entry else 0
+    if not build_matches(core, image, f"the core {core.path}"):
+        notes.append("the core does not hold its executable's build id, so it could not be compared")
+    file_bytes = np.frombuffer(image.data, dtype=np.uint8)
+    for segment in image.segments:
+        # Writable segments change at run time: what the core lacks of them is lost, not as in the file.
+        if not segment.writable:
+            core.overlay(segment.address + image.bias, file_bytes, segment.offset, segment.file_size)
+    program = Program(image, build, core)
+    started = None if choice == "direct" else gdb
+    holder = Still(lambda: core.threads)
+    target = Target("core", core.path, core.pid, program, core, holder, started, tuple(notes), core.missing)
+    if choice == "gdb-mi":
+        target.memory = program.memory = GdbMemory(target.bridge(), None)
+    return target
+
+
+def _core_image(core: CoreFile, exe: str | None) -> ElfImage:
+    if exe is not None:
+        return open_image(exe)
+    path = core.executable_path()
+    if path is None:
+        cut = " because it is cut short" if core.missing else ""
+        raise BadExecutable(f"{core.path} does not tell which executable it is of{cut}", "name it with --exe")
+    return open_image(path.removesuffix(" (deleted)"))

@@ -1,0 +1,102 @@
+"""What never changes while a process lives: its executable, its types, the keys of its hash functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from inspector.errors import BadExecutable, SwissMaps, UnreadableMemory
+from inspector.goruntime.releases import Release
+from inspector.gotypes.table import TypeTable
+from inspector.gotypes.variables import Declarations
+from inspector.hashing.keys import HashKeys, find_hash_keys
+from inspector.image.buildinfo import BuildInfo, read_build_info
+from inspector.image.elf import ElfImage
+from inspector.image.moduledata import find_modules
+from inspector.memory.protocol import Memory
+
+PAGE = 4096
+"""Everything is mapped in whole pages."""
+
+
+@dataclass
+class Program:
+    """The program that a target runs. Types and hash keys are read through `memory` when they are first asked for."""
+
+    image: ElfImage
+    build: BuildInfo
+    memory: Memory
+
+    @property
+    def release(self) -> Release:
+        """The Go release that it was built with."""
+        return self.build.release
+
+    @cached_property
+    def types(self) -> TypeTable:
+        """Its type descriptors; raises UnsupportedTarget, UnreadableMemory."""
+        return TypeTable(self.memory, find_modules(self.image, self.memory, self.release), self.release)
+
+    @cached_property
+    def declarations(self) -> Declarations:
+        """What the executable's DWARF declares, read when it is first asked for."""
+        return Declarations(self.image, self.types)
+
+    @cached_property
+    def hash_keys(self) -> HashKeys | None:
+        """The random keys of its hash functions; None where they are not found."""
+        return find_hash_keys(self.image, self.memory, self.types)
+
+
+def built(image: ElfImage) -> BuildInfo:
+    """Read which Go release built an executable.
+
+    Raises NotGo, UnsupportedTarget, and SwissMaps for a program whose maps are not hmaps.
+    """
+    build = read_build_info(image)
+    if build.release.swiss:
+        raise SwissMaps(
+            f"{image.path} was built by {build.release.version} with Swiss maps, which are not supported yet",
+            "only classic maps (hmap) are: Go up to 1.23, or 1.24 and 1.25 with GOEXPERIMENT=noswissmap",
+        )
+    return build
+
+
+def bias_of(image: ElfImage, entry: int, whose: str) -> int:
+    """What the loader added to the linked addresses; raises BadExecutable when it cannot have done so."""
+    bias = entry - image.entry
+    if bias < 0 or bias % PAGE or (bias and not image.movable):
+        raise BadExecutable(
+            f"{image.path} is not the executable of {whose}: their entry points do not fit",
+            "name the right one with --exe",
+        )
+    return bias
+
+
+def require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) -> None:
+    """Raise BadExecutable when a build id note of an executable differs from the `expected` one of that name."""
+    for name, note in image.build_ids.items():
+        if name in expected and expected[name] != note:
+            raise BadExecutable(
+                f"{image.path} is not the executable of {whose}: their build ids differ",
+                "name the right one with --exe",
+            )
+
+
+def build_matches(memory: Memory, image: ElfImage, whose: str) -> bool:
+    """Compare the build id notes in the target's own pages with the file's; True when one was compared.
+
+    Raises BadExecutable when they differ.
+    """
+    compared = False
+    held: dict[str, bytes] = {}
+    for name, note in image.build_ids.items():
+        section = image.section(name)
+        assert section is not None
+        try:
+            held[name] = bytes(memory.read(section.address + image.bias, len(note)))
+            compared = True
+        except UnreadableMemory:
+            continue
+    require_same_build(image, held, whose)
+    return compared
