@@ -1,9 +1,9 @@
 """How long a process is held, by our own clock and by its own.
 
-Run it with `python -m benchmarks.hold [ROUNDS]`. A Go program with 1, 20 and 200 threads looks at the clock all the time
-and reports the longest pause that it felt. Each round inspects one of its maps in every way in turn; printed are medians
-of what we report, of what the program felt, and of the difference. "nothing" is the pause that it feels when nobody
-holds it: the noise of the machine.
+Run it with `python -m benchmarks.hold [ROUNDS]`. A Go program with 1, 20 and 200 threads looks at the clock all the
+time and reports the longest pause that it felt. Each round inspects one of its maps in every way in turn; printed are
+medians of what we report, of what the program felt, and of the difference. "nothing" is the pause that it feels when
+nobody holds it: the noise of the machine.
 """
 
 from __future__ import annotations

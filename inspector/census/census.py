@@ -24,7 +24,7 @@ from inspector.inspection.one_map import target_info
 from inspector.maps.family import Headers
 from inspector.maps.identify import identify, read_headers, shortlist
 from inspector.naming.locate import TypeSource
-from inspector.target.run import MAX_SHARE, MAX_STOP, Run
+from inspector.target.run import MAX_SHARE, MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
 
 RUNTIME = ("runtime.", "runtime/", "internal/")
@@ -58,7 +58,7 @@ class Unwatched:
 
 def take_census(
     target: Target,
-    max_stop: float | None = MAX_STOP,
+    max_stop: MaxStop = "usual",
     watcher: Watcher | None = None,
     strings: bool = False,
     max_share: float | None = MAX_SHARE,

@@ -14,11 +14,17 @@ from importlib.metadata import distribution, metadata, requires
 from importlib.util import find_spec
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from inspector.control.gdbmi import environment
 from inspector.errors import GdbMissing, InspectError
 
 DISTRIBUTION = "go-map-inspect"
 GDB_TIMEOUT = 60.0
-_NAME = re.compile(r"[\w.-]+")
+NOT_IN_GDB = frozenset({"backports-zstd", "click", "lz4", "packaging", "rich-click"})
+"""Packages that nothing inside of gdb imports: gdb opens no packed cores, and has a command line of its own."""
+
 _VERSION = re.compile(r"^python (3\.(\d+))$", re.MULTILINE)
 _MINOR = re.compile(r"3\.(\d+)")
 _ASK_VERSION = "python import sys; print('python %d.%d' % sys.version_info[:2])"
@@ -31,7 +37,8 @@ def script_path() -> Path:
     Raises InspectError when it cannot be written.
     """
     script = _plugin_script()
-    sites = sorted({_place_of(name) for name in map(_name_of, _requirements())})
+    own = "{}.{}".format(*sys.version_info)
+    sites = sorted({_place_of(needed.name) for needed in requirements(own)})
     if sites == [script.parent.parent]:
         return script
     known = {"__file__": str(script), "SITES": [str(site) for site in sites]}
@@ -44,28 +51,30 @@ def script_path() -> Path:
     )
 
 
-def fetch_packages(gdb: str, report: Callable[[str], None]) -> Path:
+def fetch_packages(gdb: str, say: Callable[[str], None]) -> Path:
     """Fetch what the plugin needs for the Python inside of a gdb, into a folder of its own; returns that folder.
 
-    `report` is called with what takes its time, and with what to do next.
-    Raises GdbMissing, and InspectError when pip does not find fitting packages.
+    `say` is told what is being done. Raises GdbMissing, and InspectError when pip does not find fitting packages.
     """
     version = _python_of(gdb)
+    needed = requirements(version)
+    say(f"fetching {', '.join(each.name for each in needed)} for gdb's Python {version} ...")
     folder = data_home() / f"gdb-python-{version}"
-    report(f"fetching {', '.join(map(_name_of, _requirements()))} for gdb's Python {version}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fetching-", dir=folder.parent) as scratch:
         fetched = Path(scratch) / "packages"
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-        pip += ["--target", str(fetched), "--python-version", version, "--only-binary=:all:", *_requirements()]
-        done = subprocess.run(pip, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        # Neither Python nor pip looks for anything where the user happens to be.
+        pip = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        pip += ["--target", str(fetched), "--python-version", version, "--only-binary=:all:"]
+        pip += [f"{each.name}{each.specifier}" for each in needed]
+        done = subprocess.run(pip, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=scratch)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-            raise InspectError(f"pip cannot fetch the packages for Python {version}: {said}", "is there a network?")
+            hint = f"run {sys.executable} -m ensurepip" if "No module named pip" in said else "is there a network?"
+            raise InspectError(f"pip cannot fetch the packages for Python {version}: {said}", hint)
         # The new packages come whole or not at all.
         shutil.rmtree(folder, ignore_errors=True)
         fetched.rename(folder)
-    report("done: start gdb with gdb -x $(go-map-inspect gdb script)")
     return folder
 
 
@@ -83,15 +92,13 @@ def _plugin_script() -> Path:
     return Path(spec.origin).resolve().with_name("gomap.py")
 
 
-def _requirements() -> list[str]:
-    """What the package's own metadata asks for, extras left out."""
-    return [line for line in requires(DISTRIBUTION) or [] if "extra ==" not in line]
-
-
-def _name_of(requirement: str) -> str:
-    match = _NAME.match(requirement)
-    assert match is not None
-    return match[0]
+def requirements(python: str) -> list[Requirement]:
+    """What the plugin needs in a Python such as "3.13", which need not be the one that runs us."""
+    # pip evaluates environment markers for the Python that runs it, whatever --python-version says.
+    there = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    found = map(Requirement, requires(DISTRIBUTION) or [])
+    needed = (each for each in found if canonicalize_name(each.name) not in NOT_IN_GDB)
+    return [each for each in needed if each.marker is None or each.marker.evaluate(there)]
 
 
 def _place_of(name: str) -> Path:
@@ -101,14 +108,19 @@ def _place_of(name: str) -> Path:
 def _python_of(gdb: str) -> str:
     """Ask a gdb for the version of the Python inside of it, such as "3.11"; raises GdbMissing."""
     hint = "install gdb (apt-get install gdb), or name it with --gdb"
+    program = shutil.which(gdb)
+    if program is None:
+        raise GdbMissing(f"cannot start {gdb!r}: it was not found", hint)
     try:
         done = subprocess.run(
-            [gdb, "-nx", "-batch", "-iex", "set auto-load off", "-ex", _ASK_VERSION],
+            [os.path.abspath(program), "-nx", "-batch", "-iex", "set auto-load off", "-ex", _ASK_VERSION],
             capture_output=True,
             text=True,
             errors="replace",
             stdin=subprocess.DEVNULL,
             timeout=GDB_TIMEOUT,
+            env=environment(),
+            cwd="/",
         )
     except OSError as error:
         raise GdbMissing(f"cannot start {gdb!r}: {error.strerror}", hint) from None
@@ -116,7 +128,7 @@ def _python_of(gdb: str) -> str:
         raise GdbMissing(f"{gdb!r} does not answer", hint) from None
     match = _VERSION.search(done.stdout)
     if match is None:
-        raise GdbMissing(f"{gdb!r} is not a gdb with Python inside", hint)
+        raise GdbMissing(f"{gdb!r} is no gdb with Python inside", hint)
     oldest = _MINOR.search(metadata(DISTRIBUTION)["Requires-Python"])
     if oldest and int(match[2]) < int(oldest[1]):
         raise InspectError(

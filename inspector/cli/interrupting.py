@@ -53,5 +53,7 @@ def reporting_its_outcome(target: Target) -> Iterator[None]:
         yield
     except Interrupted as interruption:
         if target.kind == "process":
-            interruption.outcome = "The process was resumed." if target.holder.stops else "The process was never stopped."
+            interruption.outcome = (
+                "The process was resumed." if target.holder.stops else "The process was never stopped."
+            )
         raise

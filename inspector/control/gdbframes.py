@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -32,7 +33,7 @@ SCANNED = 0x1000
 
 CLASSIC_MAP = "hash<"  # how DWARF names of what a map variable points to begin
 BELOW_ALL_STACKS = 8
-MARK = "go-map-inspect answers "  # gdbmi.py looks for it
+NEVER_IN_NAMES = frozenset("\"'`$\\")  # what would end a quoted name, or mean something to gdb
 
 
 class Goroutine:
@@ -119,6 +120,8 @@ def ranges_of(names: Iterable[str]) -> dict[str, list[Span]]:
     """The code of functions, where they stand by themselves and where they were inlined: name -> [(start, end)]."""
     found: dict[str, list[Span]] = {}
     for name in names:
+        if NEVER_IN_NAMES & set(name) or not name.isprintable():
+            continue
         try:
             places = gdb.decode_line(f"'{name}'")[1] or ()
         except gdb.error:
@@ -433,15 +436,6 @@ def after_the_call(
     return {}
 
 
-def answer(function: Callable[[Any], Any], question: str) -> None:
-    """Print as JSON, marked, what a function says to a question in JSON; gdb may print other things at any time."""
-    try:
-        said = {"answer": function(json.loads(question))}
-    except (gdb.error, RuntimeError) as error:
-        said = {"problem": str(error)}
-    print(f"\n{MARK}{json.dumps(said)}")
-
-
 def prepare(functions: list[str]) -> list[str]:
     """Those functions that there are; what gdb learns for it need not be read in the stop."""
     for name in ("runtime.g", "runtime.m"):
@@ -462,11 +456,13 @@ def search_and_go_back(wanted: dict[str, Any]) -> dict[str, Any]:
             thread.switch()
 
 
-def go_map_inspect_prepare(functions: str) -> None:
-    """Answer `prepare`."""
-    answer(prepare, functions)
-
-
-def go_map_inspect_search(wanted: str) -> None:
-    """Answer `search`."""
-    answer(search_and_go_back, wanted)
+def go_map_inspect_answer(shared: int) -> None:
+    """Answer a question in JSON, which lies in a file that is open as `shared`; the answer takes its place."""
+    asked = json.loads(os.pread(shared, os.fstat(shared).st_size, 0))
+    functions: dict[str, Callable[[Any], Any]] = {"prepare": prepare, "search": search_and_go_back}
+    try:
+        said = {"answer": functions[asked["function"]](asked["question"])}
+    except (gdb.error, RuntimeError) as error:
+        said = {"problem": str(error)}
+    os.ftruncate(shared, 0)
+    os.pwrite(shared, json.dumps(said).encode(), 0)

@@ -57,16 +57,14 @@ DUMPED = 1 << 25
 
 FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
 """The script that gdb runs to find variables in goroutines' frames."""
-FRAME_ANSWER = "go-map-inspect answers "
-"""What stands before the script's answers, among whatever else gdb prints."""
-
-_INDEX = re.compile(r"\[(\d+)\](?=[^']*$)")
-"""An index in the path behind a quoted name."""
+NO_SHELL = os.path.join(os.path.dirname(__file__), "gdbnoshell.py")
+"""The script that takes the convenience functions from gdb that run commands."""
 
 INSTALL_HINT = "install gdb (apt-get install gdb), name it with --gdb, or use --memory direct"
 
 # Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
-# change its answers. These are given with -iex, before any file is loaded.
+# change its answers. So nothing that comes from a target is ever a part of a command: files are handed over open,
+# functions by names of Go's alphabet, questions through memory. These are given with -iex, before any file is loaded.
 EARLY_SETTINGS = (
     "set auto-load off",
     "set debuginfod enabled off",
@@ -79,6 +77,8 @@ EARLY_SETTINGS = (
     "set exec-file-mismatch off",
     "set startup-with-shell off",
     "set history save off",
+    # Libraries are named by the target's memory, mapped files by notes of the core: gdb would open what they say.
+    "set sysroot /nonexistent",
     # We only look: no expression may assign to the target or call a function in it.
     "set may-write-memory off",
     "set may-write-registers off",
@@ -93,8 +93,19 @@ class GdbSilent(GdbError):
     """gdb did not answer in time."""
 
 
+def environment() -> dict[str, str]:
+    """What a gdb of ours is started with: no settings of the user's for it or its Python, none of the user's packages.
+
+    usercustomize.py would run in gdb otherwise. gdb must not be told to ignore its environment, which says so.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DEBUGINFOD", "PYTHON"))}
+    return kept | {"PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 class GdbBridge:
     """One gdb process. Use as a context manager: leaving it detaches and ends gdb, whatever happened.
+
+    `inherited` are descriptors of files for `open_executable` and `open_core`.
 
     Raises GdbMissing when gdb cannot be started; every method raises GdbError when gdb refuses and GdbDied
     when it is gone.
@@ -111,11 +122,10 @@ class GdbBridge:
         path = shutil.which(gdb)
         if path is None:
             raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
-        command = [path, "-nx", "--quiet", "--interpreter=mi3"]
+        command = [os.path.abspath(path), "-nx", "--quiet", "--interpreter=mi3"]
         for setting in EARLY_SETTINGS:
             command += ["-iex", setting]
         self._scratch = os.memfd_create("scratch", 0)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("DEBUGINFOD", "PYTHON"))}
         try:
             # A session of its own: Ctrl-C in the terminal is ours to handle, gdb must live to detach.
             self._process = subprocess.Popen(
@@ -123,7 +133,9 @@ class GdbBridge:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=environment,
+                env=environment(),
+                # Nothing is imported or sourced from where the user happens to be.
+                cwd="/",
                 start_new_session=True,
                 bufsize=0,
                 pass_fds=(self._scratch, *inherited),
@@ -137,6 +149,7 @@ class GdbBridge:
         self._io = IoManager(self._process.stdin, _Output(self._process.stdout.fileno()), None, 0)
         try:
             self.command("-gdb-version", START_TIMEOUT)
+            self._take_functions_away()
         except GdbError as error:
             self._end()
             what = "it ended at once" if isinstance(error, GdbDied) else "it does not answer"
@@ -152,6 +165,15 @@ class GdbBridge:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _take_functions_away(self) -> None:
+        try:
+            self.console(f"source {NO_SHELL}", START_TIMEOUT)
+        except (GdbDied, GdbSilent):
+            raise
+        except GdbError:
+            # Without Python frames cannot be looked into; everything else can be done.
+            return
 
     # The conversation
 
@@ -223,16 +245,15 @@ class GdbBridge:
 
     # Files and processes
 
-    def open_executable(self, path: str, bias: int = 0) -> None:
-        """Load an executable and its symbols; `bias` where gdb cannot find out what the loader added to them."""
-        self.command(f"-file-exec-and-symbols {quote(path)}")
+    def open_executable(self, descriptor: int, bias: int = 0) -> None:
+        """Load an inherited executable and its symbols; `bias` where gdb cannot tell what the loader added to them."""
+        self.command(f"-file-exec-and-symbols /proc/self/fd/{descriptor}")
         if bias:
-            self.console(f"symbol-file -o {bias:#x} {quote(path)}")
+            self.console(f"symbol-file -o {bias:#x} /proc/self/fd/{descriptor}")
 
-    def open_core(self, path: str) -> None:
-        """Open a core dump; its executable must have been opened before."""
-        # The command takes the rest of its line as the path, quotes and all.
-        self.console(f"core-file {os.path.abspath(path)}")
+    def open_core(self, descriptor: int) -> None:
+        """Open an inherited core dump; its executable must have been opened before."""
+        self.console(f"core-file /proc/self/fd/{descriptor}")
 
     @contextmanager
     def holding(self, pid: int) -> Iterator[None]:
@@ -366,64 +387,36 @@ class GdbBridge:
                 found.append(Thread.of(int(number[1]), registers))
         return found
 
-    def type_of(self, text: str) -> str:
-        """Name the type of an expression as DWARF does; needs symbols only, no process."""
-        name = self.console(f"whatis {self._in_c(text, held=False)}").strip().rpartition("type = ")[2].strip()
-        # gdb answers in C, where a struct's name follows the word: "struct string", "struct struct {...}".
-        return name.removeprefix("struct ") if not name.startswith("struct {") else name
-
     def prepare_frames(self, functions: list[str]) -> list[str]:
         """Read what is needed to find the frames of functions; returns those that there are. Needs no process."""
         if not self._searches_frames:
             self.console(f"source {FRAME_SEARCH}")
             self._searches_frames = True
-        return list(self._ask("go_map_inspect_prepare", functions))
+        return list(self._ask("prepare", functions))
 
     def search_frames(self, request: dict[str, Any]) -> dict[str, Any]:
         """Find variables in frames, see gdbframes.search; call it while a process is held or a core is open."""
-        return dict(self._ask("go_map_inspect_search", request))
+        return dict(self._ask("search", request))
 
     def _ask(self, function: str, question: object) -> Any:
-        """Call a function of the script in gdb; it prints its answer."""
-        printed = self.console(f"python {function}({json.dumps(question)!r})")
+        """Call a function of the script in gdb. Question and answer are JSON in the memory that gdb shares with us."""
+        os.ftruncate(self._scratch, 0)
+        os.pwrite(self._scratch, json.dumps({"function": function, "question": question}).encode(), 0)
+        self.console(f"python go_map_inspect_answer({self._scratch})")
         try:
-            said = json.loads(printed.rpartition(FRAME_ANSWER)[2])
+            said = json.loads(os.pread(self._scratch, os.fstat(self._scratch).st_size, 0))
         except ValueError:
-            raise GdbError(f"gdb answers {printed[:80]!r} to a question about frames") from None
+            raise GdbError("gdb gives no answer to a question about frames") from None
         if "problem" in said:
             raise GdbError(f"gdb: {said['problem']}")
         return said["answer"]
 
-    def value_of(self, text: str) -> int:
-        """Evaluate an expression that is a map: the address of its hmap."""
-        return self._number(self._in_c(text, held=True))
-
-    def _number(self, text: str) -> int:
-        payload = self.command(f"-data-evaluate-expression {quote(f'(unsigned long) ({text})')}")
-        try:
-            return int(str(payload["value"]).split()[0], 0)
-        except (KeyError, ValueError, IndexError):
-            raise GdbError(f"gdb gives no address for {text}: {payload.get('value', '')!r}") from None
-
-    def _in_c(self, text: str, held: bool) -> str:
-        """Write elements of arrays and slices as C finds them; the lengths of slices are known when `held`."""
-        written, *rest = _INDEX.split(text)
-        for index, path in zip(rest[::2], rest[1::2], strict=True):
-            is_slice = self._is_slice(written)
-            length = f"{written}.len" if is_slice else f"sizeof({written}) / sizeof({written}[0])"
-            if (held or not is_slice) and int(index) >= self._number(length):
-                raise GdbError(f"gdb: index {index} is out of range")
-            written += f"{'.array' if is_slice else ''}[{index}]{path}"
-        return written
-
-    def _is_slice(self, text: str) -> bool:
-        try:
-            self.console(f"whatis {text}.array[0]")
-        except GdbDied:
-            raise
-        except GdbError:
-            return False
-        return True
+    def program_counter(self) -> int:
+        """Where the selected thread stands; raises GdbError."""
+        value = str(self.command('-data-evaluate-expression "(unsigned long) $pc"').get("value", ""))
+        if not value.isdecimal():
+            raise GdbError("gdb does not know where the process stands")
+        return int(value)
 
 
 def quote(text: str) -> str:

@@ -43,12 +43,10 @@ REMOTE_SETTINGS = (
     f"set tcp connect-timeout {int(EXIT_TIMEOUT)}",
     # Whatever happens, gdb cannot kill the target; quitting would kill a program that gdbserver started.
     "set remote kill-packet off",
-    # Else gdb would fetch files of the target's by itself, or take files of this machine for them.
-    "set sysroot /nonexistent",
 )
 _CLOSED = re.compile(r"Remote (connection closed|communication error)|Connection reset")
 _ENTRY = re.compile(rf"^{procfs.AT_ENTRY}\s.*\s(0x[0-9a-f]+)$", re.MULTILINE)
-_ENDPOINT = re.compile(r"(?P<host>\[[0-9a-fA-F:.%\w]+\]|[^\s:\[\]]+):(?P<port>\d{1,5})")
+_ENDPOINT = re.compile(r"(?P<host>\[[0-9a-fA-F:.%\w]+\]|[\w.%-]+):(?P<port>\d{1,5})")
 
 
 def parse_endpoint(text: str) -> str:
@@ -69,20 +67,22 @@ def parse_endpoint(text: str) -> str:
 class RemoteBridge(GdbBridge):
     """A gdb that is connected to a gdbserver. `pid` is the process there, None when it is not told.
 
+    `executable` is the descriptor of a copy of its executable, or of the memory that `fetch_executable` brings it to.
     Raises NoSuchTarget when nothing answers that is a gdbserver, TargetGone when it goes away.
     """
 
-    def __init__(self, gdb: str, endpoint: str) -> None:
+    def __init__(self, gdb: str, endpoint: str, executable: int | None = None) -> None:
         self.endpoint = endpoint
         self.pid: int | None = None
         self._gdb = gdb
         self._connected = False
         # Files come into memory that gdb shares with us: nothing is left on a disk, however we end.
-        self._executable = os.memfd_create("executable", 0)
+        self._fetched = os.memfd_create("executable", 0)
+        self.executable = self._fetched if executable is None else executable
         try:
-            super().__init__(gdb, inherited=(self._executable,))
+            super().__init__(gdb, inherited=(self.executable,))
         except BaseException:
-            os.close(self._executable)
+            os.close(self._fetched)
             raise
 
     # Connecting
@@ -141,7 +141,7 @@ class RemoteBridge(GdbBridge):
 
     def fetch_executable(self) -> str:
         """Fetch the process's executable; returns a path that opens it, here and in gdb."""
-        path = f"/proc/self/fd/{self._executable}"
+        path = f"/proc/self/fd/{self._fetched}"
         try:
             self.console(f"remote get /proc/{self.pid}/exe {path}", FETCH_TIMEOUT)
         except GdbDied:
@@ -207,7 +207,7 @@ class RemoteBridge(GdbBridge):
             self._connected = False
         finally:
             with suppress(OSError):
-                os.close(self._executable)
+                os.close(self._fetched)
             signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _disconnect(self) -> bool:

@@ -25,7 +25,7 @@ from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.names import normalise, short_form
 from inspector.gotypes.table import TypeTable
 from inspector.image.elf import ElfImage, Symbol
-from inspector.memory.files import DAMAGE, map_file
+from inspector.memory.files import DAMAGE, map_opened
 
 MOST_DEPTH = 64
 """How deep types are nested in one another before the DWARF is taken for damaged."""
@@ -228,8 +228,8 @@ class _Elf(ELFFile):  # type: ignore[misc]  # pyelftools comes without types
 def _dwarf_of(image: ElfImage) -> Any:
     """Open the DWARF of an executable; None where there is none that can be read."""
     try:
-        # The sections come out of a file of its own: pyelftools moves the place that it reads at.
-        with closing(map_file(image.opened)) as data:
+        # The sections come out of a mapping of their own: pyelftools moves the place that it reads at.
+        with closing(map_opened(image.file)) as data:
             elf = _Elf(data)
             return elf.get_dwarf_info() if elf.has_dwarf_info() else None
     except (*DAMAGE, OSError):

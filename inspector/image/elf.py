@@ -17,7 +17,11 @@ from elftools.elf.elffile import ELFFile
 from inspector.errors import BadExecutable, NotGo, NotPermitted, UnsupportedTarget
 from inspector.goruntime.dtypes import dtype_of
 from inspector.image import elfstructs as schema
-from inspector.memory.files import DAMAGE, map_file
+from inspector.memory.files import DAMAGE, map_opened, open_file
+
+GO_NAME = re.compile(r"[^\W\d][\w./%~@+\-\[\],*()\u00b7;{} <>]*")
+"""What names of variables and functions are made of: cmd/link escapes quotes, control characters and the like. Shapes
+with the tags of struct fields have quotes in them all the same; such names are never handed on."""
 
 SHT_NOBITS = "SHT_NOBITS"
 STT_OBJECT = 1
@@ -59,16 +63,17 @@ class Symbol:
 class ElfImage:
     """An executable opened for reading; `bias` is what the loader added to every linked address.
 
-    `path` is what is shown to people and put into the machine output, `opened` the file really read
-    (they differ for /proc/PID/exe). Raises BadExecutable, NotPermitted or UnsupportedTarget.
+    `path` is what is shown to people and put into the machine output; the file really read may have another name
+    (/proc/PID/exe). `file` is that file, open until the image is closed. Raises BadExecutable, NotPermitted or
+    UnsupportedTarget.
     """
 
     def __init__(self, opened: str | Path, path: str | None = None) -> None:
         self.path = path or str(opened)
-        self.opened = str(opened)
         self.bias = 0
         try:
-            self.data = map_file(opened)
+            self.file = open_file(opened)
+            self.data = map_opened(self.file)
         except PermissionError:
             raise NotPermitted(f"no permission to read the executable {self.path}") from None
         except (OSError, ValueError) as error:
@@ -105,8 +110,9 @@ class ElfImage:
             )
 
     def close(self) -> None:
-        """Give back the mapping."""
+        """Give back the mapping and close the file."""
         self.data.close()
+        self.file.close()
 
     def section(self, *names: str) -> Section | None:
         """Return the first section that has one of these names."""
@@ -161,6 +167,9 @@ class ElfImage:
         is_data = int(row["st_info"]) & 0xF != STT_FUNC
         return Symbol(name, int(row["st_value"]) + self.bias, int(row["st_size"]), is_data)
 
+    # Names outside of Go's alphabet are left out. No linker of Go's writes them, and they end up in hints and
+    # completions that users paste into a debugger or a shell.
+
     def variables(self) -> list[str]:
         """Names of the data objects of the symbol table, runtime and compiler internals left out."""
         return [symbol.name for symbol in self.data_symbols()]
@@ -179,7 +188,9 @@ class ElfImage:
         table, strings = self._symbols
         for row in table[(table["st_info"] & 0xF == kind) & (table["st_shndx"] != 0)]:
             at = int(row["st_name"])
-            yield strings[at : strings.index(b"\0", at)].decode(errors="surrogateescape"), row
+            name = strings[at : strings.index(b"\0", at)].decode(errors="surrogateescape")
+            if GO_NAME.fullmatch(name):
+                yield name, row
 
 
 def _sections(elf: Any) -> Iterator[Section]:

@@ -11,7 +11,7 @@ from inspector.inspection.identification import find_map, with_types_made_later
 from inspector.inspection.one_map import TargetInfo, target_info
 from inspector.maps.family import Lookup
 from inspector.naming.locate import Locator, MapRef, locate
-from inspector.target.run import MAX_STOP, Run
+from inspector.target.run import MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
 
 
@@ -37,7 +37,7 @@ class KeyAnswer:
 
 
 def look_up(
-    target: Target, text: str | Locator, type_name: str | None, key: str, max_stop: float | None = MAX_STOP
+    target: Target, text: str | Locator, type_name: str | None, key: str, max_stop: MaxStop = "usual"
 ) -> KeyAnswer:
     """Look up a key, given as a Go literal, in the map that `text` names.
 

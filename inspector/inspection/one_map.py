@@ -14,7 +14,7 @@ from inspector.inspection.identification import Guess, believe, find_map, guess,
 from inspector.maps.family import Account, Entry, Snapshot
 from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
-from inspector.target.run import MAX_STOP, Run
+from inspector.target.run import MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
 
 DEFAULT_ENTRIES = 20
@@ -87,11 +87,11 @@ def inspect(
     text: str | Locator,
     type_name: str | None = None,
     entries: int | None = DEFAULT_ENTRIES,
-    max_stop: float | None = MAX_STOP,
+    max_stop: MaxStop = "usual",
 ) -> Inspection:
     """Inspect one map: `text` is an address or a variable, `entries` how many to show (None for all).
 
-    The process is held only while bytes are copied, for at most `max_stop` seconds (None for as long as it takes);
+    The process is held only while bytes are copied, for at most `max_stop` seconds (see MaxStop);
     types are read before, and everything else happens after it runs again. Raises the InspectError family.
     """
     started = time.perf_counter()

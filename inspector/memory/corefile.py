@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,8 @@ class CoreFile:
     """An ELF core of a linux/amd64 process, compressed or not.
 
     `entry` is AT_ENTRY (0 if the core does not say), `mappings` the files it had mapped, `threads` their registers,
-    the one that crashed first, `missing` how many bytes the file lacks compared with what its headers promise.
+    the one that crashed first, `file` the open core (or what was unpacked of it), `missing` how many bytes the file
+    lacks compared with what its headers promise.
     Raises NoSuchTarget, NotPermitted, BadCore or UnsupportedTarget.
     """
 
@@ -59,9 +60,12 @@ class CoreFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         try:
-            with open_file(self.path) as file:
-                self._unpacked = unpack(file, self.path)
-                self._map = map_opened(self._unpacked.file if self._unpacked else file)
+            with ExitStack() as unless_mapped:
+                archive = unless_mapped.enter_context(open_file(self.path))
+                self._unpacked = unpack(archive, self.path)
+                self.file = self._unpacked.file if self._unpacked else archive
+                self._map = map_opened(self.file)
+                unless_mapped.pop_all()
         except FileNotFoundError:
             raise NoSuchTarget(
                 f"there is no process and no file called {self.path!r}", "give a pid or the path of a core dump"
@@ -162,11 +166,6 @@ class CoreFile:
         self._index()
 
     @property
-    def opened(self) -> str:
-        """A path under which others can open the core while it is not closed: that of what was unpacked, if it was."""
-        return f"/proc/{os.getpid()}/fd/{self._unpacked.file.fileno()}" if self._unpacked else self.path
-
-    @property
     def note(self) -> str:
         """A sentence for the person on an archive that is cut short, else nothing."""
         return self._unpacked.note if self._unpacked else ""
@@ -180,8 +179,7 @@ class CoreFile:
 
     def close(self) -> None:
         """Forget the chunks and what was unpacked; the mapping itself goes when the last view of it does."""
-        if self._unpacked:
-            self._unpacked.file.close()
+        self.file.close()
         self._chunks = []
         self._index()
 

@@ -17,15 +17,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Any
 
-import lz4.frame
 import numpy as np
 
 from inspector.errors import BadCore, InspectError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 PIECE = 1 << 20
 """Bytes unpacked at a time."""
@@ -33,19 +27,38 @@ PIECE = 1 << 20
 PAGE = 4096
 """Zeros are left out in whole pages."""
 
-FORMATS: dict[bytes, tuple[str, Callable[[Any], Any]]] = {
-    b"\x28\xb5\x2f\xfd": ("zst", zstd.open),
-    b"\x04\x22\x4d\x18": ("lz4", lz4.frame.open),
-    b"\xfd7zXZ\0": ("xz", lzma.open),
-    b"\x1f\x8b": ("gz", gzip.open),
-    b"BZh": ("bz2", bz2.open),
+DAMAGE = (OSError, MemoryError, RuntimeError, ValueError)
+"""What the readers raise on damaged archives, beside an error of their own. All raise EOFError at a cut."""
+
+Reader = tuple[Callable[[Any], Any], type[Exception]]
+"""What opens an archive, and an error that reading it raises."""
+
+
+def _zstd() -> Reader:
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd.open, zstd.ZstdError
+
+
+def _lz4() -> Reader:
+    import lz4.frame
+
+    return lz4.frame.open, RuntimeError
+
+
+# Packages are loaded when they are needed: the Python inside of gdb, which opens no packed cores, does without them.
+FORMATS: dict[bytes, tuple[str, Callable[[], Reader]]] = {
+    b"\x28\xb5\x2f\xfd": ("zst", _zstd),
+    b"\x04\x22\x4d\x18": ("lz4", _lz4),
+    b"\xfd7zXZ\0": ("xz", lambda: (lzma.open, lzma.LZMAError)),
+    b"\x1f\x8b": ("gz", lambda: (gzip.open, zlib.error)),
+    b"BZh": ("bz2", lambda: (bz2.open, OSError)),
 }
 """First bytes of a file, and what it then is and what reads it."""
 
 LONGEST_MAGIC = max(map(len, FORMATS))
-
-DAMAGE = (OSError, zlib.error, lzma.LZMAError, zstd.ZstdError, MemoryError, RuntimeError, ValueError)
-"""What the readers raise on damaged archives; one that ends too early makes all of them raise EOFError."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,8 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
     found = next((FORMATS[magic] for magic in FORMATS if head.startswith(magic)), None)
     if found is None:
         return None
-    kind, reader = found
+    kind, load = found
+    reader, its_error = load()
     size, note = 0, ""
     with ExitStack() as unless_done:
         # Without a name from the start, so that no interruption can leave it behind.
@@ -80,7 +94,7 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
                 size += len(piece)
         except EOFError:
             note = f"{path} is a {kind} archive that is cut short: {size} bytes could be unpacked"
-        except DAMAGE as error:
+        except (its_error, *DAMAGE) as error:
             raise BadCore(f"{path} is a damaged {kind} archive: {error}", "was it copied whole?") from None
         if not size:
             raise BadCore(f"{path} is a {kind} archive of which nothing can be unpacked", "was it copied whole?")

@@ -29,15 +29,19 @@ def open_remote(
     endpoint = parse_endpoint(endpoint)
     whose = f"the process at {endpoint}"
     with ExitStack() as resources:
-        bridge = resources.enter_context(RemoteBridge(gdb, endpoint))
+        copy = open_image(exe) if exe else None
+        if copy is not None:
+            resources.callback(copy.close)
+        bridge = resources.enter_context(RemoteBridge(gdb, endpoint, copy.file.fileno() if copy else None))
         held_since = time.perf_counter()
         bridge.connect()
-        image = open_image(exe) if exe else open_image(bridge.fetch_executable(), bridge.executable_name())
-        resources.callback(image.close)
+        image = copy or open_image(bridge.fetch_executable(), bridge.executable_name())
+        if image is not copy:
+            resources.callback(image.close)
         build = built(image)
         entry = bridge.entry_point()
         image.bias = bias_of(image, entry, whose) if entry else 0
-        bridge.open_executable(image.opened, image.bias)
+        bridge.open_executable(bridge.executable, image.bias)
         reader = RemoteMemory(bridge)
         target = Target(
             "process",
@@ -60,7 +64,7 @@ def _notes(bridge: RemoteBridge, reader: RemoteMemory, image: ElfImage, entry: i
     if not build_matches(reader, image, f"the process at {endpoint}"):
         yield f"{endpoint} does not show its executable's build id, so it could not be compared"
     reader.sign_of_life = image.entry + image.bias
-    if bridge.value_of("$pc") == entry:
+    if bridge.program_counter() == entry:
         yield "the program has not run yet: gdbserver holds it at its very first instruction"
     reader.regions()
     if not reader.knows_regions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from inspector.control.gdbmi import GdbMemory
 from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, ended_while_held, timed
@@ -25,8 +25,12 @@ from inspector.target.target import Target, gone
 
 T = TypeVar("T")
 
-MAX_STOP = 0.2
-"""Seconds that one stop of a process may take."""
+MaxStop = float | None | Literal["usual"]
+"""Seconds that one stop may take; None for as long as it likes."""
+
+USUAL_STOP = 0.2
+USUAL_STOP_BY_GDB = 2.0
+"""Seconds that a stop may take if nobody says otherwise: where gdb alone reads the bytes, everything takes longer."""
 
 STARVED_TRIES = 4
 """How often a stop is made in all in which this process did not get the processor."""
@@ -38,12 +42,13 @@ MAX_SHARE = 0.1
 class Run:
     """A request. `notes` are sentences for the user; `clock` has the stops that it made.
 
-    `max_stop` is how long one stop may take, in seconds; None for as long as it likes. `max_share` is the share of any
+    `max_stop` is how long one stop may take (MaxStop). `max_share` is the share of any
     second that the process may be held; None for all of it.
     """
 
-    def __init__(self, target: Target, max_stop: float | None = MAX_STOP, max_share: float | None = None) -> None:
-        self.target, self.max_stop, self.max_share = target, max_stop, max_share
+    def __init__(self, target: Target, max_stop: MaxStop = "usual", max_share: float | None = None) -> None:
+        self.target, self.max_share = target, max_share
+        self.max_stop = _usual_stop(target) if max_stop == "usual" else max_stop
         self.notes = list(target.notes)
         self.clock = Clock()
         self.holder: Holder = target.holder
@@ -195,12 +200,17 @@ class Run:
             try:
                 done = work()
             except NotReadInTime:
-                if not self.clock.starved:
+                if not self._starved:
                     raise
             else:
-                if not (late(done) and self.clock.starved):
+                if not (late(done) and self._starved):
                     return done
         return work()
+
+    @property
+    def _starved(self) -> bool:
+        """Whether the last stop was too short because others had the processor; what gdb does in it is not seen."""
+        return self.clock.starved and not isinstance(self.holder, GdbHolder)
 
     def copied(self, read: Callable[[], T]) -> T:
         """What `read` returns in a stop, or while the target runs where the stop was too short for it.
@@ -234,6 +244,10 @@ class Run:
             if left >= least:
                 return left if self.max_stop is None else min(left, self.max_stop)
             time.sleep(least - left)
+
+
+def _usual_stop(target: Target) -> float:
+    return USUAL_STOP_BY_GDB if target.read_by_gdb else USUAL_STOP
 
 
 def _earlier(since: float | None, now: float) -> tuple[float | None, float | None]:

@@ -69,16 +69,19 @@ class Target:
         if self._bridge is None:
             if self.gdb is None:
                 raise GdbMissing("--memory direct does without gdb", "leave it out")
+            files = [self.program.image.file.fileno()]
+            if isinstance(self.memory, CoreFile):
+                files.append(self.memory.file.fileno())
             try:
-                started = GdbBridge(self.gdb)
+                started = GdbBridge(self.gdb, tuple(files))
             except GdbMissing as error:
                 # Finding out that a program is not a gdb may take long: once is enough.
                 self._no_bridge = error
                 raise
             bridge = self.resources.enter_context(started)
-            bridge.open_executable(self.program.image.opened)
-            if isinstance(self.memory, CoreFile):
-                bridge.open_core(self.memory.opened)
+            bridge.open_executable(files[0])
+            for core in files[1:]:
+                bridge.open_core(core)
             self._bridge = bridge
         return self._bridge
 

@@ -536,7 +536,7 @@ def test_words_that_make_no_sense_are_answered_in_one_line(plain):
         "info gomap main.word": ("did you mean main.words",),
         "info gomap main.words -entries many": ("many", "all"),
         "info gomap main.words -nonsense": ("-nonsense",),
-        "info gomap main.words.field": ("cannot be looked up", "field"),
+        "info gomap main.words.field": ("main.words is of type map[string]int, which has no fields", "-key"),
         "info gomap main.words -type map[int]bool": ("no map type",),
         "info gomap main.words -key": ("-key",),
         "info gomap 0x10": ("0x10", "cannot"),
@@ -709,7 +709,7 @@ def test_packages_of_another_python_are_fetched_anew_for_the_one_in_gdb(tmp_path
     fetching, ready = done.err.splitlines()
     assert "numpy" in fetching
     assert f"gdb's Python {version}" in fetching
-    assert "gdb -x $(go-map-inspect gdb script)" in ready
+    assert str(script_path()) in ready
     assert done.out.strip() == str(data_home / "go-map-inspect" / f"gdb-python-{version}")
     again, found = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)
     assert again == ""

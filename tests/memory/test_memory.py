@@ -99,8 +99,8 @@ def test_process_proc_mem_and_gdb_read_the_same_bytes(run):
     direct = ProcessMemory(running.pid)
     fallback = ProcessMemory(running.pid)
     fallback._use_proc_mem()
-    with closing(fallback), GdbBridge() as bridge:
-        bridge.open_executable(f"/proc/{running.pid}/exe")
+    with closing(fallback), open(running.exe, "rb") as exe, GdbBridge(inherited=(exe.fileno(),)) as bridge:
+        bridge.open_executable(exe.fileno())
         with bridge.holding(running.pid):
             through_gdb = GdbMemory(bridge, running.pid)
             for size in (1, 8, 40):

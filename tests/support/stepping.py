@@ -23,8 +23,8 @@ PATIENCE = 2.0
 class SteppingBridge(GdbBridge):
     """The bridge with what the tool itself never does: breakpoints, and running on to them."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, executable: int) -> None:
+        super().__init__(inherited=(executable,))
         for what in ("write-memory", "write-registers", "insert-breakpoints"):
             self.console(f"set may-{what} on")
 
@@ -71,8 +71,8 @@ class SteppingBridge(GdbBridge):
 def writing(pid: int, exe: str, fast: str | None) -> Iterator[tuple[SteppingBridge, dict[str, list[int]]]]:
     """Hold a process through the bridge; gives the instructions of the functions that write maps of a fast path."""
     names = [*FOR_ALL, *(f"{name}_{fast}" if fast else name for name in FOR_ONE_KIND)]
-    with SteppingBridge() as bridge:
-        bridge.open_executable(exe)
+    with open(exe, "rb") as file, SteppingBridge(file.fileno()) as bridge:
+        bridge.open_executable(file.fileno())
         found = {name: bridge.instructions(f"runtime.{name}") for name in names}
         with bridge.holding(pid):
             # Else the other threads run while one is stepped, and gdb may wait for them in vain.
