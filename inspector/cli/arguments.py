@@ -14,6 +14,7 @@ from inspector.cli.options import duration, number_or_all, pattern, size
 from inspector.cli.request import TOP
 from inspector.cli.saying import PROGRAM
 from inspector.inspection.one_map import DEFAULT_ENTRIES
+from inspector.target.run import USUAL_STOP, USUAL_STOP_BY_GDB
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -70,8 +71,9 @@ memory = _option(TARGET, "--memory", type=click.Choice(["auto", "gdb-mi", "direc
                       "gdb-mi: everything through gdb.")  # fmt: skip
 no_stop = _option(TARGET, "--no-stop", is_flag=True,
                   help="Do not stop the process. A copy that changes meanwhile may be torn.")  # fmt: skip
-max_stop = _option(TARGET, "--max-stop", callback=duration, default="200ms", show_default=True, metavar="TIME",
-                   help="The process is never paused longer than this at a time.")  # fmt: skip
+max_stop = _option(TARGET, "--max-stop", callback=duration, metavar="TIME",
+                   help=f"The process is never paused longer than this at a time (default: {USUAL_STOP * 1000:.0f}ms; "
+                        f"{USUAL_STOP_BY_GDB:.0f}s if gdb reads everything).")  # fmt: skip
 remote = _option(TARGET, "--remote", metavar="HOST:PORT", allow_from_autoenv=False,
                  help="Inspect the process behind a gdbserver (instead of TARGET).")  # fmt: skip
 old_demo = _option(TARGET, "--demo", is_flag=True, allow_from_autoenv=False, help="The same as the TARGET demo.")
@@ -80,7 +82,7 @@ not_for_the_demo = _all_of(
     # Accepted, so that their refusal can say why.
     click.option("--exe", multiple=True, hidden=True),
     click.option("--no-stop", is_flag=True, hidden=True),
-    click.option("--max-stop", callback=duration, default="200ms", hidden=True),
+    click.option("--max-stop", callback=duration, hidden=True),
     click.option("--remote", allow_from_autoenv=False, hidden=True),
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 import rich_click as click
 
 from inspector.naming.locate import shown
+from inspector.target.run import MaxStop
 
 MOST_DIGITS = 15
 SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -34,8 +35,10 @@ def size(_: Any, __: Any, value: str) -> int:
     return int(match.group(1)) * SIZES[(match.group(2) or "").lower()]
 
 
-def duration(_: Any, __: Any, value: str) -> float:
-    """Read a time in seconds: 200ms, 1s."""
+def duration(_: Any, __: Any, value: str | None) -> MaxStop:
+    """Read a time in seconds: 200ms, 1s; what is usual where none is given."""
+    if value is None:
+        return "usual"
     match = _DURATION.fullmatch(value)
     seconds = float(match.group(1)) * UNITS[match.group(2)] if match else 0.0
     if not seconds:

@@ -12,7 +12,7 @@ from inspector.cli.saying import PROGRAM
 from inspector.errors import UsageError
 from inspector.inspection.one_map import DEFAULT_ENTRIES
 from inspector.naming.locate import shown
-from inspector.target.run import MAX_STOP
+from inspector.target.run import MaxStop
 from inspector.target.target import MemoryChoice
 
 DEMO = "demo"
@@ -43,7 +43,7 @@ class Request:
     exe: tuple[str, ...] = ()
     memory: MemoryChoice = "auto"
     no_stop: bool = False
-    max_stop: float = MAX_STOP
+    max_stop: MaxStop = "usual"
     remote: str | None = None
     gdb: str = "gdb"
     type: str | None = None
