@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,8 @@ from inspector.maps.identify import identify, read_headers, shortlist
 from inspector.naming.locate import TypeSource
 from inspector.target.run import MAX_SHARE, MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
+
+logger = logging.getLogger(__name__)
 
 RUNTIME = ("runtime.", "runtime/", "internal/")
 """Packages whose variables are not followed: the runtime's own structures are not always what their types say."""
@@ -102,12 +105,17 @@ class _Taker:
         proving = time.perf_counter()
         found = self._examine(self._claims(walk, territory, []))
         proven = self._examine(self._proven(headers.without([one.claim.address for one in found]), territory))
+        logger.debug("%d maps by reference, %d more by their keys", len(found), len(proven))
         self._into(walk, proven)
         found += self._examine(self._claims(walk, territory, found))
         self.timing.prove = _ms(proving)
         self._say(territory)
         self.timing.stopped, self.timing.longest_stop = self.run.stopped_ms, self.run.clock.longest * 1000
         self.timing.total = _ms(started)
+        stops = self.run.clock.stops
+        logger.debug(
+            "%d stops, %.1f ms in all, %.1f ms at most", len(stops), self.timing.stopped, self.timing.longest_stop
+        )
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
         partial = self.run.missing > 0 or self.unnamed or self.examiner.too_large > 0
         return Census(
@@ -145,6 +153,7 @@ class _Taker:
             self.roots.append(Root(None, go_type))
             walk.begin(go_type, addresses, -len(self.roots))
         walk.run()
+        logger.debug("%d variables and interfaces followed to %d maps", len(self.roots), len(walk.maps))
         return walk
 
     def _into(self, walk: Walk, proven: list[Examined]) -> None:
@@ -169,6 +178,7 @@ class _Taker:
             found += len(headers)
             self.scanned += piece.size
             self.watcher.step(self.scanned, found, self.run.stopped_ms)
+        logger.debug("%d bytes in %d ranges scanned, %d candidates for a header", self.scanned, len(ranges), found)
         return Headers.joined(parts, family.header_dtype(run.release))
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +14,8 @@ from inspector.maps.family import Lookup
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.run import MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def ask(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAn
             "inspect the whole map instead: leave --key out",
         )
     ref, count, lookup = run.in_time(partial(_walk, run, locator, key), lambda _: False)
+    logger.debug("%d steps of a lookup, %d bytes read", len(lookup.steps), lookup.bytes_read)
     return KeyAnswer(target_info(run.target), run.family.NAME, ref, count, key, lookup, tuple(run.notes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 
@@ -16,6 +17,8 @@ from inspector.memory.corefile import CoreFile
 from inspector.memory.process import ProcessMemory
 from inspector.target.program import Program, bias_of, build_matches, built, require_same_build
 from inspector.target.target import MemoryChoice, Target, noticing_the_end
+
+logger = logging.getLogger(__name__)
 
 
 def open_target(
@@ -58,7 +61,17 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
             target.memory = target.program.memory = GdbMemory(target.bridge(), pid)
             target.holder = target.gdb_holder()
         _give(target, resources)
+        _log(target)
         return target
+
+
+def _log(target: Target) -> None:
+    image, build = target.program.image, target.program.build
+    logger.debug(
+        "%s %s: executable %s, %s%s, read by %s, held by %s",
+        target.kind, target.path, image.path, build.release.version, ", stripped" if image.stripped else "",
+        target.memory.name, type(target.holder).__name__,
+    )  # fmt: skip
 
 
 def _require_process(pid: int) -> None:
@@ -97,6 +110,7 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
         resources.callback(core.close)
         target = _of_core(core, exe, choice, gdb)
         _give(target, resources)
+        _log(target)
         return target
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,8 @@ from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage
 from inspector.image.moduledata import find_modules
 from inspector.memory.protocol import Memory
+
+logger = logging.getLogger(__name__)
 
 PAGE = 4096
 """Everything is mapped in whole pages."""
@@ -35,7 +38,10 @@ class Program:
     @cached_property
     def types(self) -> TypeTable:
         """Its type descriptors; raises UnsupportedTarget, UnreadableMemory."""
-        return TypeTable(self.memory, find_modules(self.image, self.memory, self.release), self.release)
+        modules = find_modules(self.image, self.memory, self.release)
+        table = TypeTable(self.memory, modules, self.release)
+        logger.debug("%d modules, %d map types", len(modules), len(table.map_types))
+        return table
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -45,7 +51,9 @@ class Program:
     @cached_property
     def hash_keys(self) -> HashKeys | None:
         """The random keys of its hash functions; None where they are not found."""
-        return find_hash_keys(self.image, self.memory, self.types)
+        found = find_hash_keys(self.image, self.memory, self.types)
+        logger.debug("hash keys %s", "found" if found else "not found")
+        return found
 
 
 def built(image: ElfImage) -> BuildInfo:

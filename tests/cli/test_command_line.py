@@ -156,6 +156,38 @@ def test_a_variable_with_a_senseless_value_is_refused():
     assert_refused(answer, "--memory", "magic")
 
 
+# What was tried
+
+
+def test_verbose_reports_what_was_tried_and_nothing_else_changes(plain):
+    address = plain.map("words")["address"]
+    quiet, loud = cli(plain.pid, address), cli(plain.pid, address, "-v")
+    assert quiet.err == ""
+    assert re.sub(r"[\d.]+ ms", "", loud.out) == re.sub(r"[\d.]+ ms", "", quiet.out)
+    rooms = set(re.findall(r"ms ([\w.]+): ", loud.err))
+    assert {"target.opening", "target.program", "inspection.identification", "inspection.one_map"} <= rooms
+    assert f"process {plain.pid}" in loud.err
+    assert re.search(rf"{address}: of \d+ map types \d+ fit its bytes and keys", loud.err)
+    assert re.search(r"\d+ bytes read in .* 3 of 3 keys .* findings by rule: none; consistent", loud.err)
+    assert "held by PtraceHolder" in loud.err
+
+
+def test_verbose_never_reports_keys_or_values(plain):
+    runs = ([plain.pid], [plain.pid, "main.words", "--key", "three"], [plain.pid, plain.map("words")["address"]])
+    for words in runs:
+        answer = cli(*words, "--verbose")
+        assert answer.code == 0
+        assert answer.err
+        assert not re.search(r"\b(one|two|three)\b", answer.err.replace("inspection.one_", ""))
+
+
+def test_verbose_counts_the_parts_of_a_census(plain):
+    answer = cli(plain.pid, "--json", "-v")
+    assert re.search(r"census: \d+ bytes in \d+ ranges scanned, \d+ candidates", answer.err)
+    assert re.search(r"census: \d+ stops, [\d.]+ ms in all", answer.err)
+    assert answer.document["census"]["totals"]["maps"] > 0
+
+
 # The help
 
 
