@@ -68,11 +68,11 @@ class UnknownVariable(InspectError):
 
 
 class NotAMap(InspectError):
-    """The memory at the address cannot be an hmap."""
+    """The memory at the address cannot be a map."""
 
 
 class UnknownMap(NotAMap):
-    """The memory at the address may be an hmap, but its buckets fit no map type that is known."""
+    """The memory at the address may be a map, but it fits no map type that is known."""
 
 
 class GdbError(InspectError):

@@ -172,7 +172,7 @@ class _Taker:
         self.watcher.phase("scan", territory.size)
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
-        for piece in scan(family, run.memory, ranges, territory.arena, run.release, run.copied):
+        for piece in scan(run, ranges, territory.arena):
             headers = territory.worth_proving(piece.headers)
             parts.append(headers)
             found += len(headers)

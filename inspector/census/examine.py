@@ -29,6 +29,10 @@ SHARE = 4
 BYTES_KEPT = 1 << 25
 """Bytes copied that wait to be judged."""
 
+LEAST_PATIENCE = 1.0
+PATIENCE = 4.0
+"""Seconds, and times what was estimated, that a copy may take while the process runs."""
+
 TRIES = 3
 """How often a map is copied again that looks wrong in a process that was not stopped."""
 
@@ -95,13 +99,15 @@ class Examiner:
 
     def _too_long(self, go_type: GoType, header: Header) -> bool:
         """Whether copying a map may take longer than a stop is allowed to."""
-        if self.run.still or not self.run.stops:
-            return False
+        return self.run.stops and not self.run.still and self._seconds(go_type, header) > self.most
+
+    def _seconds(self, go_type: GoType, header: Header) -> float:
+        """How long it takes to copy a map on a slow machine; 0 where its header cannot be a map's."""
         extent, layout = header.extent(go_type, self.run.release), go_type.layout
         if layout is None or not extent:
-            return False
+            return 0.0
         followed = layout.indirect_key or self.run.types.key(go_type).has_pointers
-        return extent / COPIED_A_SECOND + (header.count / FOLLOWED_A_SECOND if followed else 0) > self.most
+        return extent / COPIED_A_SECOND + (header.count / FOLLOWED_A_SECOND if followed else 0.0)
 
     def _uncopied(self, address: int) -> Uncopied | None:
         try:
@@ -155,8 +161,12 @@ class Examiner:
     def _too_large(self, claim: Claim, header: Header) -> Examined:
         """A map that takes too long to copy in one stop is copied while the process runs: often that goes well."""
         for attempt in _by_layout(claim) * TRIES:
-            copy = self._copy(attempt, bounded=False)
-            if copy is not None and not isinstance(copy, Uncopied):
+            # Nobody waits for it now, but a list without end must not be followed without end.
+            with self.run.within(LEAST_PATIENCE + PATIENCE * self._seconds(attempt.types[0], header)):
+                copy = self._copy(attempt, bounded=False)
+            if isinstance(copy, Uncopied):
+                break
+            if copy is not None:
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and attempt.believed(judgement, copy):
                     return Examined(attempt, listed(attempt, copy, judgement, self.strings), header.storage)

@@ -12,9 +12,9 @@ from functools import partial
 import numpy as np
 
 from inspector.errors import UnreadableMemory
-from inspector.goruntime.releases import Release
-from inspector.maps.family import WORD, Arena, Family, Headers
-from inspector.memory.protocol import Memory, Region
+from inspector.maps.family import WORD, Arena, Headers
+from inspector.memory.protocol import Region
+from inspector.target.run import Run
 
 PIECE = 1 << 22
 """Bytes that are copied at a time: a few milliseconds of a process that is held for it."""
@@ -31,19 +31,18 @@ class Piece:
     headers: Headers
 
 
-def scan(
-    family: Family, memory: Memory, ranges: list[Region], arena: Arena, release: Release, copied: Copied
-) -> Iterator[Piece]:
+def scan(run: Run, ranges: list[Region], arena: Arena) -> Iterator[Piece]:
     """Candidates in each piece of `ranges`, one yield for each piece whatever was found there.
 
-    A piece is copied by `copied`, in a stop of its own, and looked at afterwards. What cannot be read is left out.
+    A piece is copied in a stop of its own, and looked at afterwards. What cannot be read is left out.
     """
+    family, release = run.family, run.release
     overlap = family.header_dtype(release).itemsize - WORD
     for region in ranges:
         for start in range(region.start, region.end, PIECE):
             end = min(start + PIECE + overlap, region.end)
             try:
-                data = copied(partial(memory.read, start, end - start))
+                data = run.copied(partial(run.memory.read, start, end - start))
             except UnreadableMemory:
                 data = memoryview(b"")
             words = np.frombuffer(data, "<u8", len(data) // WORD)

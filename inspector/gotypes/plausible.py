@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from inspector.errors import InspectError
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.gather import gather
@@ -22,6 +23,9 @@ MAX_DEPTH = 4
 
 MOST_BYTES = 1 << 22
 """Bytes behind the pointers of one type that are looked at."""
+
+MOST_ELEMENTS = 64
+"""Elements of an array that are looked at."""
 
 Mask = NDArray[np.bool_]
 
@@ -91,27 +95,47 @@ class Plausibility:
         return True
 
 
-def followable(types: TypeTable, regions: RegionMap, go_type: GoType, rows: Rows, depth: int = 0) -> Mask:
-    """Which rows (n, size) can be values of a type, by their strings and interfaces alone, before any is followed.
+class Followable:
+    """Judges rows as values of a type by their strings and interfaces alone, row by row, before any is followed.
 
-    Nothing is read. A string has to lie in readable memory from its first byte to its last, however long it says it is.
+    `can` (n,) says which rows can be such values at all, `longest` (n,) how many bytes the longest string of each has.
+    Of strings nothing is read, of interfaces only the heads of their types.
     """
-    can = np.ones(len(rows), dtype=bool)
-    if not go_type.has_pointers or depth > MAX_DEPTH:
-        return can
-    if go_type.kind == Kind.STRING:
+
+    def __init__(self, types: TypeTable, memory: Memory, regions: RegionMap, go_type: GoType, rows: Rows) -> None:
+        self.types, self.memory, self.regions = types, memory, regions
+        self.can: Mask = np.ones(len(rows), dtype=bool)
+        self.longest: NDArray[np.int64] = np.zeros(len(rows), np.int64)
+        self._look(go_type, rows, 0)
+
+    def _look(self, go_type: GoType, rows: Rows, depth: int) -> None:
+        if not go_type.has_pointers or depth > MAX_DEPTH:
+            return
+        if go_type.kind == Kind.STRING:
+            self._strings(rows)
+        elif go_type.kind == Kind.INTERFACE:
+            self._interfaces(go_type, rows)
+        elif go_type.kind == Kind.STRUCT:
+            for part in go_type.fields:
+                inner = self.types.get(part.type_address)
+                self._look(inner, rows[:, part.offset : part.offset + inner.size], depth + 1)
+        elif go_type.kind == Kind.ARRAY:
+            elem = self.types.elem(go_type)
+            for at in range(min(go_type.length, MOST_ELEMENTS)):
+                self._look(elem, rows[:, at * elem.size : (at + 1) * elem.size], depth + 1)
+
+    def _strings(self, rows: Rows) -> None:
+        """A string has to lie in readable memory from its first byte to its last, however long it says it is."""
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
-        sizes = np.maximum(headers["len"], 0).astype(np.uint64)
-        return np.asarray((headers["len"] >= 0) & ((sizes == 0) | regions.contains(headers["data"], sizes)))
-    if go_type.kind == Kind.INTERFACE:
+        lengths = headers["len"]
+        sizes = np.maximum(lengths, 0).astype(np.uint64)
+        self.can &= (lengths == 0) | (lengths > 0) & self.regions.contains(headers["data"], sizes)
+        self.longest = np.maximum(self.longest, lengths)
+
+    def _interfaces(self, go_type: GoType, rows: Rows) -> None:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
-        return np.asarray((headers["tab"] == 0) | regions.contains(headers["tab"], WORD))
-    if go_type.kind == Kind.STRUCT:
-        for part in go_type.fields:
-            inner = types.get(part.type_address)
-            can &= followable(types, regions, inner, rows[:, part.offset : part.offset + inner.size], depth + 1)
-    if go_type.kind == Kind.ARRAY and go_type.length:
-        elem = types.elem(go_type)
-        each = followable(types, regions, elem, rows.reshape(-1, elem.size), depth + 1)
-        can &= each.reshape(len(rows), -1).all(axis=1)
-    return can
+        types = headers["tab"]
+        if go_type.methods:
+            pairs, ok = gather(self.memory, self.regions, types, itab.sizeof())
+            types = np.where(ok, pairs.view(dtype_of(itab))[:, 0]["typ"], np.uint64(0))
+        self.can &= (headers["tab"] == 0) | self.types.may_be_types(types, self.memory, self.regions)

@@ -107,7 +107,7 @@ class Reach:
             # A func value leads to a closure, which begins with the address of its code.
             self.types.functions.learn(np.unique(_words(self._copy(_words(rows, 0), WORD), 0))[:MAX_FUNCTIONS].tolist())
         elif kind == Kind.MAP:
-            self._copy(_words(rows, 0), WORD)  # the count, hmap's first word
+            self._copy(_words(rows, 0), WORD)  # the count, the first word of every family's header
 
     def _copy(self, addresses: Addresses, size: int) -> Rows:
         addresses = np.unique(addresses[addresses != 0])

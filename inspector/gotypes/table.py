@@ -22,13 +22,15 @@ from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.names import normalise, short_form
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
-from inspector.memory.protocol import END_OF_USER_SPACE, Memory, RegionMap
+from inspector.memory.gather import gather
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Memory, RegionMap
 
 MAX_FIELDS = 1 << 16
 MAX_NAME = 1 << 16
 POINTER_SIZE = 8
 NEAR_NAMES = 5
 MAX_TYPE_SIZE = 1 << 40
+ALIGNMENTS = (1, 2, 4, 8)
 
 HEAP_START = 0xC000000000
 HEAP_END = HEAP_START + (1 << 32)
@@ -102,6 +104,21 @@ class TypeTable:
         if not interface.methods:
             return self.get(tab)
         return self.get(int(schema.itab.parse(memory.read(tab, schema.itab.sizeof())).typ))
+
+    def may_be_types(self, addresses: Addresses, memory: Memory, regions: RegionMap) -> NDArray[np.bool_]:
+        """Which addresses can be those of type descriptors, by their first words; nothing is decoded."""
+        may: NDArray[np.bool_] = np.zeros(len(addresses), dtype=bool)
+        for module in self.modules:
+            may |= (addresses >= np.uint64(module.types)) & (addresses < np.uint64(module.etypes))
+        # Those that reflect makes at run time lie on the heap.
+        others = np.flatnonzero(~may)
+        rows, ok = gather(memory, regions, addresses[others], schema.rtype.sizeof())
+        heads = rows.view(dtype_of(schema.rtype))[:, 0]
+        kind = heads["kind"] & schema.KIND_MASK
+        ok &= (heads["size"] <= MAX_TYPE_SIZE) & (heads["ptrdata"] <= heads["size"])
+        ok &= np.isin(heads["align"], ALIGNMENTS) & (kind >= min(Kind)) & (kind <= max(Kind))
+        may[others] = ok
+        return may
 
     # Finding map types
 
@@ -290,7 +307,7 @@ class TypeTable:
             kind = Kind(head.kind & schema.KIND_MASK)
         except ValueError:
             raise BadType(f"no type descriptor at {address:#x}: kind {head.kind:#x} is unknown") from None
-        if head.size > MAX_TYPE_SIZE or head.align not in (1, 2, 4, 8) or head.ptrdata > head.size:
+        if head.size > MAX_TYPE_SIZE or head.align not in ALIGNMENTS or head.ptrdata > head.size:
             raise BadType(f"no type descriptor at {address:#x}: size {head.size}, align {head.align}")
         named = bool(head.tflag & schema.TFLAG_NAMED)
         common: dict[str, Any] = {

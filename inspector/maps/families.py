@@ -10,11 +10,11 @@ from inspector.maps.family import Family
 CLASSIC: Family = classic
 
 
-def family_of(release: Release) -> Family:
-    """The family of all maps of a program that was built by a release; raises SwissMaps."""
+def family_of(release: Release, path: str = "the program") -> Family:
+    """The family of all maps of a program, `path`, that was built by a release; raises SwissMaps."""
     if release.swiss:
         raise SwissMaps(
-            f"{release.version} makes Swiss maps, which are not supported yet",
+            f"{path} was built by {release.version} with Swiss maps, which are not supported yet",
             "only classic maps (hmap) are: Go up to 1.23, or 1.24 and 1.25 with GOEXPERIMENT=noswissmap",
         )
     return CLASSIC

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.names import SHAPE
-from inspector.gotypes.plausible import Plausibility, followable
-from inspector.gotypes.reach import KEY_LIMITS, Reach
+from inspector.gotypes.plausible import Followable, Plausibility
+from inspector.gotypes.reach import KEY_LIMITS, MAX_STRING, Reach
 from inspector.hashing.hasher import Hasher, MemoryHash
-from inspector.maps.family import Family, Headers, Sample, Source
+from inspector.maps.family import Family, Headers, Mask, Sample, Source
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Rows
@@ -38,11 +38,18 @@ SPREAD_OF_MANY = 4
 KEYS_OF_MANY = 3
 """Buckets or groups of each array, and keys of each map, that are looked at where there are thousands of maps."""
 
-LONGEST_STRING = 1 << 16
-"""Bytes of a string in a key; a longer one is not hashed here, and speaks neither for a type nor against it."""
+LONG = 1 << 16
+"""Bytes of a string from which on it is long: keys with such a string are looked at while there is budget for them."""
 
 BUDGET = 1 << 23
-"""Bytes behind the keys of one sample that are copied at most. What is left out speaks neither for nor against."""
+"""Bytes behind other keys of one sample that are copied at most. What is left out speaks neither for nor against."""
+
+BUDGET_FOR_LONG = 1 << 26
+"""Bytes behind keys with long strings that are copied at most, of all maps that are looked at together.
+
+Garbage may say of itself that it is such a key. A map of which no other keys were sampled is refused when nothing is
+left of this: it is found where something leads to it.
+"""
 
 
 @dataclass(frozen=True)
@@ -132,6 +139,7 @@ class _Matcher:
 
     def __init__(self, family: Family, source: Source, functions: MemoryHash | None) -> None:
         self.family, self.source, self.functions = family, source, functions
+        self.left_for_long = BUDGET_FOR_LONG
 
     def proven(self, map_type: GoType, sample: Sample, seeds: Addresses, first: int) -> NDArray[np.int64]:
         """(n,) how many keys of each map hash to where they lie as keys of the type; -1 where one does not.
@@ -163,18 +171,35 @@ class _Matcher:
             values = np.zeros((len(words), key.size), np.uint8)
             values[few], can[few] = gather(memory, regions, words[few], key.size)
             frozen.add_rows(words[few][can[few]], values[few][can[few]])
-        can &= followable(types, regions, key, values)
+        judge = Followable(types, memory, regions, key, values)
         proven = before.copy()
-        proven[sample.owner[~can]] = -1
-        left = can & (proven[sample.owner] >= 0)
-        sample = sample.where(left)
+        proven[sample.owner[~(can & judge.can)]] = -1
         # What cannot be a key is left out before anything behind keys is copied.
-        Reach(types, memory, regions, frozen, BUDGET, LONGEST_STRING).copy(key, values[left], KEY_LIMITS)
+        left = proven[sample.owner] >= 0
+        short = left & (judge.longest < LONG)
+        wanted = left & (short | self._affordable(np.where(left, judge.longest, 0)))
+        with_some = np.bincount(sample.owner[wanted], minlength=len(proven)) > 0
+        proven[sample.owner[left & ~with_some[sample.owner]]] = -1
+        sample = sample.where(wanted)
+        Reach(types, memory, regions, frozen, BUDGET, LONG).copy(key, values[short], KEY_LIMITS)
+        Reach(types, memory, regions, frozen, BUDGET_FOR_LONG).copy(key, values[wanted & ~short], KEY_LIMITS)
         hashed = Hasher(types, frozen, self.functions).map_keys(map_type, sample.keys, seeds[sample.owner])
         right = self.family.agrees(sample, hashed.hashes)
         proven = np.where(proven >= 0, np.bincount(sample.owner[hashed.known], minlength=len(proven)), -1)
         proven[sample.owner[hashed.known & ~right]] = -1
         return proven
+
+    def _affordable(self, longest: NDArray[np.int64]) -> Mask:
+        """Which keys with long strings the budget is spent on, the shortest first."""
+        # What is longer than that is never copied whole, and so has no hash.
+        long = np.flatnonzero((longest >= LONG) & (longest <= MAX_STRING))
+        long = long[np.argsort(longest[long], kind="stable")]
+        spent = np.cumsum(longest[long])
+        chosen = long[spent <= self.left_for_long]
+        self.left_for_long -= int(spent[len(chosen) - 1]) if len(chosen) else 0
+        mask = np.zeros(len(longest), dtype=bool)
+        mask[chosen] = True
+        return mask
 
 
 def _specific(source: Source, map_type: GoType, sample: Sample) -> int | None:

@@ -40,10 +40,10 @@ UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
 
 @dataclass(frozen=True)
 class MapRef:
-    """Where a map is and what it is: the hmap's address (0 for a nil map), its type, how we know.
+    """Where a map is and what it is: its header's address (0 for a nil map), its type, how we know.
 
     `name` is the variable it was reached by. A map that is declared as one is believed to be one; whatever
-    else is called a map, a bare address above all, has to look like an hmap first. `alternatives` are types
+    else is called a map, a bare address above all, has to look like a map first. `alternatives` are types
     that cannot be told from this one by what lies in memory.
     """
 
@@ -116,7 +116,7 @@ class Locator:
 
 
 def evaluated(types: TypeTable, name: str, declared: str, address: int, type_name: str | None) -> Locator:
-    """A variable that gdb has evaluated: its name, its declared type, the address of its hmap (0 for nil).
+    """A variable that gdb has evaluated: its name, its declared type, the address of its header (0 for nil).
 
     Raises UnknownVariable when it is not declared as a map, UnknownType.
     """

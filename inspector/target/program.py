@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 
-from inspector.errors import BadExecutable, SwissMaps, UnreadableMemory
+from inspector.errors import BadExecutable, UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
@@ -14,6 +14,8 @@ from inspector.hashing.keys import HashKeys, find_hash_keys
 from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage
 from inspector.image.moduledata import find_modules
+from inspector.maps.families import family_of
+from inspector.maps.family import Family
 from inspector.memory.protocol import Memory
 
 logger = logging.getLogger(__name__)
@@ -34,6 +36,11 @@ class Program:
     def release(self) -> Release:
         """The Go release that it was built with."""
         return self.build.release
+
+    @property
+    def family(self) -> Family:
+        """The family of all its maps."""
+        return family_of(self.release, self.image.path)
 
     @cached_property
     def types(self) -> TypeTable:
@@ -59,14 +66,10 @@ class Program:
 def built(image: ElfImage) -> BuildInfo:
     """Read which Go release built an executable.
 
-    Raises NotGo, UnsupportedTarget, and SwissMaps for a program whose maps are not hmaps.
+    Raises NotGo, UnsupportedTarget, and SwissMaps for a program whose family of maps is not known.
     """
     build = read_build_info(image)
-    if build.release.swiss:
-        raise SwissMaps(
-            f"{image.path} was built by {build.release.version} with Swiss maps, which are not supported yet",
-            "only classic maps (hmap) are: Go up to 1.23, or 1.24 and 1.25 with GOEXPERIMENT=noswissmap",
-        )
+    family_of(build.release, image.path)
     return build
 
 

@@ -15,7 +15,6 @@ from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
 from inspector.hashing.keys import HashKeys
 from inspector.image.elf import ElfImage
-from inspector.maps.families import family_of
 from inspector.maps.family import Family, Source
 from inspector.memory.deadline import Deadline
 from inspector.memory.process import ProcessMemory
@@ -95,7 +94,7 @@ class Run:
     @property
     def family(self) -> Family:
         """The family of all maps of the program."""
-        return family_of(self.release)
+        return self.target.program.family
 
     def search_heap_for_types(self) -> bool:
         """Look for map types that were made at run time; returns whether any is new."""
@@ -222,6 +221,15 @@ class Run:
                 return read()
         except NotReadInTime:
             return read()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Read for at most so many seconds while the target runs; reads in the block raise NotReadInTime after that."""
+        self.deadline.start(time.perf_counter(), seconds)
+        try:
+            yield
+        finally:
+            self.deadline.lift()
 
     @property
     def patience(self) -> float | None:

@@ -44,10 +44,16 @@ def agrees(sample: Sample, hashes: Hashes) -> Mask:
 
 
 @cache
+def _sizes(layout: ClassicLayout, release: Release) -> NDArray[np.uint64]:
+    """Bytes of an array of 2^B buckets and the overflow buckets behind them, by B."""
+    return np.array([array_bytes(layout, release, b) for b in range(LARGEST_B + 1)], np.uint64)
+
+
+@cache
 def _usable_sizes(layout: ClassicLayout, release: Release) -> NDArray[np.uint64]:
-    """Bytes usable in the object that the allocator gives for an array of 2^B buckets, by B."""
-    arrays = (array_bytes(layout, release, b) for b in range(LARGEST_B + 1))
-    return np.array([roundup_size(release, size, not layout.bucket_has_pointers) for size in arrays], np.uint64)
+    """Bytes usable in the object that the allocator gives for such an array, by B."""
+    sizes = _sizes(layout, release).tolist()
+    return np.array([roundup_size(release, size, not layout.bucket_has_pointers) for size in sizes], np.uint64)
 
 
 class _Sampler:
@@ -64,24 +70,26 @@ class _Sampler:
         rows, b = self.rows, self.b
         sizes = _usable_sizes(self.layout, self.source.release)[np.minimum(b, LARGEST_B)]
         self.possible &= (room == 0) | (room == sizes)
-        same_size = rows["flags"] & SAME_SIZE_GROW != 0
-        old_b = np.where(same_size, b, b - 1)
-        growing = rows["oldbuckets"] != 0
         self.possible &= (rows["buckets"] == 0) | self._covered(rows["buckets"], b)
-        fine = (old_b >= 0) & (rows["oldbuckets"] % np.uint64(8) == 0) & self._covered(rows["oldbuckets"], old_b)
-        self.possible &= ~growing | fine
-        if self.possible.any():
-            self._check_tails()
-        new = self._cells(rows["buckets"], b, self.possible & (rows["buckets"] != 0), most)
-        old = self._cells(rows["oldbuckets"], old_b, self.possible & growing, most)
-        owner = np.concatenate([new.owner, old.owner])
+        growing = rows["oldbuckets"] != 0
+        old_b = np.where(rows["flags"] & SAME_SIZE_GROW != 0, b, b - 1)
+        if growing.any():
+            aligned = rows["oldbuckets"] % np.uint64(8) == 0
+            self.possible &= ~growing | (old_b >= 0) & aligned & self._covered(rows["oldbuckets"], old_b)
+        self._check_tails()
+        parts = [self._cells(rows["buckets"], b, self.possible & (rows["buckets"] != 0), most)]
+        if growing.any():
+            parts.append(self._cells(rows["oldbuckets"], old_b, self.possible & growing, most))
+        return self._joined(parts)
+
+    def _joined(self, parts: list[Sample]) -> Sample:
+        """The cells of both arrays, those of each map together, without maps that have turned out impossible."""
+        owner = np.concatenate([part.owner for part in parts])
         order = np.argsort(owner, kind="stable")
         order = order[self.possible[owner[order]]]
-        keys, elems, seats = (
-            np.concatenate(parts)[order]
-            for parts in ((new.keys, old.keys), (new.elems, old.elems), (new.seats, old.seats))
-        )
-        return Sample(owner[order], keys, elems, seats, self.possible)
+        keys = np.concatenate([part.keys for part in parts])[order]
+        elems = np.concatenate([part.elems for part in parts])[order]
+        return Sample(owner[order], keys, elems, np.concatenate([part.seats for part in parts])[order], self.possible)
 
     def _covered(self, starts: Addresses, b: Numbers) -> Mask:
         sizes = np.left_shift(np.uint64(self.layout.bucket_size), np.clip(b, 0, LARGEST_B).astype(np.uint64))
@@ -89,15 +97,18 @@ class _Sampler:
 
     def _check_tails(self) -> None:
         """The preallocated overflow buckets end where makeBucketArray puts its sentinel, and some may be in store."""
+        if not self.possible.any():
+            return
         rows, layout, source = self.rows, self.layout, self.source
         large = self.b >= PREALLOCATED_FROM_B
         # A small map has extra only for lists of overflow buckets, which buckets with pointers need none of.
         self.possible &= large | (rows["extra"] == 0) | (not layout.bucket_has_pointers)
         self.possible &= ~large | (rows["extra"] != 0)
         at = np.flatnonzero(self.possible & large)
-        ends = np.array([array_bytes(layout, source.release, b) for b in range(LARGEST_B + 1)], np.uint64)
+        if not len(at):
+            return
         arrays = rows["buckets"][at]
-        ends = arrays + ends[self.b[at]]
+        ends = arrays + _sizes(layout, source.release)[self.b[at]]
         extras, known = gather(source.memory, source.regions, rows["extra"][at], mapextra.sizeof())
         stored = extras.view(dtype_of(mapextra))[:, 0]["nextOverflow"]
         last, read = gather(source.memory, source.regions, ends - np.uint64(OVERFLOW_SIZE), OVERFLOW_SIZE)
