@@ -18,9 +18,10 @@ from inspector.census.names import Namer, Root
 from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
-from inspector.errors import UsageError
+from inspector.errors import Hint, UsageError
 from inspector.goroutines.writers import find_writers
 from inspector.gotypes.variables import package_variables
+from inspector.gotypes.words import number_of
 from inspector.inspection.one_map import target_info
 from inspector.maps.family import Headers
 from inspector.maps.identify import identify, read_headers, shortlist
@@ -74,7 +75,7 @@ def take_census(
     """
     if target.read_by_gdb:
         raise UsageError(
-            "the census reads far more than gdb can hand over", "leave --memory gdb-mi out, or name one map"
+            "the census reads far more than gdb can hand over", Hint("leave {gdb_mi} out, or name one map")
         )
     with noticing_the_end(target.local_pid):
         return _Taker(Run(target, max_stop, max_share), watcher or Unwatched(), strings).take()
@@ -131,7 +132,8 @@ class _Taker:
             run.note("there are more objects than typed references were followed through: some maps have no name")
         if self.examiner.too_large:
             run.note(
-                f"{self.examiner.too_large} maps are too large to be copied within --max-stop: they were not judged"
+                f"{number_of(self.examiner.too_large, 'map')} could not be judged: "
+                "copying takes longer than a stop may take"
             )
         if not run.stops:
             run.note("the process was not stopped while the maps were copied")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.census.model import Census
-from inspector.errors import UsageError
+from inspector.errors import Hint, UsageError
 
 LARGEST_FILE = 1 << 30
 """Bytes of a saved census that are read; a core is larger and no text."""
@@ -27,7 +27,7 @@ def read_saved(path: str) -> Any | None:
     except OSError:
         return None
     except ValueError:
-        raise UsageError(f"{path} is no JSON document", "save one with: go-map-inspect TARGET --json > FILE") from None
+        raise UsageError(f"{path} is no JSON document", Hint("save one with: {save}")) from None
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,7 @@ class Earlier:
             )
             return Earlier((int(target["pid"]), str(target["exe"])) if target["pid"] else None, rows)
         except (KeyError, TypeError, ValueError):
-            raise UsageError(
-                "the file to compare with holds no census", "save one with: go-map-inspect TARGET --json > FILE"
-            ) from None
+            raise UsageError("the file to compare with holds no census", Hint("save one with: {save}")) from None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import rich_click as click
 
+from inspector.cli.hints import OPTIONS
 from inspector.cli.interrupting import INTERRUPTED, Interrupted, catch_interruptions, ignore_interruptions
 from inspector.cli.saying import PROGRAM, say
 from inspector.errors import EXIT_ERROR, InspectError
@@ -40,7 +41,7 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except click.ClickException as error:
         return _fail(f"{error.format_message()} (see {PROGRAM} --help)")
     except InspectError as error:
-        _fail(str(error))
+        _fail(error.spelled(OPTIONS))
         return error.exit_code
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):

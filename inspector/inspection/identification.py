@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from inspector.errors import InspectError, NotAMap, UnknownMap, UnreadableMemory
+from inspector.errors import Hint, InspectError, NotAMap, UnknownMap, UnreadableMemory
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
@@ -104,13 +104,13 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
         known = len(run.types.map_types)
         raise UnknownMap(
             f"{address:#x} is no {run.family.HEADER} of a known type: none of {known} map types fits its buckets",
-            "give the type with --type if you know it",
+            Hint("give the type with {type} if you know it"),
         )
     # Where every type breaks a rule the map itself is damaged, and the likeliest type shows how.
     best, *others = sound or candidates
     if not identity.proven:
         why = "the map is empty" if not header.count else "its keys have no hash that could be repeated"
-        run.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; choose one with --type")
+        run.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; name the type to choose one")
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
 
 

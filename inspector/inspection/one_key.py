@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 
-from inspector.errors import EXIT_ABSENT, EXIT_CONSISTENT, UnsupportedTarget, UsageError
+from inspector.errors import EXIT_ABSENT, EXIT_CONSISTENT, Hint, UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
 from inspector.inspection.identification import find_map, with_types_made_later
 from inspector.inspection.one_map import TargetInfo, target_info
@@ -60,7 +60,7 @@ def ask(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAn
     if run.hash_keys is None or run.hash_keys.functions(run.release) is None:
         raise UnsupportedTarget(
             f"the hash keys of {run.image.path} were not found, so no key can be looked up",
-            "inspect the whole map instead: leave --key out",
+            Hint("inspect the whole map instead: without {key}"),
         )
     ref, count, lookup = run.in_time(partial(_walk, run, locator, key), lambda _: False)
     logger.debug("%d steps of a lookup, %d bytes read", len(lookup.steps), lookup.bytes_read)
@@ -71,7 +71,7 @@ def _walk(run: Run, locator: Locator, key: str) -> tuple[MapRef, int, Lookup]:
     with run.held():
         ref = find_map(run, locator)
         if not ref.address and not ref.type.layout:
-            raise UsageError("a nil map of unknown type holds no key", "give its type with --type")
+            raise UsageError("a nil map of unknown type holds no key", Hint("give its type with {type}"))
         literal = parse_literal(run.types, run.types.key(ref.type), key)
         count = run.family.read_header(run.memory, ref.address, run.release).count if ref.address else 0
         return ref, count, run.family.look_up(run.source(), ref.address, ref.type, literal)

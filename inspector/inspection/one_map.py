@@ -203,12 +203,12 @@ def _log(ref: MapRef, snapshot: Snapshot, judgement: Judgement, timing: Timing) 
 
 
 def _say_contradiction(run: Run, ref: MapRef, judgement: Judgement) -> None:
-    """Say that --type may be wrong, when most keys do not lie where keys of that type hash to."""
+    """Say that the type given may be wrong, when most keys do not lie where keys of that type hash to."""
     proof = judgement.proof
     if proof.checked > 2 * proof.matched:
         run.note(
-            f"--type says {ref.type.name}, but only {proof.matched} of {proof.checked} keys lie where their hash says: "
-            "leave it out to have the type found"
+            f"the type given is {ref.type.name}, but only {proof.matched} of {proof.checked} keys are in the bucket "
+            "that their hash selects: leave the type out to have it found"
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from inspector.control.gdbmi import GdbMemory
 from inspector.control.hold import Holder, PtraceHolder, Still, Unheld
-from inspector.errors import BadExecutable, NoSuchTarget, UsageError
+from inspector.errors import BadExecutable, Hint, NoSuchTarget, UsageError
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
 from inspector.memory.corefile import CoreFile
@@ -35,13 +35,15 @@ def open_target(
     """
     if not stop and memory == "gdb-mi":
         raise UsageError(
-            "--no-stop cannot go with --memory gdb-mi: gdb stops what it attaches to", "leave one of them out"
+            "gdb stops what it attaches to, so it cannot read a process without a stop",
+            Hint("leave {no_stop} or {gdb_mi} out"),
         )
     if target.isdecimal():
         return _open_process(int(target), exe, memory, stop, gdb)
     if not stop:
         raise UsageError(
-            f"--no-stop is for live processes, and {target!r} is not a pid", "leave it out: a core dump stands still"
+            f"only live processes can be read without a stop, and {target!r} is not a pid",
+            Hint("leave {no_stop} out: a core dump stands still"),
         )
     return _open_core(target, exe, memory, gdb)
 
@@ -144,5 +146,5 @@ def _core_image(core: CoreFile, exe: str | None) -> ElfImage:
     path = core.executable_path()
     if path is None:
         cut = " because it is cut short" if core.missing else ""
-        raise BadExecutable(f"{core.path} does not tell which executable it is of{cut}", "name it with --exe")
+        raise BadExecutable(f"{core.path} does not tell which executable it is of{cut}", Hint("name it with {exe}"))
     return open_image(path.removesuffix(" (deleted)"))

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from functools import cached_property
 
-from inspector.errors import BadExecutable, UnreadableMemory
+from inspector.errors import BadExecutable, Hint, UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
@@ -79,7 +79,7 @@ def bias_of(image: ElfImage, entry: int, whose: str) -> int:
     if bias < 0 or bias % PAGE or (bias and not image.movable):
         raise BadExecutable(
             f"{image.path} is not the executable of {whose}: their entry points do not fit",
-            "name the right one with --exe",
+            Hint("name the right one with {exe}"),
         )
     return bias
 
@@ -90,7 +90,7 @@ def require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) 
         if name in expected and expected[name] != note:
             raise BadExecutable(
                 f"{image.path} is not the executable of {whose}: their build ids differ",
-                "name the right one with --exe",
+                Hint("name the right one with {exe}"),
             )
 
 
