@@ -12,6 +12,7 @@ import numpy as np
 
 from inspector.census.claim import Claim
 from inspector.census.examine import Examined, Examiner
+from inspector.census.identity import process_identity
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
@@ -20,7 +21,6 @@ from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
 from inspector.errors import Hint, UsageError
 from inspector.goroutines.writers import find_writers
-from inspector.gotypes.variables import package_variables
 from inspector.gotypes.words import number_of
 from inspector.inspection.one_map import target_info
 from inspector.maps.family import Headers
@@ -118,9 +118,16 @@ class _Taker:
             "%d stops, %.1f ms in all, %.1f ms at most", len(stops), self.timing.stopped, self.timing.longest_stop
         )
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
-        partial = self.run.missing > 0 or self.unnamed or self.examiner.too_large > 0
+        examiner = self.examiner
+        partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
         return Census(
-            target_info(self.run.target), tuple(maps), self.scanned, self.timing, tuple(self.run.notes), partial
+            target_info(self.run.target),
+            tuple(maps),
+            self.scanned,
+            self.timing,
+            tuple(self.run.notes),
+            partial,
+            process_identity(self.run),
         )
 
     def _say(self, territory: Territory) -> None:
@@ -135,6 +142,8 @@ class _Taker:
                 f"{number_of(self.examiner.too_large, 'map')} could not be judged: "
                 "copying takes longer than a stop may take"
             )
+        if self.examiner.failures:
+            run.note(f"{self.examiner.failures} places that look like maps could not be looked at: they are not listed")
         if not run.stops:
             run.note("the process was not stopped while the maps were copied")
 
@@ -142,10 +151,12 @@ class _Taker:
         """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
         run, regions = self.run, self.run.regions()
         walk = Walk(self.types, run.memory, regions, partial(run.family.cells, run.source()))
-        for variable in package_variables(run.image, self.types):
+        for variable in run.declarations.variables():
             if not variable.name.startswith(RUNTIME):
                 self.roots.append(Root(variable.name, variable.type))
                 walk.begin(variable.type, np.array([variable.address], np.uint64), -len(self.roots))
+        if run.declarations.damage:
+            run.note(f"{run.declarations.damage}; maps that it leads to may have no name")
         walk.run()
         self.unnamed = walk.cut
         interfaces = Interfaces(self.types, run.memory, regions)

@@ -9,8 +9,9 @@ from inspector.census.names import Name
 from inspector.goruntime.sizes import roundup_size
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.table import TypeTable
-from inspector.maps.family import Account, Header, Held, Snapshot
+from inspector.maps.family import Account, Family, Header, Held, Snapshot
 from inspector.maps.findings import Judgement
+from inspector.maps.judging import not_checked
 from inspector.naming.locate import TypeSource
 
 NO_NAME = Name(None, None)
@@ -59,6 +60,13 @@ def unjudged(claim: Claim, header: Header, types: TypeTable) -> CensusMap:
     """The row of a map of which no more than the header was read."""
     outline = header.outline(claim.types[0], types.release)
     return _row(claim, outline, header.count, _apart(claim, types), 0, Judgement("not-read"))
+
+
+def failed(claim: Claim, family: Family, header: Header | None, types: TypeTable, error: Exception) -> CensusMap:
+    """The row of a map that could not be looked at: what went wrong, and no numbers but the header's count."""
+    finding = not_checked("H0", "inspector.census.examine", family.whole(claim.address), error)
+    judgement = Judgement("unreadable", (replace(finding, message="this map could not be looked at"),))
+    return _row(claim, family.nothing(types.release), header.count if header else 0, 0, 0, judgement)
 
 
 def _apart(claim: Claim, types: TypeTable) -> int:

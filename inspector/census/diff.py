@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from inspector.census.model import Census
-from inspector.errors import Hint, UsageError
-
-LARGEST_FILE = 1 << 30
-"""Bytes of a saved census that are read; a core is larger and no text."""
-
-
-def read_saved(path: str) -> Any | None:
-    """The JSON document in a file; None where the path names something else, a core or a process."""
-    try:
-        with open(path, "rb") as file:
-            if file.read(1) != b"{" or os.fstat(file.fileno()).st_size > LARGEST_FILE:
-                return None
-            file.seek(0)
-            return json.load(file)
-    except OSError:
-        return None
-    except ValueError:
-        raise UsageError(f"{path} is no JSON document", Hint("save one with: {save}")) from None
+from inspector.census.saved import Part
 
 
 @dataclass(frozen=True)
@@ -44,39 +24,33 @@ class Row:
 
 @dataclass(frozen=True)
 class Earlier:
-    """An earlier census: which process it was of (None where that is not known), and its maps."""
+    """An earlier census: which process it was of (process_identity), and its maps."""
 
-    process: tuple[int, str] | None
+    process: str | None
     rows: tuple[Row, ...]
 
     @staticmethod
     def of(census: Census) -> Earlier:
         """What a comparison needs of a census."""
-        target = census.target
         rows = (
             Row(one.address, one.type, one.name or one.holder, 1, one.count, one.bytes.total) for one in census.maps
         )
-        return Earlier((target.pid, target.exe) if target.pid else None, tuple(rows))
+        return Earlier(census.process, tuple(rows))
 
     @staticmethod
-    def parsed(document: Any) -> Earlier:
+    def parsed(document: Part) -> Earlier:
         """Read a document that --json wrote; raises UsageError for anything else."""
-        try:
-            target = document["target"]
-            rows = tuple(
-                Row(
-                    int(one["address"], 16),
-                    str(one["type"]),
-                    one["name"] or one["holder"],
-                    1,
-                    int(one["count"]),
-                    int(one["bytes"]["total"]),
-                )
-                for one in document["census"]["maps"]
-            )
-            return Earlier((int(target["pid"]), str(target["exe"])) if target["pid"] else None, rows)
-        except (KeyError, TypeError, ValueError):
-            raise UsageError("the file to compare with holds no census", Hint("save one with: {save}")) from None
+        # Documents of earlier versions do not say which process they are of.
+        process = document.field("target").optional("process_identity")
+        rows = tuple(_parsed_row(one) for one in document.field("census").field("maps").items())
+        return Earlier(process.text() if process else None, rows)
+
+
+def _parsed_row(one: Part) -> Row:
+    named = (one.field(part) for part in ("name", "holder"))
+    name = next((part.text() for part in named if part.value is not None), None)
+    size = one.field("bytes").field("total").number()
+    return Row(one.field("address").address(), one.field("type").text(), name, 1, one.field("count").number(), size)
 
 
 @dataclass(frozen=True)
@@ -99,7 +73,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Diff:
-    """What changed, the largest growth first. `by_address` says whether it is the same process."""
+    """What changed, the largest growth first. `by_address` says whether it is known to be the same process."""
 
     by_address: bool
     changes: tuple[Change, ...]

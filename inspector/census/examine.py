@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from inspector.census.claim import Claim, listed, unjudged
+from inspector.census.claim import Claim, failed, listed, unjudged
 from inspector.census.model import CensusMap
-from inspector.errors import NotReadInTime, UnreadableMemory
+from inspector.errors import InspectError, NotReadInTime, UnreadableMemory
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
+from inspector.gotypes.table import BadType
 from inspector.inspection.identification import MOST_TRIED, header_at
 from inspector.maps.family import Header, Snapshot
 from inspector.maps.findings import Judgement
@@ -68,7 +69,7 @@ class Examiner:
     def __init__(self, run: Run, strings: bool = False) -> None:
         self.run, self.strings = run, strings
         self.most = math.inf if run.patience is None else run.patience
-        self.too_large = 0
+        self.too_large = self.failures = 0
         self.links: Links = lambda number: ()
 
     def examine(self, claims: list[Claim]) -> Iterator[Examined]:
@@ -77,19 +78,46 @@ class Examiner:
         while at < len(claims):
             copies = self._copies(claims[at:])
             for claim, copy in zip(claims[at:], copies, strict=False):
-                yield self._judged(claim, copy)
+                yield self._judged_or_failed(claim, copy)
             at += len(copies)
 
-    def _copies(self, claims: list[Claim]) -> list[Copy]:
+    # Memory is hostile: what one map defeats must not cost the answers about all others.
+
+    def _copied(self, claim: Claim) -> Copy | Exception:
+        try:
+            return self._copy(claim)
+        except Exception as error:
+            if not _is_of_one_map(error):
+                raise
+            return error
+
+    def _judged_or_failed(self, claim: Claim, copy: Copy | Exception) -> Examined:
+        if isinstance(copy, Exception):
+            return self._failed(claim, None, copy)
+        try:
+            return self._judged(claim, copy)
+        except Exception as error:
+            if not _is_of_one_map(error):
+                raise
+            return self._failed(claim, copy.header if copy else None, error)
+
+    def _failed(self, claim: Claim, header: Header | None, error: Exception) -> Examined:
+        """A map that something named leads to is listed all the same; others are counted, as they may be none."""
+        if claim.named:
+            return Examined(claim, failed(claim, self.run.family, header, self.run.types, error))
+        self.failures += 1
+        return Examined(claim, None)
+
+    def _copies(self, claims: list[Claim]) -> list[Copy | Exception]:
         """Copies of the first claims, as many as one stop has time for, of one at least."""
-        copies: list[Copy] = []
+        copies: list[Copy | Exception] = []
         kept, started = 0, time.perf_counter()
         try:
             with self.run.held():
                 for claim in claims:
-                    copy = self._copy(claim)
+                    copy = self._copied(claim)
                     copies.append(copy)
-                    kept += 0 if copy is None or isinstance(copy, Uncopied) else copy.bytes_read
+                    kept += 0 if copy is None or isinstance(copy, (Uncopied, Exception)) else copy.bytes_read
                     if kept > BYTES_KEPT or time.perf_counter() - started > self.most / SHARE:
                         break
         except NotReadInTime:
@@ -229,6 +257,11 @@ class Examiner:
             )
         except UnreadableMemory:
             return False
+
+
+def _is_of_one_map(error: Exception) -> bool:
+    """Whether an error says nothing about the target as a whole: that it is gone, or not to be read any more."""
+    return isinstance(error, BadType) or not isinstance(error, InspectError)
 
 
 def _by_layout(claim: Claim) -> list[Claim]:

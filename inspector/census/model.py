@@ -68,7 +68,10 @@ class CensusTiming:
 
 @dataclass(frozen=True)
 class Census:
-    """Every map found. `scanned_bytes` counts heap memory that was looked through for headers."""
+    """Every map found. `scanned_bytes` counts heap memory that was looked through for headers.
+
+    `process` is a name for the process that no other has (process_identity); None where nothing tells it from others.
+    """
 
     target: TargetInfo
     maps: tuple[CensusMap, ...]
@@ -76,6 +79,7 @@ class Census:
     timing: CensusTiming
     notes: tuple[str, ...] = ()
     partial: bool = field(default=False)
+    process: str | None = None
 
     @property
     def exit_code(self) -> int:

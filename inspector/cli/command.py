@@ -188,12 +188,7 @@ def _for_gdb(setup: bool, script: bool, others: frozenset[str], gdb: str) -> int
         raise UsageError(
             f"{asked} inspects nothing, so it takes no TARGET, no MAP and no other option", "leave them out"
         )
-    if setup:
-        folder = fetch_packages(gdb, say)
-        say(f"done; now, in gdb: source {script_path()}")
-        print(folder)
-    else:
-        print(script_path())
+    print(fetch_packages(gdb, say) if setup else script_path())
     return 0
 
 

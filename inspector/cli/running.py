@@ -11,7 +11,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from inspector.census import Census, take_census
-from inspector.census.diff import Earlier, compare, read_saved
+from inspector.census.diff import Earlier, compare
+from inspector.census.saved import read_saved
 from inspector.cli.delivering import console, deliver
 from inspector.cli.demo import open_demo
 from inspector.cli.interrupting import reporting_its_outcome

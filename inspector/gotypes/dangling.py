@@ -61,8 +61,12 @@ class Dangling:
         if not go_type.size:
             bad[:] = False
         if go_type.has_pointers:
-            rows, held = self.memory.held(pointers, go_type.size)
-            bad[held] |= self.of(go_type, rows, depth + 1)
+            # Each value is looked at once, however often it is pointed to: an array of interfaces may hold itself.
+            targets, which = np.unique(pointers, return_inverse=True)
+            rows, held = self.memory.held(targets, go_type.size)
+            inside = np.zeros(len(targets), dtype=bool)
+            inside[held] = self.of(go_type, rows, depth + 1)
+            bad |= inside[which]
         return bad
 
     def _strings(self, rows: Rows) -> Mask:

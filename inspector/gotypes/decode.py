@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from inspector.errors import InspectError, MissedMemory, UnreadableMemory
 from inspector.gotypes.gotype import GoType, Kind
@@ -36,6 +37,14 @@ def unreadable(error: UnreadableMemory) -> Unreadable:
 
 
 TOO_DEEP = Unreadable("nested too deeply")
+TOO_MANY = Unreadable("too many parts")
+
+HOLDS_ITSELF = Unreadable("a part of itself")
+
+MOST_PARTS = MAX_ELEMENTS * (MAX_ELEMENTS + 2)
+"""Values that one value may lead to: a slice of slices at their limit. Slices that share their parts may have more
+of them than anyone can count.
+"""
 
 
 class Decoder:
@@ -43,11 +52,20 @@ class Decoder:
 
     def __init__(self, types: TypeTable, memory: Memory) -> None:
         self.types, self.memory = types, memory
+        self._left = 0
+        self._path: set[tuple[int, int, int]] = set()
 
     def value(self, go_type: GoType, data: bytes | memoryview, limits: Limits = VALUE_LIMITS) -> GoValue:
         """Decode one value; what cannot be read becomes Unreadable, nothing raises."""
+        self._left = MOST_PARTS + len(data)
+        return self._part(go_type, data, limits)
+
+    def _part(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
         if limits.nesting < 0:
             return TOO_DEEP
+        self._left -= 1
+        if self._left < 0:
+            return TOO_MANY
         try:
             return self._value(go_type, data, limits)
         except UnreadableMemory as error:
@@ -92,7 +110,7 @@ class Decoder:
                 continue
             part = self.types.get(field.type_address)
             inner = data[field.offset : field.offset + part.size]
-            fields.append((field.name, self.value(part, inner, limits.inside())))
+            fields.append((field.name, self._part(part, inner, limits.inside())))
         return GoStruct(go_type.name, tuple(fields))
 
     def _array(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
@@ -107,7 +125,8 @@ class Decoder:
             return Unreadable(f"a slice of length {length}")
         held = min(length, MAX_STRING if elem.size == 1 else MAX_ELEMENTS)
         content = self.memory.read(address, held * elem.size) if held * elem.size else b""
-        return self._elements(go_type, content, held, length, limits)
+        with self._going_to(go_type, address, length) as new:
+            return self._elements(go_type, content, held, length, limits) if new else HOLDS_ITSELF
 
     def _elements(self, go_type: GoType, data: bytes | memoryview, held: int, length: int, limits: Limits) -> GoValue:
         elem = self.types.elem(go_type)
@@ -115,7 +134,7 @@ class Decoder:
             return GoBytes(go_type.name, bytes(data[:held]), length)
         size = elem.size
         inner = limits.inside()
-        values = (self.value(elem, data[i * size : (i + 1) * size], inner) for i in range(held))
+        values = (self._part(elem, data[i * size : (i + 1) * size], inner) for i in range(held))
         return GoSequence(go_type.name, tuple(values), length)
 
     def _pointer(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
@@ -129,7 +148,7 @@ class Decoder:
             content = self.memory.read(address, elem.size)
         except UnreadableMemory as error:
             return GoPointer(go_type.name, address, True, unreadable(error))
-        return GoPointer(go_type.name, address, True, self.value(elem, content, limits.behind_pointer()))
+        return GoPointer(go_type.name, address, True, self._part(elem, content, limits.behind_pointer()))
 
     def _func(self, go_type: GoType, data: bytes | memoryview, _: Limits) -> GoValue:
         address = _word(data)
@@ -147,10 +166,22 @@ class Decoder:
             return None
         dynamic = self.types.dynamic(go_type, tab, self.memory)
         if dynamic.direct_iface:
-            content: bytes | memoryview = data[8:16]
-        else:
-            content = self.memory.read(word, dynamic.size) if dynamic.size else b""
-        return GoInterface(dynamic.name, self.value(dynamic, content, limits.inside()))
+            return GoInterface(dynamic.name, self._part(dynamic, data[8:16], limits.inside()))
+        content = self.memory.read(word, dynamic.size) if dynamic.size else b""
+        with self._going_to(dynamic, word) as new:
+            return GoInterface(dynamic.name, self._part(dynamic, content, limits.inside()) if new else HOLDS_ITSELF)
+
+    @contextmanager
+    def _going_to(self, go_type: GoType, address: int, length: int = 0) -> Iterator[bool]:
+        """While a value at an address is decoded: whether that is the first time on the way to it."""
+        here = go_type.address, address, length
+        new = here not in self._path
+        self._path.add(here)
+        try:
+            yield new
+        finally:
+            if new:
+                self._path.remove(here)
 
     def _map(self, go_type: GoType, data: bytes | memoryview, _: Limits) -> GoValue:
         address = _word(data)

@@ -31,19 +31,20 @@ def identify(types: TypeTable, memory: FrozenMemory, go_type: GoType, rows: Rows
     `indirect` rows hold pointers to the values. Bytes behind pointers come from `memory`.
     """
     identity = _Identity(types, memory)
-    return identity.behind(go_type, rows) if indirect else identity.of(go_type, rows, 0)
+    return identity.behind(go_type, rows, 0) if indirect else identity.of(go_type, rows, 0)
 
 
 class _Identity:
     def __init__(self, types: TypeTable, memory: FrozenMemory) -> None:
         self.types, self.memory = types, memory
 
-    def behind(self, go_type: GoType, rows: Rows) -> Numbers:
-        numbers = np.full(len(rows), UNEQUAL, dtype=np.int64)
-        pointers = np.ascontiguousarray(rows).view(np.uint64)[:, 0]
+    def behind(self, go_type: GoType, rows: Rows, depth: int) -> Numbers:
+        # Each value is looked at once, however often it is pointed to: an array of interfaces may hold itself.
+        pointers, which = np.unique(np.ascontiguousarray(rows).view(np.uint64)[:, 0], return_inverse=True)
+        numbers = np.full(len(pointers), UNEQUAL, dtype=np.int64)
         values, held = self.memory.held(pointers, go_type.size)
-        numbers[held] = self.of(go_type, values, 0)
-        return numbers
+        numbers[held] = self.of(go_type, values, depth)
+        return numbers[which]
 
     def of(self, go_type: GoType, rows: Rows, depth: int) -> Numbers:
         kind = go_type.kind
@@ -56,13 +57,12 @@ class _Identity:
         if kind == Kind.STRUCT:
             parts = [f for f in go_type.fields if f.name != "_"]
             columns = [(self.types.get(f.type_address), f.offset) for f in parts]
-            return _join([self.of(t, rows[:, at : at + t.size], depth + 1) for t, at in columns], len(rows))
+            numbers = [self.of(t, rows[:, at : at + t.size], depth + 1) for t, at in columns]
+            return _join(np.stack(numbers, axis=1) if numbers else np.empty((len(rows), 0), np.int64))
         if kind == Kind.ARRAY and not self.types.elem(go_type).regular_memory:
             elem = self.types.elem(go_type)
-            slots = range(go_type.length)
-            return _join(
-                [self.of(elem, rows[:, i * elem.size : (i + 1) * elem.size], depth + 1) for i in slots], len(rows)
-            )
+            values = self.of(elem, np.ascontiguousarray(rows).reshape(-1, elem.size), depth + 1)
+            return _join(values.reshape(len(rows), -1))
         if kind == Kind.INTERFACE:
             return self._interfaces(go_type, rows, depth)
         return _number(rows)
@@ -111,7 +111,7 @@ class _Identity:
         except InspectError:
             return np.full(len(data), UNEQUAL, dtype=np.int64)
         words = np.ascontiguousarray(data).view(np.uint8).reshape(-1, 8)
-        return self.of(dynamic, words, depth + 1) if dynamic.direct_iface else self.behind(dynamic, words)
+        return (self.of if dynamic.direct_iface else self.behind)(dynamic, words, depth + 1)
 
 
 def _number(rows: Rows) -> Numbers:
@@ -133,11 +133,10 @@ def _floats(rows: Rows, part: type[np.floating[Any]]) -> Numbers:
     return numbers
 
 
-def _join(columns: list[Numbers], count: int) -> Numbers:
-    """Number tuples: equal where all columns are, unequal where one of them is."""
-    if not columns:
-        return np.zeros(count, dtype=np.int64)
-    table = np.stack(columns, axis=1)
+def _join(table: Numbers) -> Numbers:
+    """Number the rows of a table, of shape (n, parts): equal where all parts are, unequal where one of them is."""
+    if not table.shape[1]:
+        return np.zeros(len(table), dtype=np.int64)
     numbers = np.unique(table, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
     numbers[(table == UNEQUAL).any(axis=1)] = UNEQUAL
     return numbers

@@ -31,6 +31,8 @@ POINTER_SIZE = 8
 NEAR_NAMES = 5
 MAX_TYPE_SIZE = 1 << 40
 ALIGNMENTS = (1, 2, 4, 8)
+MAX_MADE_OF = 64
+"""How many types a type without a name is made of, one in the other; what is more leads back to itself."""
 
 HEAP_START = 0xC000000000
 HEAP_END = HEAP_START + (1 << 32)
@@ -60,6 +62,7 @@ class TypeTable:
         self._memory: Memory | None = memory
         self._bytes = {m.types: memory.read(m.types, m.etypes - m.types) for m in modules}
         self._known: dict[int, GoType] = {}
+        self._decoding = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {"modules": self.modules, "release": self.release, "functions": self.functions, "known": self._known,
@@ -72,12 +75,19 @@ class TypeTable:
         self._known = state["known"]
         self._bytes = {base: memoryview(data) for base, data in state["bytes"].items()}
         self._memory = None
+        self._decoding = 0
 
     def get(self, address: int) -> GoType:
         """Decode the descriptor at an address; raises BadType or UnreadableMemory."""
         known = self._known.get(address)
         if known is None:
-            known = self._known[address] = self._decode(address)
+            if self._decoding > MAX_MADE_OF:
+                raise BadType(f"the type at {address:#x} is made of too many others")
+            self._decoding += 1
+            try:
+                known = self._known[address] = self._decode(address)
+            finally:
+                self._decoding -= 1
         return known
 
     def adopt(self, go_type: GoType) -> None:

@@ -58,6 +58,9 @@ class Hashed:
     known: NDArray[np.bool_]
 
 
+MOST_DYNAMIC = 1 << 14
+"""Steps into the values of interfaces for one array of keys: an array of interfaces that holds itself has no end."""
+
 Hash = Callable[[GoType, Rows, Hashed, int], Hashed]
 
 
@@ -68,6 +71,7 @@ class Hasher:
         self.types, self.memory, self.functions = types, memory, functions
         # Until 1.13 there was no typehash: the hash function of a value's own type was called instead.
         self.dynamic: Hash = self.compiled if types.release.type_alg else self.typehash
+        self.left = MOST_DYNAMIC
 
     def map_keys(self, map_type: GoType, slots: Rows, hash0: int | Hashes) -> Hashed:
         """Hash key slots of shape (n, slot size) as maps of this type do; nothing raises.
@@ -75,6 +79,7 @@ class Hasher:
         `hash0` is the map's, or an array with one for each slot, of keys in several maps.
         """
         assert map_type.layout is not None
+        self.left = MOST_DYNAMIC
         key = self.types.key(map_type)
         seeds = np.empty(len(slots), dtype=np.uint64)
         seeds[:] = hash0
@@ -88,6 +93,8 @@ class Hasher:
 
     def compiled(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
         """The hash function that the compiler makes for a type (genhash, hashFunc)."""
+        if depth > MAX_NESTING:
+            return _unknown(at)
         if go_type.regular_memory:
             # memhash0 gives the seed back, unlike memhash of no bytes.
             return at if go_type.size == 0 else self._plain(rows, at)
@@ -102,6 +109,8 @@ class Hasher:
 
     def typehash(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
         """runtime.typehash."""
+        if depth > MAX_NESTING:
+            return _unknown(at)
         if go_type.regular_memory:
             return self._plain(rows, at)
         if go_type.kind == Kind.STRUCT:
@@ -114,8 +123,6 @@ class Hasher:
 
     def _composite(self, family: Hash, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
         kind = go_type.kind
-        if depth > MAX_NESTING:
-            return _unknown(at)
         if kind == Kind.ARRAY:
             elem = self.types.elem(go_type)
             for i in range(go_type.length):
@@ -185,6 +192,10 @@ class Hasher:
         for tab, group in grouped(headers["tab"]):
             if tab == 0:
                 continue  # a nil interface gives the seed back
+            self.left -= 1
+            if self.left < 0:
+                out.known[group] = False
+                continue
             own = Hashed(at.hashes[group] ^ C0, at.known[group])
             try:
                 done = self._dynamic(go_type, tab, headers["data"][group], own, depth)

@@ -32,7 +32,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that does not hold.
+    """A rule that does not hold, or that could not be checked (`unchecked`).
 
     `in_flight` names the steps of a write that leave this behind when they are interrupted, `unreadable` says that
     memory was missing rather than wrong.
@@ -47,6 +47,7 @@ class Finding:
     severity: Severity = "error"
     in_flight: tuple[str, ...] = ()
     unreadable: bool = False
+    unchecked: bool = False
 
 
 @dataclass(frozen=True)

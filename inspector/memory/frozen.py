@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from inspector.errors import MissedMemory, UnreadableMemory
+from inspector.goruntime.dtypes import grouped
 from inspector.memory.protocol import Addresses, Region, Rows
 
 READS_WORTH_AN_INDEX = 512
@@ -37,19 +39,60 @@ class Block:
         sizes = np.full(len(addresses), size, dtype=np.uint64)
         return Block(addresses[order], sizes, offsets, np.ascontiguousarray(rows[order]).reshape(-1))
 
-    def find(self, addresses: Addresses, size: int) -> NDArray[np.int64]:
-        """Offsets into `data` of each [address, address + size), -1 where this block does not hold it."""
-        at = np.searchsorted(self.addresses, addresses, side="right").astype(np.int64) - 1
-        index = np.maximum(at, 0)
-        skipped = addresses - self.addresses[index]
-        held = (at >= 0) & (skipped <= self.sizes[index])
-        held &= self.sizes[index] - np.where(held, skipped, np.uint64(0)) >= np.uint64(size)
-        return np.where(held, self.offsets[index] + skipped.astype(np.int64), -1)
+
+@dataclass(frozen=True)
+class _Run:
+    """Ranges [start, end) of several blocks, sorted by address: n of them, each in block `owners[i]` at `offsets[i]`.
+
+    `furthest[i]` is which of the ranges 0 to i ends last. One that starts at or before an address holds what is asked
+    for there exactly if that one does.
+    """
+
+    starts: Addresses
+    ends: Addresses
+    owners: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    furthest: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @staticmethod
+    def of_blocks(blocks: list[Block], first: int) -> _Run:
+        """Sort the ranges of blocks, which are numbered from `first` on."""
+        starts = np.concatenate([block.addresses for block in blocks])
+        ends = starts + np.concatenate([block.sizes for block in blocks])
+        owners = np.repeat(np.arange(first, first + len(blocks)), [len(block.addresses) for block in blocks])
+        return _Run.sorted(starts, ends, owners, np.concatenate([block.offsets for block in blocks]))
+
+    @staticmethod
+    def sorted(starts: Addresses, ends: Addresses, owners: NDArray[np.int64], offsets: NDArray[np.int64]) -> _Run:
+        """Sort ranges. Of two that are equal the one of the later block counts."""
+        order = np.lexsort((owners, starts))
+        ends = ends[order]
+        last = ends == np.maximum.accumulate(ends)
+        furthest = np.maximum.accumulate(np.where(last, np.arange(len(order)), 0))
+        return _Run(starts[order], ends, owners[order], offsets[order], furthest)
+
+    def with_later(self, other: _Run) -> _Run:
+        """Both as one."""
+        parts = ("starts", "ends", "owners", "offsets")
+        return _Run.sorted(*(np.concatenate([getattr(self, part), getattr(other, part)]) for part in parts))
+
+    def find(self, addresses: Addresses, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """The block that holds each [address, address + size), the offset into it, and whether there is one."""
+        at = np.searchsorted(self.starts, addresses, side="right") - 1
+        which = self.furthest[np.maximum(at, 0)]
+        skipped = addresses - self.starts[which]
+        whole = self.ends[which] - self.starts[which]
+        held = (at >= 0) & (skipped <= whole)
+        held &= whole - np.where(held, skipped, np.uint64(0)) >= np.uint64(size)
+        return self.owners[which], self.offsets[which] + skipped.astype(np.int64), held
 
 
 @dataclass
 class FrozenMemory:
-    """A Memory made of copied blocks. Later blocks hide earlier ones where they overlap.
+    """A Memory made of copied blocks. Where they overlap they were copied in one stop, and hold the same bytes.
 
     `late` says that copying had to end before all was copied: what is not there then raises MissedMemory.
     """
@@ -57,8 +100,16 @@ class FrozenMemory:
     name: str = "frozen"
     blocks: list[Block] = field(default_factory=list)
     late: bool = False
-    _index: list[tuple[list[int], Block]] | None = field(default=None, repr=False)
-    _reads: int = 0
+    _runs: list[_Run] = field(default_factory=list, repr=False, compare=False)
+    _sorted: int = field(default=0, repr=False, compare=False)
+    _lists: list[tuple[list[int], _Run]] = field(default_factory=list, repr=False, compare=False)
+    _reads: int = field(default=0, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self.name, "blocks": self.blocks, "late": self.late}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     def add(self, address: int, data: bytes | memoryview) -> None:
         """Keep one range."""
@@ -73,22 +124,23 @@ class FrozenMemory:
     def add_block(self, block: Block) -> None:
         """Keep ranges that were copied together."""
         self.blocks.append(block)
-        self._index, self._reads = None, 0
 
     def read(self, address: int, size: int) -> memoryview:
         """Return the copied bytes; raises UnreadableMemory for anything that was not copied."""
         if not 0 <= address < 1 << 64:
             raise UnreadableMemory(address, size, "no such address")
-        if self._index is None and self._reads < READS_WORTH_AN_INDEX:
+        self._sort()
+        if self._reads < READS_WORTH_AN_INDEX:
             self._reads += 1
             return memoryview(self.read_many(np.array([address], dtype=np.uint64), size)[0].tobytes())
-        if self._index is None:
-            self._index = [(block.addresses.tolist(), block) for block in reversed(self.blocks)]
-        for starts, block in self._index:
+        if not self._lists:
+            self._lists = [(run.starts.tolist(), run) for run in reversed(self._runs)]
+        for starts, run in self._lists:
             at = bisect_right(starts, address) - 1
-            if at >= 0 and address + size <= starts[at] + int(block.sizes[at]):
-                offset = int(block.offsets[at]) + address - starts[at]
-                return memoryview(block.data[offset : offset + size].tobytes())
+            which = run.furthest[at] if at >= 0 else 0
+            if at >= 0 and address + size <= int(run.ends[which]):
+                offset = int(run.offsets[which]) + address - starts[which]
+                return memoryview(self.blocks[run.owners[which]].data[offset : offset + size].tobytes())
         raise self._missing(address, size)
 
     def _missing(self, address: int, size: int) -> UnreadableMemory:
@@ -105,21 +157,34 @@ class FrozenMemory:
         """Return (rows, held): `size` bytes of each address whose bytes were copied, and which those are."""
         if size == 0:
             return np.zeros((len(addresses), 0), dtype=np.uint8), np.ones(len(addresses), dtype=bool)
+        self._sort()
         rows = np.empty((len(addresses), size), dtype=np.uint8)
-        missing = np.ones(len(addresses), dtype=bool)
-        for block in reversed(self.blocks):
-            if len(block.data) < size or not missing.any():
-                continue
-            offsets = block.find(addresses, size)
-            if len(offsets) == 1 and offsets[0] >= 0:
+        held = np.zeros(len(addresses), dtype=bool)
+        for run in reversed(self._runs):
+            left = np.flatnonzero(~held)
+            if not len(left):
+                break
+            owners, offsets, found = run.find(addresses[left], size)
+            held[left[found]] = True
+            for owner, group in grouped(owners[found]):
+                data = self.blocks[owner].data
+                places = offsets[found][group]
                 # One value is what looking up a key asks for, and a window over the data costs more than it.
-                return block.data[offsets[0] : offsets[0] + size].reshape(1, size), np.ones(1, dtype=bool)
-            found = missing & (offsets >= 0)
-            if found.any():
-                rows[found] = sliding_window_view(block.data, size)[offsets[found]]
-                missing &= ~found
-        held = ~missing
+                some = (
+                    data[places[0] : places[0] + size] if len(group) == 1 else sliding_window_view(data, size)[places]
+                )
+                rows[left[found][group]] = some
         return rows if held.all() else rows[held], held
+
+    def _sort(self) -> None:
+        """Sort blocks that came since, and join runs, so that each is more than twice as long as the next."""
+        if self._sorted == len(self.blocks):
+            return
+        self._runs.append(_Run.of_blocks(self.blocks[self._sorted :], self._sorted))
+        self._sorted, self._reads, self._lists = len(self.blocks), 0, []
+        while len(self._runs) > 1 and len(self._runs[-2]) <= 2 * len(self._runs[-1]):
+            last = self._runs.pop()
+            self._runs[-1] = self._runs[-1].with_later(last)
 
     def regions(self) -> list[Region]:
         """Return the copied ranges."""

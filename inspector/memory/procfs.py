@@ -44,12 +44,31 @@ def status(pid: int) -> ProcessStatus:
     )
 
 
+def open_process(pid: int) -> int:
+    """A file descriptor that stands for a process, and for no later one with its pid; raises NoSuchTarget."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        raise NoSuchTarget(f"there is no process {pid}", "see `ps` or `pgrep` for the right pid") from None
+
+
 def has_ended(pid: int) -> bool:
     """Whether a process is gone or a zombie."""
     try:
         return status(pid).ended
     except NoSuchTarget:
         return True
+
+
+def beginning(pid: int) -> tuple[str, int] | None:
+    """The id of this boot, and when the process began in clock ticks since then; None where that cannot be read."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # The name in parentheses may have anything in it; starttime is the 22nd field.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        return boot, int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def executable_path(pid: int) -> str:

@@ -22,7 +22,7 @@ from tests.support.commandline import (
     thread_states,
 )
 
-VERBS = ([], ["demo"], ["diff"], ["gdb"], ["gdb", "setup"], ["gdb", "script"])
+VERBS: tuple[list[str], ...] = ([], ["demo"], ["diff"], ["gdb"], ["gdb", "setup"], ["gdb", "script"])
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from benchmarks.hold import hold
 from fixtures import USUAL, Running, build, start
-from inspector import inspect, look_up, open_target, take_census
+from inspector import Inspection, Target, inspect, look_up, open_target, take_census
 from inspector.control.hold import WINDOW, Clock
 from inspector.errors import NotReadInTime
+from inspector.gotypes.values import Unreadable
 from inspector.target.run import USUAL_STOP, Run
 from tests.support.commandline import assert_free
 
@@ -26,11 +28,16 @@ def beating(request: pytest.FixtureRequest) -> Iterator[Running]:
         yield running
 
 
-@pytest.mark.parametrize("way", ["auto", pytest.param("gdb-mi", marks=pytest.mark.slow)])
-def test_the_time_that_is_reported_is_what_the_process_felt(beating, way):
-    rounds = [one for _ in range(ROUNDS) for one in hold(beating, way)]
+def test_the_time_that_is_reported_is_what_the_process_felt(beating):
+    rounds = [one for _ in range(ROUNDS) for one in hold(beating, "auto")]
     # On a busy machine others come between the two clocks, but not each time.
     assert min(one.difference - one.noise for one in rounds) < NEAR, rounds
+
+
+def test_where_gdb_holds_no_less_is_reported_than_the_process_felt(beating):
+    rounds = [one for _ in range(2) for one in hold(beating, "gdb-mi")]
+    # gdb stops one thread after the other, so most threads feel less than the whole.
+    assert min(one.felt - one.noise - one.reported for one in rounds) < NEAR, rounds
 
 
 def test_gdb_is_not_started_for_a_package_variable(run):
@@ -64,14 +71,24 @@ def test_a_key_that_is_not_found_in_time_is_an_error_of_its_own(endless):
     assert_free(endless.pid)
 
 
+def cut_among_the_strings(target: Target) -> Inspection:
+    """An inspection whose stop ended after the buckets were copied: how long that takes depends on the machine."""
+    for milliseconds in range(4, 80, 2):
+        with suppress(NotReadInTime):
+            inspection = inspect(target, "main.mstr", entries=5, max_stop=milliseconds / 1000)
+            if inspection.snapshot.late == ("what keys and elements point to",):
+                return inspection
+    raise AssertionError("no stop ended among the strings")
+
+
 def test_a_map_whose_strings_came_too_late_says_so_where_they_would_stand(run):
     million = run("million")
     with open_target(str(million.pid)) as target:
-        inspection = inspect(target, "main.mstr", entries=5, max_stop=0.008)
+        inspection = cut_among_the_strings(target)
         entries = list(inspection.entries())
-    assert inspection.judgement.verdict == "not-read"
-    assert inspection.judgement.findings == ()
-    assert all(entry.key.late for entry in entries)
+    assert (inspection.judgement.verdict, inspection.judgement.findings) == ("not-read", ())
+    assert len(entries) == 5
+    assert all(isinstance(entry.key, Unreadable) and entry.key.late for entry in entries)
 
 
 def test_a_census_reports_a_map_that_takes_too_long_as_not_read(endless):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import sys
 from contextlib import closing
 
 import numpy as np
@@ -19,6 +20,7 @@ from inspector.memory.corefile import CoreFile
 from inspector.memory.gather import gather
 from inspector.memory.process import ProcessMemory
 from inspector.target.opening import open_target
+from tests.support.chance import seeded
 from tests.support.truth import all_differences, differences, in_order, inspect_state
 
 SOME_STATES = ["double_middle", "same_middle", "no_pointers_old", "key_interface", "elem_129", "many_overflow"]
@@ -87,7 +89,7 @@ def test_ptrace_holds_every_thread_and_lets_every_thread_go(run):
 
 def places_of(running, count: int) -> list[int]:
     """Addresses of headers and of bytes inside bucket arrays that every source must be able to read."""
-    dice = random.Random(7)
+    dice = seeded(7)
     headers = [state for state in running.truth["maps"] if state["header"] and state["header"]["buckets"]]
     heap = [state for state in headers if state["name"] != "stack_map"]
     return [int(dice.choice(heap)["header"]["buckets"], 16) + dice.randrange(64) for _ in range(count)]
@@ -160,6 +162,7 @@ def test_gather_survives_regions_that_promise_more_than_there_is(run):
     assert rows[0].tobytes() == bytes(memory.read(good[0], 8))
 
 
+@pytest.mark.pure
 def test_regions_that_touch_count_as_one_and_overflow_is_not_fooled():
     regions = RegionMap([Region(0x1000, 0x2000), Region(0x2000, 0x3000), Region(0x5000, 0x6000)])
     assert regions.covers(0x1F00, 0x1000)
@@ -169,6 +172,7 @@ def test_regions_that_touch_count_as_one_and_overflow_is_not_fooled():
     assert not RegionMap([]).covers(0, 1)
 
 
+@pytest.mark.pure
 def test_frozen_copies_answer_from_the_range_that_holds_the_address():
     memory = FrozenMemory()
     memory.add(0x1000, bytes(range(64)))
@@ -183,6 +187,59 @@ def test_frozen_copies_answer_from_the_range_that_holds_the_address():
     }
     with pytest.raises(UnreadableMemory, match="not copied"):
         memory.read(0x9004, 8)
+
+
+def test_frozen_copies_that_overlap_answer_from_whichever_is_long_enough():
+    dice = random.Random(7)
+    content = np.frombuffer(dice.randbytes(1 << 12), np.uint8)
+    memory = FrozenMemory()
+    ranges = [(start, dice.randrange(1, 200)) for start in (dice.randrange(0, 1 << 12) for _ in range(80))]
+    for step, (start, size) in enumerate(ranges):
+        memory.add(start, content[start : start + size].tobytes())
+        known = [(low, min(low + length, len(content))) for low, length in ranges[: step + 1]]
+        asked = np.array([dice.randrange(0, 1 << 12) for _ in range(60)], dtype=np.uint64)
+        size = dice.choice([1, 8, 50])
+        rows, held = memory.held(asked, size)
+        there = [any(low <= at and at + size <= high for low, high in known) for at in asked.tolist()]
+        assert held.tolist() == there
+        for at, row in zip(asked[held].tolist(), rows, strict=True):
+            assert row.tolist() == content[at : at + size].tolist()
+
+
+def test_a_pickled_frozen_memory_answers_the_same():
+    memory = FrozenMemory()
+    memory.add(0x1000, b"abcdefgh")
+    memory.read(0x1000, 4)
+    again = pickle.loads(pickle.dumps(memory))
+    again.add(0x2000, b"xyz")
+    assert (bytes(again.read(0x1004, 4)), bytes(again.read(0x2000, 3))) == (b"efgh", b"xyz")
+
+
+def lines_for(memory: FrozenMemory, address: int) -> int:
+    """Lines of Python that it takes to find 8 bytes."""
+    lines = 0
+
+    def count(frame, event, _):
+        nonlocal lines
+        lines += event == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        memory.held(np.array([address], dtype=np.uint64), 8)
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def test_finding_a_copy_takes_no_step_for_each_block_of_copies():
+    few, many = FrozenMemory(), FrozenMemory()
+    for memory, blocks in ((few, 10), (many, 5000)):
+        for block in range(blocks):
+            memory.add(0x10000 + 64 * block, bytes(32))
+        memory.held(np.array([0x10000], dtype=np.uint64), 8)
+    assert lines_for(many, 0x10000) < 3 * lines_for(few, 0x10000)
 
 
 def test_a_core_takes_unmodified_pages_of_the_executable_from_the_executable(crash):

@@ -35,8 +35,10 @@ def hints(tree: ast.AST) -> Iterator[str]:
     """The template of every Hint that is made."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Hint":
-            assert isinstance(node.args[0], ast.Constant), ast.unparse(node)
-            yield node.args[0].value
+            template = node.args[0]
+            assert isinstance(template, ast.Constant), ast.unparse(node)
+            assert isinstance(template.value, str), ast.unparse(node)
+            yield template.value
 
 
 def options_in(text: str) -> set[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import jsonschema
 import pytest
@@ -13,13 +11,10 @@ from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.report.json.one_key import lookup_form
 from inspector.target.opening import open_target
+from tests.support.commandline import cli, cli_here
 from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE, document_of, in_order
-
-
-def go_map_inspect(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "inspector", *arguments], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
@@ -42,34 +37,34 @@ def test_the_schema_refuses_a_document_that_lacks_a_promised_field(run):
 
 
 def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
-    done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--json", "--entries", "all")
-    assert (done.returncode, done.stderr) == (0, "")
-    document = promised(done.stdout)
+    answer = cli(run().pid, "main.doubleMiddle", "--json", "--entries", "all")
+    assert (answer.code, answer.err) == (0, "")
+    document = answer.document
     assert in_order(document["entries"]) == in_order(run().map("double_middle")["entries"])
     assert document["target"]["memory"] == "process_vm_readv"
     assert document["map"]["type_source"] == "variable"
 
 
 def test_ndjson_streams_the_document_and_then_one_entry_a_line(run):
-    done = go_map_inspect(str(run().pid), "main.keyString", "--ndjson", "--entries", "all")
-    head, *lines = done.stdout.splitlines()
-    assert promised(done.stdout) == json.loads(head) | {"entries": [json.loads(line) for line in lines]}
+    answer = cli_here(run().pid, "main.keyString", "--ndjson", "--entries", "all")
+    head, *lines = answer.out.splitlines()
+    assert promised(answer.out) == json.loads(head) | {"entries": [json.loads(line) for line in lines]}
     assert in_order([json.loads(line) for line in lines]) == in_order(run().map("key_string")["entries"])
 
 
 def test_no_entries_and_a_few_entries_are_what_was_asked_for(run):
     for asked in (0, 3):
-        done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--json", "--entries", str(asked))
-        document = promised(done.stdout)
+        answer = cli_here(run().pid, "main.doubleMiddle", "--json", "--entries", asked)
+        document = answer.document
         assert len(document["entries"]) == document["entries_shown"] == asked
         assert document["entries_total"] == run().map("double_middle")["len"]
 
 
 def test_a_nil_map_is_an_answer_not_an_error(run):
     for arguments in (["main.nilMap"], ["0x0", "--type", "map[string]int"], ["0", "--type", "map[string]int"]):
-        done = go_map_inspect(str(run().pid), *arguments, "--json")
-        document = promised(done.stdout)
-        assert done.returncode == 0
+        answer = cli_here(run().pid, *arguments, "--json")
+        document = answer.document
+        assert answer.code == 0
         assert document["map"]["nil"] is True
         assert document["map"]["address"] == "0x0"
 
@@ -91,18 +86,18 @@ def test_the_schema_refuses_an_answer_about_a_key_that_lacks_a_promised_field(ru
 def test_a_key_is_answered_by_a_document_and_by_the_exit_code(run):
     state = run().map("double_middle")
     for key, code in ((state["entries"][0]["key"], 0), ("nobody", 1)):
-        done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--key", key, "--json")
-        document = promised(done.stdout)
-        assert (done.returncode, document["lookup"]["found"]) == (code, code == 0)
+        answer = cli_here(run().pid, "main.doubleMiddle", "--key", key, "--json")
+        document = answer.document
+        assert (answer.code, document["lookup"]["found"]) == (code, code == 0)
         assert document["map"]["count"] == state["len"]
         assert document["map"]["family"] == "classic"
-        assert go_map_inspect(str(run().pid), "main.doubleMiddle", "--key", key).returncode == code
+        assert cli_here(run().pid, "main.doubleMiddle", "--key", key).code == code
 
 
 def test_a_key_of_a_nil_map_is_absent(run):
-    done = go_map_inspect(str(run().pid), "main.nilMap", "--key", "nobody", "--json")
-    document = promised(done.stdout)
-    assert (done.returncode, document["map"]["nil"], document["map"]["count"]) == (1, True, 0)
+    answer = cli_here(run().pid, "main.nilMap", "--key", "nobody", "--json")
+    document = answer.document
+    assert (answer.code, document["map"]["nil"], document["map"]["count"]) == (1, True, 0)
 
 
 def test_numbers_of_every_size_are_written_in_full(run):

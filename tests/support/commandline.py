@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -9,14 +10,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from fixtures import Running
+from inspector.cli.command import main
+from inspector.control.ptrace import INTERRUPTIONS
 from tests.support.promised import promised
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -75,8 +79,13 @@ def finish(process: subprocess.Popen[str]) -> Answer:
         process.kill()
         process.communicate()
         raise
-    answer = Answer(process.returncode, out, err)
-    if out and answer.code in ANSWERED and {"--json", "--ndjson"} & set(map(str, process.args)):
+    assert isinstance(process.args, list)
+    return _promised(Answer(process.returncode, out, err), process.args)
+
+
+def _promised(answer: Answer, words: Sequence[object]) -> Answer:
+    """The answer, held against the schema if it is a document."""
+    if answer.out and answer.code in ANSWERED and {"--json", "--ndjson"}.intersection(words):
         assert answer.document
     return answer
 
@@ -86,10 +95,23 @@ def cli(*args: object, before: Sequence[str] = ()) -> Answer:
     return finish(start_cli(*args, before=before))
 
 
-def together(runs: Iterable[Sequence[object]]) -> list[Answer]:
-    """Run several command lines at the same time: only such as hold no process."""
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda args: cli(*args), runs))
+def cli_here(*args: object) -> Answer:
+    """Run the command line in this process, for many short runs that hold no process: an interpreter costs 0.5 s."""
+    out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["go-map-inspect", *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    assert isinstance(ended.value.code, int)
+    return _promised(Answer(ended.value.code, out.getvalue(), err.getvalue()), args)
+
+
+def each_here(runs: Iterable[Sequence[object]]) -> list[Answer]:
+    """Run several command lines in this process, one after the other."""
+    return [cli_here(*args) for args in runs]
 
 
 def assert_refused(answer: Answer, *words: str, code: int = 2) -> None:

@@ -16,7 +16,7 @@ def census_form(census: Census, selection: Selection, diff: Diff | None = None) 
     maps = selection.matching(census.maps)
     form = {
         "schema": SCHEMA,
-        "target": target_form(census.target),
+        "target": target_form(census.target) | {"process_identity": census.process},
         "census": {
             "maps": [_map(one) for one in maps[: selection.top]],
             "totals": _sum(total(maps)),

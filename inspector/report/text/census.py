@@ -93,7 +93,7 @@ def _findings(maps: list[CensusMap], console: Console) -> None:
 
 
 def _diff(diff: Diff, console: Console) -> None:
-    how = "by address" if diff.by_address else "by name and type, as it is another process"
+    how = "by address" if diff.by_address else "by name and type: it is not known to be the same process"
     more = f", the first {CHANGES_SHOWN} of {len(diff.changes):,}" if len(diff.changes) > CHANGES_SHOWN else ""
     columns = ("type", "name", ">count before", ">after", ">bytes before", ">after", ">grown by")
     table = _table(f"changes, matched {how}{more}", *columns)

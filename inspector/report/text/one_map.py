@@ -39,7 +39,7 @@ VERDICT_WORDS = {
     "consistent": "the runtime produces this state",
     "write-in-progress": "a write was in progress; the irregularities are what an unfinished write leaves",
     "inconsistent": "the runtime cannot have produced this state",
-    "unreadable": "parts of the map could not be read; what was read is sound",
+    "unreadable": "parts of the map could not be read or not be checked; the rest is sound",
     "not-read": "a stop was too short to read the whole map; what was read is sound",
 }
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}

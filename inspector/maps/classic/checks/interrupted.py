@@ -8,13 +8,13 @@ is in one place at a time, so one step has to explain everything that is broken.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from inspector.maps.classic.checks.steps import Step
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.mirror.growth import load_limit
 from inspector.maps.classic.places import Where
 from inspector.maps.findings import Finding
+from inspector.maps.judging import Explanation
 
 BY_NEW_ARRAY = frozenset({"H5", "E2", "E3", "E4", "E12", "O2", "O3", "O4"})
 """Rules about what hashGrow stores after the arrays: nevacuate, noverflow, the lists in extra."""
@@ -40,32 +40,22 @@ WHAT: dict[Step, str] = {
 """What each step was doing, innermost functions first."""
 
 
-@dataclass(frozen=True)
-class Interruption:
-    """The step that was interrupted: the functions that fit (none when nothing is half done), and where."""
-
-    steps: tuple[Step, ...]
-    where: Where
-
-    @property
-    def message(self) -> str:
-        """One sentence for a person."""
-        if not self.steps:
-            return "a write was interrupted before it changed anything, or with everything done but its flag"
-        return f"a write was interrupted while {' or '.join(f'{step} {WHAT[step]}' for step in self.steps)}"
-
-    @property
-    def finding(self) -> Finding:
-        """Rule W1: what the write in progress was doing."""
-        return Finding(
-            rule="W1",
-            message=self.message,
-            observed="hashWriting is set",
-            expected="clear, once the write is done",
-            source=", ".join(self.steps) or "runtime.mapassign, runtime.mapdelete, runtime.mapclear",
-            where=self.where,
-            severity="info",
-        )
+def _explained(steps: tuple[Step, ...], where: Where) -> Explanation:
+    """Rule W1: the step that was interrupted; several where any of them fits, none when nothing is half done."""
+    doing = " or ".join(f"{step} {WHAT[step]}" for step in steps)
+    message = f"a write was interrupted while {doing}"
+    if not steps:
+        message = "a write was interrupted before it changed anything, or with everything done but its flag"
+    finding = Finding(
+        rule="W1",
+        message=message,
+        observed="hashWriting is set",
+        expected="clear, once the write is done",
+        source=", ".join(steps) or "runtime.mapassign, runtime.mapdelete, runtime.mapclear",
+        where=where,
+        severity="info",
+    )
+    return Explanation(steps, finding)
 
 
 def place_of(finding: Finding) -> Where:
@@ -74,7 +64,7 @@ def place_of(finding: Finding) -> Where:
     return finding.where
 
 
-def interruption(view: MapView, errors: Iterable[Finding]) -> Interruption | None:
+def interruption(view: MapView, errors: Iterable[Finding]) -> Explanation | None:
     """The one interrupted step that explains all errors; None when none does, or no write was under way."""
     if not view.header.writing:
         return None
@@ -82,13 +72,13 @@ def interruption(view: MapView, errors: Iterable[Finding]) -> Interruption | Non
     places = (place_of(error) for error in errors)
     place = next((place for place in places if place.bucket is not None), Where(address=view.snapshot.address))
     if not errors:
-        return Interruption((), place)
+        return _explained((), place)
     steps = [step for step in WHAT if _fits(step, view, errors)]
     if "runtime.newoverflow" in steps:
         # It runs inside evacuate, which then has nothing else half done.
         steps = ["runtime.newoverflow"]
     steps += [step for step in _of_the_whole_map(view, errors, alone=not steps) if step not in steps]
-    return Interruption(tuple(steps), place) if steps else None
+    return _explained(tuple(steps), place) if steps else None
 
 
 def _fits(step: Step, view: MapView, errors: tuple[Finding, ...]) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import islice
 
 from inspector.maps.classic.checks import cells, evacuation, header, overflow, proof
-from inspector.maps.classic.checks.interrupted import Interruption, interruption
+from inspector.maps.classic.checks.interrupted import interruption
 from inspector.maps.classic.checks.proof import Proof
 from inspector.maps.classic.checks.view import MapView
-from inspector.maps.findings import Finding, Judgement, Verdict
+from inspector.maps.classic.places import Where
+from inspector.maps.findings import Finding, Judgement
+from inspector.maps.judging import Explanation, check, judged
 
 Rule = Callable[[MapView], Iterator[Finding]]
 ProofRule = Callable[[Proof], Iterator[Finding]]
@@ -51,47 +51,16 @@ PROOF_RULES: tuple[ProofRule, ...] = (
 )
 """Rules that need the keys' hashes."""
 
-MOST_FINDINGS = 20
-"""Findings of one rule that are listed: garbage breaks a rule a million times."""
-
 
 def judge(view: MapView, incomplete: bool = False) -> Judgement:
     """Hold a map against every rule (see Snapshot.judge)."""
-    hashes = Proof(view)
-    findings: list[Finding] = []
-    cut = []
-    broken = [rule(view) for rule in RULES] + [proof.e9_evacuated_memory_is_cleared_or_kept(hashes)]
+    hashes, nowhere = Proof(view), Where()
+    by_rule = [check(rule, view, nowhere) for rule in RULES]
+    by_rule.append(check(proof.e9_evacuated_memory_is_cleared_or_kept, hashes, nowhere))
     if hashes.functions is not None:
-        broken += [rule(hashes) for rule in PROOF_RULES]
-    for one in broken:
-        some = list(islice(one, MOST_FINDINGS + 1))
-        if len(some) > MOST_FINDINGS:
-            cut.append(some.pop().rule)
-        findings += some
-    if view.snapshot.late:
-        findings = [finding for finding in findings if not finding.unreadable]
-    if incomplete:
-        findings = [replace(f, severity="warning") if f.unreadable else f for f in findings]
-    errors = [finding for finding in findings if finding.severity == "error"]
-    interrupted = interruption(view, errors)
-    if interrupted is not None:
-        # What the interrupted step explains is no fault; it is shown as what the step left.
-        findings = [interrupted.finding, *(replace(f, severity="info") if f in errors else f for f in findings)]
-    lacking = incomplete and any(finding.unreadable for finding in findings)
-    return Judgement(
-        _verdict(errors, interrupted, lacking, view.snapshot.late),
-        tuple(findings),
-        tuple(cut),
-        hashes.summary(),
-        interrupted.steps if interrupted else None,
-    )
+        by_rule += [check(rule, hashes, nowhere) for rule in PROOF_RULES]
 
+    def explain(errors: list[Finding]) -> Explanation | None:
+        return interruption(view, errors)
 
-def _verdict(errors: list[Finding], interrupted: Interruption | None, lacking: bool, late: tuple[str, ...]) -> Verdict:
-    if interrupted is not None:
-        return "write-in-progress"
-    if errors:
-        return "inconsistent"
-    if late:
-        return "not-read"
-    return "unreadable" if lacking else "consistent"
+    return judged(by_rule, explain, hashes.summary, nowhere, incomplete, bool(view.snapshot.late))

@@ -1,0 +1,91 @@
+"""A census that was saved as JSON: read again, with every field looked at before it is believed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from inspector.errors import Hint, UsageError
+
+LARGEST_FILE = 1 << 30
+"""Bytes of a saved census that are read; a core is larger and no text."""
+
+LARGEST_NUMBER = 1 << 512
+"""No count and no size is larger, whatever was in a map's header; Python prints no number of thousands of digits."""
+
+HINT = Hint("save one with: {save}")
+_ADDRESS = re.compile("0x[0-9a-f]{1,16}")
+
+
+def read_saved(path: str) -> Part | None:
+    """The JSON document in a file; None where the path names something else, a core or a process.
+
+    Raises UsageError for what begins like a document and is not one.
+    """
+    try:
+        with open(path, "rb") as file:
+            if file.read(1) != b"{" or os.fstat(file.fileno()).st_size > LARGEST_FILE:
+                return None
+            file.seek(0)
+            return Part("", json.load(file))
+    except OSError:
+        return None
+    except RecursionError:
+        raise UsageError(f"{path} is not a saved census: its brackets are nested too deeply", HINT) from None
+    except ValueError:
+        raise UsageError(f"{path} is no JSON document", HINT) from None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value in a document, and the path to it. Everything raises UsageError for a value of another shape."""
+
+    path: str
+    value: Any
+
+    def field(self, name: str) -> Part:
+        """A field of an object."""
+        path = f"{self.path}.{name}" if self.path else name
+        if not isinstance(self.value, dict):
+            raise self._is_not("an object")
+        if name not in self.value:
+            raise UsageError(f"the file to compare with holds no census: {path} is missing", HINT)
+        return Part(path, self.value[name])
+
+    def optional(self, name: str) -> Part | None:
+        """A field of an object, None where it is missing or null."""
+        if not isinstance(self.value, dict):
+            raise self._is_not("an object")
+        return self.field(name) if self.value.get(name) is not None else None
+
+    def items(self) -> Iterator[Part]:
+        """The elements of a list."""
+        if not isinstance(self.value, list):
+            raise self._is_not("a list")
+        for index, item in enumerate(self.value):
+            yield Part(f"{self.path}[{index}]", item)
+
+    def text(self) -> str:
+        """A string."""
+        if not isinstance(self.value, str):
+            raise self._is_not("a string")
+        return self.value
+
+    def address(self) -> int:
+        """An address, which is a string of hexadecimal digits."""
+        if not _ADDRESS.fullmatch(self.text()):
+            raise self._is_not("an address like 0xc000012345")
+        return int(self.text(), 16)
+
+    def number(self) -> int:
+        """A whole number."""
+        if not isinstance(self.value, int) or isinstance(self.value, bool) or abs(self.value) > LARGEST_NUMBER:
+            raise self._is_not("a whole number that a census has")
+        return self.value
+
+    def _is_not(self, what: str) -> UsageError:
+        return UsageError(f"the file to compare with holds no census: {self.path} is not {what}", HINT)
