@@ -6,7 +6,7 @@ import os
 import signal
 from typing import NoReturn
 
-MESSAGE = b"go-map-inspect: interrupted; a live target is left as it was\n"
+MESSAGE = b"go-map-inspect: Interrupted. Nothing was begun.\n"
 INTERRUPTED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -18,8 +19,9 @@ from inspector.census.names import Namer, Root
 from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
-from inspector.errors import UsageError
+from inspector.errors import Hint, UsageError
 from inspector.goroutines.writers import find_writers
+from inspector.gotypes.words import number_of
 from inspector.inspection.one_map import target_info
 from inspector.maps.family import Headers
 from inspector.maps.identify import identify, read_headers, shortlist
@@ -27,29 +29,34 @@ from inspector.naming.locate import TypeSource
 from inspector.target.run import MAX_SHARE, MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
 
+logger = logging.getLogger(__name__)
+
 RUNTIME = ("runtime.", "runtime/", "internal/")
 """Packages whose variables are not followed: the runtime's own structures are not always what their types say."""
+
+
+Phase = Literal["scan", "check"]
 
 
 class Watcher(Protocol):
     """Is told how far a census is."""
 
-    def phase(self, what: str, total: int) -> None:
-        """A part of the work begins: `total` bytes, or maps."""
+    def phase(self, what: Phase, total: int) -> None:
+        """A part of the work begins: `total` bytes to scan, or maps to check."""
         ...
 
-    def step(self, done: int, found: int) -> None:
-        """`done` of them are done, `found` candidates or maps were found."""
+    def step(self, done: int, found: int, paused: float) -> None:
+        """`done` of them are done, `found` candidates or maps were found; the target was paused for so many ms."""
         ...
 
 
 class Unwatched:
     """Nobody looks."""
 
-    def phase(self, what: str, total: int) -> None:
+    def phase(self, what: Phase, total: int) -> None:
         """See Watcher."""
 
-    def step(self, done: int, found: int) -> None:
+    def step(self, done: int, found: int, paused: float) -> None:
         """See Watcher."""
 
 
@@ -68,7 +75,7 @@ def take_census(
     """
     if target.read_by_gdb:
         raise UsageError(
-            "the census reads far more than gdb can hand over", "leave --memory gdb-mi out, or name one map"
+            "the census reads far more than gdb can hand over", Hint("leave {gdb_mi} out, or name one map")
         )
     with noticing_the_end(target.local_pid):
         return _Taker(Run(target, max_stop, max_share), watcher or Unwatched(), strings).take()
@@ -99,12 +106,17 @@ class _Taker:
         proving = time.perf_counter()
         found = self._examine(self._claims(walk, territory, []))
         proven = self._examine(self._proven(headers.without([one.claim.address for one in found]), territory))
+        logger.debug("%d maps by reference, %d more by their keys", len(found), len(proven))
         self._into(walk, proven)
         found += self._examine(self._claims(walk, territory, found))
         self.timing.prove = _ms(proving)
         self._say(territory)
         self.timing.stopped, self.timing.longest_stop = self.run.stopped_ms, self.run.clock.longest * 1000
         self.timing.total = _ms(started)
+        stops = self.run.clock.stops
+        logger.debug(
+            "%d stops, %.1f ms in all, %.1f ms at most", len(stops), self.timing.stopped, self.timing.longest_stop
+        )
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
         examiner = self.examiner
         partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
@@ -127,7 +139,8 @@ class _Taker:
             run.note("there are more objects than typed references were followed through: some maps have no name")
         if self.examiner.too_large:
             run.note(
-                f"{self.examiner.too_large} maps are too large to be copied within --max-stop: they were not judged"
+                f"{number_of(self.examiner.too_large, 'map')} could not be judged: "
+                "copying takes longer than a stop may take"
             )
         if self.examiner.failures:
             run.note(f"{self.examiner.failures} places that look like maps could not be looked at: they are not listed")
@@ -153,6 +166,7 @@ class _Taker:
             self.roots.append(Root(None, go_type))
             walk.begin(go_type, addresses, -len(self.roots))
         walk.run()
+        logger.debug("%d variables and interfaces followed to %d maps", len(self.roots), len(walk.maps))
         return walk
 
     def _into(self, walk: Walk, proven: list[Examined]) -> None:
@@ -168,7 +182,7 @@ class _Taker:
     def _scan(self, territory: Territory) -> Headers:
         """Candidates anywhere in the territory that are no more than candidates."""
         run, family = self.run, self.run.family
-        self.watcher.phase("scanned", territory.size)
+        self.watcher.phase("scan", territory.size)
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
         for piece in scan(run, ranges, territory.arena):
@@ -176,7 +190,8 @@ class _Taker:
             parts.append(headers)
             found += len(headers)
             self.scanned += piece.size
-            self.watcher.step(self.scanned, found)
+            self.watcher.step(self.scanned, found, self.run.stopped_ms)
+        logger.debug("%d bytes in %d ranges scanned, %d candidates for a header", self.scanned, len(ranges), found)
         return Headers.joined(parts, family.header_dtype(run.release))
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
@@ -231,12 +246,12 @@ class _Taker:
 
     def _examine(self, claims: list[Claim]) -> list[Examined]:
         """Those of the claims that hold."""
-        self.watcher.phase("maps judged", len(claims))
+        self.watcher.phase("check", len(claims))
         found = []
         for done, one in enumerate(self.examiner.examine(claims), 1):
             if one.row is not None:
                 found.append(self._with_writers(one))
-            self.watcher.step(done, len(found))
+            self.watcher.step(done, len(found), self.run.stopped_ms)
         return found
 
     def _with_writers(self, one: Examined) -> Examined:

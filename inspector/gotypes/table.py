@@ -13,7 +13,7 @@ from construct import Construct, ConstructError, Container
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from inspector.errors import InspectError, UnknownType, UnreadableMemory
+from inspector.errors import Hint, InspectError, UnknownType, UnreadableMemory
 from inspector.goruntime import types as schema
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import Release
@@ -277,7 +277,7 @@ class TypeTable:
     def _search_map_type(self, wanted: str) -> GoType:
         name = normalise(wanted)
         if not name:
-            raise UnknownType("no type name given", "for example --type 'map[string]int'")
+            raise UnknownType("no type name given", Hint("for example {type} 'map[string]int'"))
         exact = [t for t in self.map_types if normalise(self.qualified_name(t)) == name]
         loose = exact or [t for t in self.map_types if normalise(t.name) == name]
         loose = loose or [t for t in self.map_types if normalise(t.name) == short_form(name)]

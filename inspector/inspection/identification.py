@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from inspector.errors import InspectError, NotAMap, UnknownMap, UnreadableMemory
+from inspector.errors import Hint, InspectError, NotAMap, UnknownMap, UnreadableMemory
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
@@ -17,6 +18,8 @@ from inspector.naming.locate import UNKNOWN_MAP, Locator, MapRef
 from inspector.target.run import Run
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 MOST_TRIED = 1 << 18
 """Bytes up to which a map of unknown type is copied and judged once for each layout."""
@@ -60,7 +63,8 @@ def with_types_made_later(run: Run, ask: Callable[[], T]) -> T:
         return ask()
     except UnknownMap:
         # That is rare, and the search is not for free.
-        run.search_heap_for_types()
+        new = run.search_heap_for_types()
+        logger.debug("no known type fits; the heap was searched and has %s", "more" if new else "no more")
         return ask()
 
 
@@ -91,17 +95,22 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     identity = identify(run.family, source, address)
     candidates = of_shape(run.types, identity.candidates, declared.name)
     sound = _sound(run, source, address, header, candidates)
+    logger.debug(
+        "%#x: of %d map types %d fit its bytes%s, %d of them the declared shape, %d without a contradiction",
+        address, len(run.types.map_types), len(identity.candidates), " and keys" if identity.proven else "",
+        len(candidates), len(sound),
+    )  # fmt: skip
     if not identity.candidates or not (sound or run.heap_searched):
         known = len(run.types.map_types)
         raise UnknownMap(
             f"{address:#x} is no {run.family.HEADER} of a known type: none of {known} map types fits its buckets",
-            "give the type with --type if you know it",
+            Hint("give the type with {type} if you know it"),
         )
     # Where every type breaks a rule the map itself is damaged, and the likeliest type shows how.
     best, *others = sound or candidates
     if not identity.proven:
         why = "the map is empty" if not header.count else "its keys have no hash that could be repeated"
-        run.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; choose one with --type")
+        run.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; name the type to choose one")
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +18,8 @@ from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.run import MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_ENTRIES = 20
 RETRIES_WITHOUT_STOP = 5
@@ -100,6 +104,9 @@ def inspect(
     with noticing_the_end(target.local_pid):
         ref, snapshot, judgement = with_types_made_later(run, lambda: _take(run, text, type_name, entries, timing))
     timing.stopped = run.stopped_ms
+    logger.debug(
+        "%s stops, %.1f ms in all, held by %s", len(run.clock.stops), run.stopped_ms, type(run.holder).__name__
+    )
     decoding = time.perf_counter()
     account = snapshot.account() if snapshot else run.family.nothing(run.release)
     timing.decode = _ms(decoding)
@@ -144,6 +151,7 @@ def _take(
         told = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
+        _log(ref, snapshot, judgement, timing)
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break
         early = None
@@ -185,13 +193,22 @@ def _say_late(run: Run, snapshot: Snapshot) -> None:
         run.note(f"not read within the {run.max_stop * 1000:.0f} ms that a stop may take: {what}")
 
 
+def _log(ref: MapRef, snapshot: Snapshot, judgement: Judgement, timing: Timing) -> None:
+    rules = Counter(finding.rule for finding in judgement.findings)
+    logger.debug(
+        "%s at %#x: %d bytes read in %.1f ms; %d of %d keys lie where their hash says; findings by rule: %s; %s",
+        ref.type.name, ref.address, snapshot.bytes_read, timing.read,
+        judgement.proof.matched, judgement.proof.checked, dict(rules) or "none", judgement.verdict,
+    )  # fmt: skip
+
+
 def _say_contradiction(run: Run, ref: MapRef, judgement: Judgement) -> None:
-    """Say that --type may be wrong, when most keys do not lie where keys of that type hash to."""
+    """Say that the type given may be wrong, when most keys do not lie where keys of that type hash to."""
     proof = judgement.proof
     if proof.checked > 2 * proof.matched:
         run.note(
-            f"--type says {ref.type.name}, but only {proof.matched} of {proof.checked} keys lie where their hash says: "
-            "leave it out to have the type found"
+            f"the type given is {ref.type.name}, but only {proof.matched} of {proof.checked} keys are in the bucket "
+            "that their hash selects: leave the type out to have it found"
         )
 
 

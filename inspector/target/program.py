@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
-from inspector.errors import BadExecutable, UnreadableMemory
+from inspector.errors import BadExecutable, Hint, UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
@@ -16,6 +17,8 @@ from inspector.image.moduledata import find_modules
 from inspector.maps.families import family_of
 from inspector.maps.family import Family
 from inspector.memory.protocol import Memory
+
+logger = logging.getLogger(__name__)
 
 PAGE = 4096
 """Everything is mapped in whole pages."""
@@ -42,7 +45,10 @@ class Program:
     @cached_property
     def types(self) -> TypeTable:
         """Its type descriptors; raises UnsupportedTarget, UnreadableMemory."""
-        return TypeTable(self.memory, find_modules(self.image, self.memory, self.release), self.release)
+        modules = find_modules(self.image, self.memory, self.release)
+        table = TypeTable(self.memory, modules, self.release)
+        logger.debug("%d modules, %d map types", len(modules), len(table.map_types))
+        return table
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -52,7 +58,9 @@ class Program:
     @cached_property
     def hash_keys(self) -> HashKeys | None:
         """The random keys of its hash functions; None where they are not found."""
-        return find_hash_keys(self.image, self.memory, self.types)
+        found = find_hash_keys(self.image, self.memory, self.types)
+        logger.debug("hash keys %s", "found" if found else "not found")
+        return found
 
 
 def built(image: ElfImage) -> BuildInfo:
@@ -71,7 +79,7 @@ def bias_of(image: ElfImage, entry: int, whose: str) -> int:
     if bias < 0 or bias % PAGE or (bias and not image.movable):
         raise BadExecutable(
             f"{image.path} is not the executable of {whose}: their entry points do not fit",
-            "name the right one with --exe",
+            Hint("name the right one with {exe}"),
         )
     return bias
 
@@ -82,7 +90,7 @@ def require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) 
         if name in expected and expected[name] != note:
             raise BadExecutable(
                 f"{image.path} is not the executable of {whose}: their build ids differ",
-                "name the right one with --exe",
+                Hint("name the right one with {exe}"),
             )
 
 

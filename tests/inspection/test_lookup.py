@@ -211,7 +211,7 @@ def test_the_command_shows_the_way_and_the_element(run):
     text = cli(*arguments)
     assert text.code == 0
     assert f": {entry['value']}\n" in text.out
-    document = json.loads(cli_here(*arguments, "--json").out)
+    document = cli_here(*arguments, "--json").document
     assert document["lookup"]["found"] is True
     assert document["lookup"]["value"] == entry["value"]
     assert len(document["lookup"]["path"]) >= 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inspector.goruntime.releases import Release
+from inspector.gotypes.words import number_of, size
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.header import HEADER, NAME, GrowthState, Hmap, MapExtra
 from inspector.maps.classic.summary import Growth, Occupancy, growth_of, occupancy_of
@@ -65,12 +66,13 @@ def _header_rows(header: Hmap) -> list[tuple[str, str]]:
     return [
         ("count", str(header.count)),
         ("flags", f"{header.flags} ({flags})"),
-        ("B", f"{header.B} ({1 << min(header.B, 62)} buckets)"),
+        ("B", f"{header.B} ({number_of(1 << min(header.B, 62), 'bucket')})"),
         ("noverflow", str(header.noverflow)),
         ("hash0", f"{header.hash0:#010x}"),
         ("buckets", _pointer(header.buckets)),
         ("oldbuckets", _pointer(header.oldbuckets)),
         ("nevacuate", str(header.nevacuate)),
+        *([("clearSeq", str(header.clear_seq))] if header.clear_seq is not None else []),
         ("extra", _pointer(header.extra)),
     ]
 
@@ -90,15 +92,16 @@ def _pointer(address: int) -> str:
 def _listed(pointer: int, buckets: tuple[int, ...] | None) -> str:
     if buckets is None:
         return _pointer(pointer) + (" (not readable)" if pointer else "")
-    return f"{pointer:#x} ({len(buckets)} buckets)"
+    return f"{pointer:#x} ({number_of(len(buckets), 'bucket')})"
 
 
 def _growth_passage(view: MapView, growth: Growth) -> Passage:
     if growth.kind is None:
-        line = "none under way"
+        line = f"none; {growth.load:.2f} entries a bucket of at most {growth.load_factor_limit:g}"
         if growth.next:
-            line += f"; the next is {growth.next.kind}, at new key number {growth.next.inserts:,} from now"
-        return Passage("growth", (f"{line}; load {growth.load:.2f} of {growth.load_factor_limit}",))
+            starts = "starts" if growth.next.inserts == 1 else "start"
+            line += f"; {number_of(growth.next.inserts, 'more new key')} {starts} the next ({growth.next.kind})"
+        return Passage("growth", (line,))
     ahead = growth.evacuated - growth.frontier
     lines = [
         f"{growth.kind}, {growth.evacuated} of {growth.old_buckets} old buckets evacuated "
@@ -106,7 +109,9 @@ def _growth_passage(view: MapView, growth: Growth) -> Passage:
     ]
     if growth.writes_to_finish:
         left = growth.writes_to_finish
-        lines.append(f"{left.min} to {left.max} more writes finish it; reads do not: a map only read stays like this")
+        writes = number_of(left.max, "more write")
+        writes = writes if left.min == left.max else f"{left.min:,} to {writes}"
+        lines.append(f"Growth finishes after {writes}; reading never advances it.")
     strip = None
     if len(view.evacuated):
         mark = view.header.nevacuate, f"nevacuate {view.header.nevacuate}"
@@ -115,19 +120,27 @@ def _growth_passage(view: MapView, growth: Growth) -> Passage:
 
 
 def _occupancy_passage(occupancy: Occupancy) -> Passage:
-    held, parts = occupancy.bytes, occupancy.bytes.parts
-    used = f"{occupancy.live / occupancy.cells:.0%}" if occupancy.cells else "none"
-    chains = ", ".join(f"{count:,} of {length}" for length, count in occupancy.chain_lengths.items())
+    held = occupancy.bytes
+    used = f"{occupancy.live / occupancy.cells:.0%} used" if occupancy.cells else "the first write makes some"
+    old = number_of(occupancy.old_overflow_buckets, "old overflow bucket")
+    parts = ", ".join(f"{name} {size(part)}" for name, part in held.parts.items())
     return Passage(
         "occupancy",
         (
-            f"{occupancy.live:,} entries; {occupancy.cells:,} cells ({used} used) in {occupancy.buckets:,} buckets "
-            f"and {occupancy.overflow_buckets:,} overflow buckets",
-            f"chains: {chains or 'none'}; old overflow buckets: {occupancy.old_overflow_buckets:,}",
-            f"bytes: {held.total:,} ({', '.join(f'{name} {size:,}' for name, size in parts.items())}); "
-            f"rebuilt now: {held.if_rebuilt:,}",
+            f"{number_of(occupancy.live, 'entry')} in {number_of(occupancy.cells, 'cell')} ({used})",
+            f"{number_of(occupancy.buckets, 'bucket')}, {_chains(occupancy)}{f'; {old}' if held.parts['old'] else ''}",
+            f"{size(held.total)}: {parts}; a fresh map would need {size(held.if_rebuilt)}",
         ),
     )
+
+
+def _chains(occupancy: Occupancy) -> str:
+    """How many buckets have overflow buckets, and how long their chains are."""
+    longer = {length: count for length, count in occupancy.chain_lengths.items() if length > 1}
+    if not longer:
+        return "none with overflow"
+    chains = ", ".join(f"{number_of(count, 'chain')} of {length}" for length, count in longer.items())
+    return f"{sum(longer.values()):,} with overflow ({chains})"
 
 
 # For programs

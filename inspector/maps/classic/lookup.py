@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from inspector.errors import UnreadableMemory, UsageError
+from inspector.errors import Hint, UnreadableMemory, UsageError
 from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import SAME_SIZE_GROW
@@ -67,7 +67,9 @@ class _Walk:
         if not header.count:
             return self._ended(None, (), "the map is empty")
         if header.B > LARGEST_B:
-            raise UsageError(f"B {header.B} is impossible", "the header is damaged: inspect the map without --key")
+            raise UsageError(
+                f"B {header.B} is impossible", Hint("the header is damaged: inspect the map without {key}")
+            )
         self.frozen.blocks += literal.memory.blocks
         hashed = self._hash(literal, header.hash0)
         if hashed is None:

@@ -10,6 +10,7 @@ from inspector.gotypes.render import json_form
 from inspector.inspection.one_map import Inspection, TargetInfo
 from inspector.maps.family import Entry
 from inspector.maps.findings import Finding
+from inspector.naming.locate import MapRef
 
 SCHEMA = "go-map-inspect/1"
 
@@ -82,17 +83,24 @@ def target_form(target: TargetInfo) -> dict[str, Any]:
     }
 
 
-def _map(inspection: Inspection) -> dict[str, Any]:
-    snapshot, ref = inspection.snapshot, inspection.ref
+def head_form(ref: MapRef, family: str, count: int) -> dict[str, Any]:
+    """Which map it is: what every document about one map has."""
     return {
         "address": f"{ref.address:#x}",
         "nil": not ref.address,
         "name": ref.name,
-        "family": inspection.account.family,
+        "family": family,
         "type": ref.type.name,
         "type_source": ref.type_source,
         "type_alternatives": [go_type.name for go_type in ref.alternatives],
-        "count": snapshot.header.count if snapshot else 0,
+        "count": count,
+    }
+
+
+def _map(inspection: Inspection) -> dict[str, Any]:
+    snapshot, ref = inspection.snapshot, inspection.ref
+    return {
+        **head_form(ref, inspection.account.family, snapshot.header.count if snapshot else 0),
         **inspection.account.map_form,
     }
 

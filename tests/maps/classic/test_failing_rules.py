@@ -25,7 +25,8 @@ from inspector.report.text.one_map import print_report
 from inspector.target.opening import open_target
 from inspector.target.run import Run
 from tests.support.commandline import assert_running
-from tests.support.truth import PROMISED, document_of
+from tests.support.promised import PROMISED
+from tests.support.truth import document_of
 
 FAILURES: dict[str, Callable[[], object]] = {
     "index": lambda: [][1],

@@ -16,10 +16,11 @@ from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
+from tests.support.promised import PROMISED
 from tests.support.replay import KINDS
 from tests.support.stepping import some_of, writing
 from tests.support.toolchains import EVERY_TOOLCHAIN
-from tests.support.truth import PROMISED, document_of
+from tests.support.truth import document_of
 
 SPREAD = 700
 STEPS_ON = 6
