@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
+from inspector.goruntime.releases import Release
 from inspector.gotypes.render import json_form
 from inspector.inspection.one_map import Entry, Inspection, TargetInfo
 from inspector.maps.classic.checks.finding import Finding
@@ -15,7 +16,6 @@ from inspector.maps.classic.summary import BytesHeld, Growth, Occupancy
 SCHEMA = "go-map-inspect/1"
 
 NIL_HEADER = Hmap(0, 0, 0, 0, 0, 0, 0, 0, 0)
-NIL_GROWTH = Growth(None, 0, 0, 0, None, 0.0, 6.5, None)
 NIL_OCCUPANCY = Occupancy(0, 0, 0, 0, 0, {}, BytesHeld(0, 0, 0, 0, 0))
 
 
@@ -25,7 +25,7 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "schema": SCHEMA,
         "target": target_form(inspection.target),
         "map": _map(inspection),
-        "growth": _growth(inspection.growth or NIL_GROWTH),
+        "growth": _growth(inspection.growth or _growth_of_nil(inspection.target)),
         "occupancy": _occupancy(inspection.occupancy or NIL_OCCUPANCY),
         "verdict": inspection.judgement.verdict,
         "findings": [finding_form(finding) for finding in inspection.judgement.findings],
@@ -114,6 +114,7 @@ def _map(inspection: Inspection) -> dict[str, Any]:
         "buckets": _address(header.buckets),
         "oldbuckets": _address(header.oldbuckets),
         "nevacuate": header.nevacuate,
+        **({} if header.clear_seq is None else {"clearSeq": header.clear_seq}),
         "extra": _extra(snapshot.extra) if snapshot and snapshot.extra else None,
     }
 
@@ -128,6 +129,11 @@ def _extra(extra: MapExtra) -> dict[str, Any]:
         "oldoverflow": listed(extra.oldoverflow),
         "nextOverflow": _address(extra.next_overflow),
     }
+
+
+def _growth_of_nil(target: TargetInfo) -> Growth:
+    release = Release.parse(target.go_version, frozenset(target.experiments))
+    return Growth(None, 0, 0, 0, None, 0.0, release.load_factor_half / 2, None)
 
 
 def _growth(growth: Growth) -> dict[str, Any]:

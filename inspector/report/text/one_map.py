@@ -97,6 +97,7 @@ def _header(inspection: Inspection) -> Table:
         ("buckets", _pointer(header.buckets)),
         ("oldbuckets", _pointer(header.oldbuckets)),
         ("nevacuate", str(header.nevacuate)),
+        *([] if header.clear_seq is None else [("clearSeq", str(header.clear_seq))]),
         ("extra", _pointer(header.extra)),
     ]
     if extra is not None:
