@@ -2,14 +2,15 @@
 
 Run it with `python -m benchmarks.hold [ROUNDS]`. A Go program with 1, 20 and 200 threads looks at the clock all the
 time and reports the longest pause that it felt. Each round inspects one of its maps in every way in turn; printed are
-medians of what we report, of what the program felt, and of the difference. "nothing" is the pause that it feels when
-nobody holds it: the noise of the machine.
+medians of what we report, of what the program felt, of the difference, and of the pause that it feels in as much time
+when nobody holds it: the noise of the machine.
 """
 
 from __future__ import annotations
 
 import statistics
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,10 +26,14 @@ VARIABLE = "main.sessions"
 
 @dataclass(frozen=True)
 class Held:
-    """One inspection, in milliseconds: what we report, and the longest pause that the program felt."""
+    """One inspection, in milliseconds: what we report, and the longest pause that the program felt.
+
+    `noise` is the longest pause that it felt in as much time in which nobody held it.
+    """
 
     reported: float
     felt: float
+    noise: float
 
     @property
     def difference(self) -> float:
@@ -41,8 +46,7 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 9
     for threads in THREADS:
         with start(build("beating", USUAL), str(threads)) as running:
-            noise = [felt(running) for _ in range(rounds)]
-            print(f"{threads} threads, {rounds} rounds; nothing: {statistics.median(noise):.2f} ms")
+            print(f"{threads} threads, {rounds} rounds")
             ways: dict[MemoryChoice, list[Held]] = {way: [] for way in WAYS}
             for _ in range(rounds):
                 for way in WAYS:
@@ -52,7 +56,7 @@ def main() -> None:
 
 
 def _median(held: list[Held]) -> str:
-    columns = {name: [getattr(one, name) for one in held] for name in ("reported", "felt", "difference")}
+    columns = {name: [getattr(one, name) for one in held] for name in ("reported", "felt", "difference", "noise")}
     return "".join(f" {name} {statistics.median(values):7.2f} ms" for name, values in columns.items())
 
 
@@ -64,13 +68,14 @@ def hold(running: Running, way: MemoryChoice) -> Iterator[Held]:
         assert warm.judgement.verdict == "consistent"
         running.ask("reset")
         inspection = inspect(target, VARIABLE, entries=0, max_stop=None)
-        yield Held(inspection.timing.stopped, felt(running, reset=False))
-
-
-def felt(running: Running, reset: bool = True) -> float:
-    """The longest pause that the program felt since it was told to forget the last one, in milliseconds."""
-    if reset:
+        pause = _longest_pause(running)
         running.ask("reset")
+        time.sleep(inspection.timing.stopped / 1000)
+        yield Held(inspection.timing.stopped, pause, _longest_pause(running))
+
+
+def _longest_pause(running: Running) -> float:
+    """The longest pause that the program felt since it was told to forget the last one, in milliseconds."""
     return float(running.ask("gap")["gap"]) / 1e6
 
 

@@ -15,7 +15,7 @@ from gdb_plugin.output import console, output, told_in_one_line, write_notes
 from inspector.errors import InspectError, UnknownVariable, UsageError
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.render import plain
-from inspector.gotypes.variables import package_variables
+from inspector.image.elf import GO_NAME
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.report.json.one_map import write_json
@@ -115,7 +115,8 @@ def _completions(typed: str) -> Iterator[str]:
     if typed.startswith("-"):
         yield from OPTIONS
         return
-    yield from (name for name, _ in frame_variables())
+    # What the user would then run as an expression must not come from the program: names have to look like names.
+    yield from (name for name, _ in frame_variables() if GO_NAME.fullmatch(name))
     # Nothing is said while somebody types; without a Go program there is nothing to complete.
     with suppress(InspectError, gdb.error):
         yield from open_inferior().program.image.variables()
@@ -126,7 +127,9 @@ def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]
     for name, value in frame_variables():
         if is_map(value.type):
             yield name, name_of(value.type), value
-    declared = package_variables(target.program.image, target.program.types)
+    declared = target.program.declarations.variables()
+    if target.program.declarations.damage:
+        write_notes((target.program.declarations.damage,))
     if not declared:
         raise UnknownVariable(
             "nothing tells which variables are maps: the program has no symbols, or no DWARF",

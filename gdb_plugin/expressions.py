@@ -1,7 +1,9 @@
-"""From what a person typed to a value of gdb's.
+"""Turns what the user typed into a value of gdb's, where gdb is needed: for variables of frames and for expressions.
 
-Go names are looked up as symbols and paths are followed field by field, so nothing depends on the language that gdb
-takes from the innermost frame (assembler, in a parked Go program), and nothing of the user's settings is touched.
+Variables are looked up in the blocks of the selected frame and paths are followed field by field, so nothing depends on
+the language that gdb takes from the innermost frame (assembler, in a parked Go program), and nothing of the user's
+settings is touched. Package variables are left to `inspector.naming`. gdb evaluates nothing but what the user typed:
+names that come from the program are compared, never evaluated.
 """
 
 from __future__ import annotations

@@ -38,7 +38,10 @@ class Known:
         Two cores may be of processes with the same pid and executable, and lie at the same path one after the other.
         """
         keys = self.program.hash_keys
-        return keys is not None and keys == find_hash_keys(self.program.image, memory, self.program.types)
+        if keys is None or not any(keys.schedule or keys.hashkey or ()):
+            # A process that has not run yet has zeros for keys, as any other.
+            return False
+        return keys == find_hash_keys(self.program.image, memory, self.program.types)
 
 
 _known: dict[tuple[object, ...], Known] = {}

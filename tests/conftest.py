@@ -9,11 +9,30 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from fixtures import USUAL, Core, Running, Toolchain, build, kernel_core, start
+from fixtures import USUAL, Core, Running, Toolchain, build, cached_core, start
+from inspector.cli.demo import open_demo
+from tests.support.demo import Demo
+from tests.support.pure import no_programs
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("unhurried", deadline=None, print_blob=True)
 settings.load_profile("unhurried")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m pure`, leave files without such a test unread: to import them takes longer than to run the tests."""
+    if config.option.markexpr == "pure" and collection_path.name.startswith("test_"):
+        return "mark.pure" not in collection_path.read_text() or None
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Hold tests marked as pure, and the fixtures they ask for, to it."""
+    if item.get_closest_marker("pure") is None:
+        return (yield)
+    with no_programs():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -32,15 +51,17 @@ def run() -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture(scope="session")
-def crash(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Core]:
-    """Let a fixture program crash, the same one only once, and give the kernel's core."""
-    known: dict[tuple[str, Toolchain], Core] = {}
-    folder: Path = tmp_path_factory.mktemp("cores")
+def crash() -> Callable[..., Core]:
+    """The kernel's core of a fixture program that crashed. It is shared: a test that changes it takes a copy."""
 
-    def crasher(program: str = "states", toolchain: Toolchain = USUAL) -> Core:
-        key = program, toolchain
-        if key not in known:
-            known[key] = kernel_core(build(program, toolchain), directory=folder)
-        return known[key]
+    def crashed(program: str = "states", toolchain: Toolchain = USUAL) -> Core:
+        return cached_core(build(program, toolchain))
 
-    return crasher
+    return crashed
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    """The core that comes with the program: a map[string]int in the middle of a growth."""
+    with open_demo() as (target, variable, type_name):
+        yield Demo(target, variable, type_name)

@@ -19,6 +19,7 @@ from inspector.maps.classic.summary import growth_of, occupancy_of
 from inspector.memory import RegionMap
 from inspector.naming.locate import MapRef
 from inspector.report.json.one_map import write_json
+from inspector.target.run import Run
 from inspector.target.target import Target
 
 SHOWN = 5
@@ -109,7 +110,7 @@ def _judged(
 
 def _refused(target: Target, regions: RegionMap, address: int, go_type: GoType) -> bool:
     try:
-        believe(target, regions, address, go_type)
+        believe(Run(target), regions, address, go_type)
     except NotAMap:
         return True
     return False

@@ -21,7 +21,6 @@ from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
 from inspector.errors import UsageError
 from inspector.goroutines.writers import find_writers
-from inspector.gotypes.variables import package_variables
 from inspector.inspection.one_map import target_info
 from inspector.maps.classic.identify import identify
 from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B
@@ -140,10 +139,12 @@ class _Taker:
         """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
         run, regions = self.run, self.run.regions()
         walk = Walk(self.types, run.memory, regions, CellReader(run.memory, regions, run.release).cells)
-        for variable in package_variables(run.image, self.types):
+        for variable in run.declarations.variables():
             if not variable.name.startswith(RUNTIME):
                 self.roots.append(Root(variable.name, variable.type))
                 walk.begin(variable.type, np.array([variable.address], np.uint64), -len(self.roots))
+        if run.declarations.damage:
+            run.note(f"{run.declarations.damage}; maps that it leads to may have no name")
         walk.run()
         self.unnamed = walk.cut
         interfaces = Interfaces(self.types, run.memory, regions)

@@ -31,6 +31,10 @@ SHARE = 4
 BYTES_KEPT = 1 << 25
 """Bytes copied that wait to be judged."""
 
+LEAST_PATIENCE = 1.0
+PATIENCE = 4.0
+"""Seconds, and times what was estimated, that a copy may take while the process runs."""
+
 TRIES = 3
 """How often a map is copied again that looks wrong in a process that was not stopped."""
 
@@ -113,17 +117,19 @@ class Examiner:
             copies = copies or [self._header(claims[0].address)]
         return copies
 
-    def _too_long(self, go_type: GoType, header: Hmap, has_pointers: bool) -> bool:
+    def _too_long(self, go_type: GoType, header: Hmap) -> bool:
         """Whether copying a map may take longer than a stop is allowed to."""
-        if self.run.still or not self.run.stops:
-            return False
+        return self.run.stops and not self.run.still and self._seconds(go_type, header) > self.most
+
+    def _seconds(self, go_type: GoType, header: Hmap) -> float:
+        """How long it takes to copy a map on a slow machine; 0 where its header cannot be a map's."""
         layout, release = go_type.layout, self.run.release
         if layout is None or header.B > LARGEST_B:
-            return False
+            return 0.0
+        has_pointers = self.run.types.key(go_type).has_pointers
         rows = allocated_buckets(release, layout.bucket_size, layout.bucket_has_pointers, header.B)
         seconds = rows * layout.bucket_size / COPIED_A_SECOND
-        seconds += header.count / FOLLOWED_A_SECOND if has_pointers or layout.indirect_key else 0
-        return seconds > self.most
+        return seconds + (header.count / FOLLOWED_A_SECOND if has_pointers or layout.indirect_key else 0.0)
 
     def _header(self, address: int) -> Hmap | None:
         try:
@@ -140,7 +146,7 @@ class Examiner:
         header = self._header(claim.address)
         if header is None or (not claim.named and not header.hash0):
             return None  # memory that was never used: every map is given a hash0
-        if bounded and self._too_long(go_type, header, run.types.key(go_type).has_pointers):
+        if bounded and self._too_long(go_type, header):
             return header
         try:
             copy = take_snapshot(run.memory, run.regions(), claim.address, go_type, run.types, 0, run.hash_keys)
@@ -177,7 +183,11 @@ class Examiner:
     def _too_large(self, claim: Claim, header: Hmap) -> Examined:
         """A map that takes too long to copy in one stop is copied while the process runs: often that goes well."""
         for attempt in _by_layout(claim) * TRIES:
-            copy = self._copy(attempt, bounded=False)
+            # Nobody waits for it now, but a list without end must not be followed without end.
+            with self.run.within(LEAST_PATIENCE + PATIENCE * self._seconds(attempt.types[0], header)):
+                copy = self._copy(attempt, bounded=False)
+            if isinstance(copy, Hmap):
+                break
             if isinstance(copy, MapSnapshot):
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and attempt.believed(judgement, copy):

@@ -58,8 +58,9 @@ class Part:
 
     def optional(self, name: str) -> Part | None:
         """A field of an object, None where it is missing or null."""
-        there = isinstance(self.value, dict) and self.value.get(name) is not None
-        return self.field(name) if there else None
+        if not isinstance(self.value, dict):
+            raise self._is_not("an object")
+        return self.field(name) if self.value.get(name) is not None else None
 
     def items(self) -> Iterator[Part]:
         """The elements of a list."""

@@ -70,8 +70,8 @@ class Interrupted(BaseException):
 @click.option("--ndjson", "as_ndjson", is_flag=True, help="Write JSON lines: the document, then each entry.")
 @click.option("--exe", metavar="PATH", help="The executable, where the target does not lead to it.")
 @click.option("--memory", type=click.Choice(["auto", "gdb-mi", "direct"]), default="auto", show_default=True,
-              help="auto: gdb holds the stop, bytes are copied directly; gdb-mi: gdb reads everything; "
-                   "direct: no gdb.")  # fmt: skip
+              help="auto: gdb is used for variables in frames only; direct: no gdb; "
+                   "gdb-mi: gdb holds the process and reads everything.")  # fmt: skip
 @click.option("--no-stop", is_flag=True, help="Do not stop the process (needs no gdb; copies may be torn).")
 @click.option("--remote", metavar="HOST:PORT", help="Inspect the process of a gdbserver, in the place of TARGET.")
 @click.option("--gdb", default="gdb", show_default=True, metavar="PROGRAM", help="The gdb to use.")
@@ -138,9 +138,7 @@ def command(
         print(script_path())
         return 0
     if gdb_setup:
-        folder = fetch_packages(gdb, _say)
-        _say(f"done; now, in gdb: source {script_path()}")
-        print(folder)
+        print(fetch_packages(gdb, _say))
         return 0
     if as_json and as_ndjson:
         raise UsageError("--json and --ndjson are two forms of one output", "choose one")

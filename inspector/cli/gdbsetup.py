@@ -51,14 +51,15 @@ def script_path() -> Path:
     )
 
 
-def fetch_packages(gdb: str, say: Callable[[str], None]) -> Path:
+def fetch_packages(gdb: str, report: Callable[[str], None]) -> Path:
     """Fetch what the plugin needs for the Python inside of a gdb, into a folder of its own; returns that folder.
 
-    `say` is told what is being done. Raises GdbMissing, and InspectError when pip does not find fitting packages.
+    `report` is called with what takes its time, and with what to do next.
+    Raises GdbMissing, and InspectError when pip does not find fitting packages.
     """
     version = _python_of(gdb)
     needed = requirements(version)
-    say(f"fetching {', '.join(each.name for each in needed)} for gdb's Python {version} ...")
+    report(f"fetching {', '.join(each.name for each in needed)} for gdb's Python {version}")
     folder = data_home() / f"gdb-python-{version}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fetching-", dir=folder.parent) as scratch:
@@ -75,6 +76,7 @@ def fetch_packages(gdb: str, say: Callable[[str], None]) -> Path:
         # The new packages come whole or not at all.
         shutil.rmtree(folder, ignore_errors=True)
         fetched.rename(folder)
+    report("done: start gdb with gdb -x $(go-map-inspect --gdb-script)")
     return folder
 
 

@@ -32,6 +32,7 @@ THREAD_STATES = {2: "running", 3: "in a system call"}
 SCANNED = 0x1000
 
 CLASSIC_MAP = "hash<"  # how DWARF names of what a map variable points to begin
+TYPE_PARAMETER = ".param"  # how DWARF names of types begin that depend on type parameters
 BELOW_ALL_STACKS = 8
 NEVER_IN_NAMES = frozenset("\"'`$\\")  # what would end a quoted name, or mean something to gdb
 
@@ -116,23 +117,27 @@ left_registers = LeftRegisters()
 gdb.unwinder.register_unwinder(None, left_registers, replace=True)
 
 
-def ranges_of(names: Iterable[str]) -> dict[str, list[Span]]:
+def ranges_of(functions: Iterable[tuple[str, int]]) -> dict[str, list[Span]]:
     """The code of functions, where they stand by themselves and where they were inlined: name -> [(start, end)]."""
     found: dict[str, list[Span]] = {}
-    for name in names:
-        if NEVER_IN_NAMES & set(name) or not name.isprintable():
-            continue
-        try:
-            places = gdb.decode_line(f"'{name}'")[1] or ()
-        except gdb.error:
-            continue
-        for place in places:
-            block = gdb.block_for_pc(place.pc)
+    for name, address in functions:
+        for pc in (address, *inlined_at(name)):
+            block = gdb.block_for_pc(pc) if pc else None
             while block is not None and not (block.function and block.function.name == name):
                 block = block.superblock
-            if block is not None:
+            if block is not None and (block.start, block.end) not in found.get(name, ()):
                 found.setdefault(name, []).append((block.start, block.end))
     return found
+
+
+def inlined_at(name: str) -> list[int]:
+    """Where a function begins, also inside of others, which gdb finds by its name only."""
+    if NEVER_IN_NAMES & set(name) or not name.isprintable():
+        return []
+    try:
+        return [place.pc for place in gdb.decode_line(f"'{name}'")[1] or ()]
+    except gdb.error:
+        return []
 
 
 class Everyone:
@@ -345,6 +350,13 @@ def is_pointer_to_map(declared: Any) -> bool:
     return (target.target().strip_typedefs().target().strip_typedefs().name or "").startswith(CLASSIC_MAP)
 
 
+def without_parameter(declared: Any) -> Any:
+    """What stands for a type parameter in this instance of generic code (.param0 is a typedef)."""
+    while declared.code == gdb.TYPE_CODE_TYPEDEF and (declared.name or "").startswith(TYPE_PARAMETER):
+        declared = declared.target()
+    return declared
+
+
 def describe(symbol: Any, frame: gdb.Frame, known: bool, path: list[tuple[str, Any]]) -> dict[str, Any]:
     """What a variable is: {"type", "value"}, the value a pointer's; or {"problem"} in words."""
     try:
@@ -357,7 +369,7 @@ def describe(symbol: Any, frame: gdb.Frame, known: bool, path: list[tuple[str, A
         value = follow(value, path)
         if is_pointer_to_map(value.type):
             value = value.dereference()
-        name = str(value.type)
+        name = str(without_parameter(value.type))
         if value.type.strip_typedefs().code != gdb.TYPE_CODE_PTR:
             return {"type": name, "value": None}
         return {"type": name, "value": int(value.cast(gdb.lookup_type("unsigned long")))}
@@ -436,14 +448,16 @@ def after_the_call(
     return {}
 
 
-def prepare(functions: list[str]) -> list[str]:
+def prepare(functions: list[tuple[str, int]]) -> list[str]:
     """Those functions that there are; what gdb learns for it need not be read in the stop."""
     for name in ("runtime.g", "runtime.m"):
         try:
             gdb.lookup_type(name)
         except gdb.error:
             raise gdb.error("the executable has no DWARF (was it linked with -w?)") from None
-    return sorted(ranges_of(functions))
+    found = ranges_of(functions)
+    # A position-independent program is not yet where its addresses are.
+    return [name for name, address in functions if address or name in found]
 
 
 def search_and_go_back(wanted: dict[str, Any]) -> dict[str, Any]:

@@ -119,6 +119,7 @@ class GdbBridge:
         self._console: list[str] = []
         self._searches_frames = False
         self._stopped = False
+        self._held: int | None = None
         path = shutil.which(gdb)
         if path is None:
             raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
@@ -256,12 +257,17 @@ class GdbBridge:
         self.console(f"core-file /proc/self/fd/{descriptor}")
 
     @contextmanager
-    def holding(self, pid: int) -> Iterator[None]:
+    def holding(self, pid: int) -> Iterator[float]:
         """Attach to a process and hold it stopped for the length of the block.
+
+        Yields when it was asked to, in seconds of time.perf_counter().
 
         However the block ends, and even if gdb dies in it, the process runs again afterwards (or is
         stopped again, when it was before).
         """
+        # Opened first: what the pid stands for from now on, signals reach this process or nobody.
+        if self._held is None:
+            self._held = procfs.open_process(pid)
         before = procfs.status(pid)
         if before.tracer:
             raise NotPermitted(
@@ -269,9 +275,10 @@ class GdbBridge:
                 "detach the other debugger, or read without stopping: --memory direct --no-stop",
             )
         self._state_before = before.state
+        began = time.perf_counter()
         try:
             self._attach(pid)
-            yield
+            yield began
         finally:
             held_to_the_end = self._let_go(pid, before.state)
         if not held_to_the_end:
@@ -333,12 +340,17 @@ class GdbBridge:
             elif self._process.poll() is not None or procfs.status(pid).state == "T":
                 # A gdb that died while it attached leaves a SIGSTOP that may take effect only later.
                 # SIGCONT takes back the pending ones too.
-                os.kill(pid, signal.SIGCONT)
+                self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process that was attached to, whoever may have its pid by now."""
+        if self._held is not None:
+            signal.pidfd_send_signal(self._held, number)
 
     def _stop_again(self, pid: int) -> None:
         deadline = time.monotonic() + EXIT_TIMEOUT
         if procfs.status(pid).state != "T":
-            os.kill(pid, signal.SIGSTOP)
+            self._signal(signal.SIGSTOP)
         # A stop takes effect when the threads are next scheduled, which a busy machine may put off.
         while procfs.status(pid).state != "T" and time.monotonic() < deadline:
             time.sleep(STOP_POLL)
@@ -350,6 +362,9 @@ class GdbBridge:
         if pid is not None:
             self.attached = None
             self._wake(pid, self._state_before)
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     def _end(self) -> None:
         if self._process.poll() is None:
@@ -387,8 +402,11 @@ class GdbBridge:
                 found.append(Thread.of(int(number[1]), registers))
         return found
 
-    def prepare_frames(self, functions: list[str]) -> list[str]:
-        """Read what is needed to find the frames of functions; returns those that there are. Needs no process."""
+    def prepare_frames(self, functions: list[tuple[str, int]]) -> list[str]:
+        """Read what is needed to find the frames of functions (names and addresses, 0 for one without any).
+
+        Returns the names of those that there are. Needs no process.
+        """
         if not self._searches_frames:
             self.console(f"source {FRAME_SEARCH}")
             self._searches_frames = True

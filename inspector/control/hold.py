@@ -1,11 +1,12 @@
 """How a target is held still while it is read: one clock, one protocol, one holder for each way.
 
-The clock starts before a holder asks the kernel, and stops when the last thread runs again: what is reported is what
-the process felt.
+The clock starts before a holder asks the kernel to stop the first thread, and stops when the last one runs again: what
+is reported is what the process felt.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -76,8 +77,11 @@ class Holder(Protocol):
     @property
     def stops(self) -> bool: ...
 
-    def holding(self) -> AbstractContextManager[None]:
-        """Hold the target for the length of the block; it always runs again afterwards. Raises InspectErrors."""
+    def holding(self) -> AbstractContextManager[float]:
+        """Hold the target for the length of the block; it always runs again afterwards. Raises InspectErrors.
+
+        Yields when the first thread was asked to stop, in seconds of time.perf_counter().
+        """
         ...
 
     def threads(self) -> list[Thread]:
@@ -93,9 +97,9 @@ class Still:
     stops: bool = True
     still: bool = True
 
-    def holding(self) -> AbstractContextManager[None]:
+    def holding(self) -> AbstractContextManager[float]:
         """Do nothing."""
-        return nullcontext()
+        return nullcontext(time.perf_counter())
 
     def threads(self) -> list[Thread]:
         """The registers of the threads; raises GdbError."""
@@ -109,9 +113,9 @@ class Unheld:
     stops: bool = False
     still: bool = False
 
-    def holding(self) -> AbstractContextManager[None]:
+    def holding(self) -> AbstractContextManager[float]:
         """Do nothing."""
-        return nullcontext()
+        return nullcontext(time.perf_counter())
 
     def threads(self) -> list[Thread]:
         """None: a thread that runs cannot be asked."""
@@ -126,7 +130,7 @@ class PtraceHolder:
     stops: bool = True
     still: bool = False
 
-    def holding(self) -> AbstractContextManager[None]:
+    def holding(self) -> AbstractContextManager[float]:
         """See ptrace.stopped."""
         return ptrace.stopped(self.pid)
 
@@ -144,7 +148,7 @@ class GdbHolder:
     stops: bool = True
     still: bool = False
 
-    def holding(self) -> AbstractContextManager[None]:
+    def holding(self) -> AbstractContextManager[float]:
         """See GdbBridge.holding."""
         return self.bridge.holding(self.pid)
 
@@ -156,12 +160,12 @@ class GdbHolder:
 @contextmanager
 def timed(holder: Holder, clock: Clock) -> Iterator[float]:
     """Hold a target and note how long it was held; yields when the stop began, in seconds of perf_counter()."""
-    began, busy = time.perf_counter(), time.process_time()
+    began, busy = math.inf, time.process_time()
     try:
-        with holder.holding():
+        with holder.holding() as began:
             yield began
     finally:
-        if holder.stops and not holder.still:
+        if holder.stops and not holder.still and began != math.inf:
             clock.add(began, time.perf_counter(), time.process_time() - busy)
 
 

@@ -30,6 +30,10 @@ from inspector.memory.files import DAMAGE, map_opened
 MOST_DEPTH = 64
 """How deep types are nested in one another before the DWARF is taken for damaged."""
 
+MOST_NAMES = 4
+"""Damaged variables and types that are named."""
+
+UNNAMED = "struct {"
 POINTER_SIZE = 8
 NEEDED = frozenset({"info", "types", "abbrev", "str", "line_str", "addr", "str_offsets"})
 """The parts of the DWARF that declare variables and types: .debug_info and so on. Lines and frames are larger."""
@@ -49,46 +53,59 @@ class Variable:
     type: GoType
 
 
-def package_variables(image: ElfImage, types: TypeTable) -> list[Variable]:
-    """The variables of packages whose types hold pointers; empty where there is no DWARF, or no symbol table.
-
-    Types without a descriptor of their own are added to `types`. What cannot be made out is left out.
-    """
-    try:
-        return list(Declarations(image, types).variables())
-    except (*DAMAGE, OSError):
-        return []
-
-
 class Declarations:
     """What the DWARF of an executable declares. Types without a descriptor are added to `types` when they are read.
 
-    `exist` is False where the executable has no DWARF, or one whose head cannot be read.
+    Damaged entries are left out, and remembered for `damage`.
     """
 
     def __init__(self, image: ElfImage, types: TypeTable) -> None:
         self._image, self._types = image, types
         self._known: dict[int, GoType | None] = {}
         self._left: list[int] = []
-        self._dwarf = _dwarf_of(image)
-        self.exist = self._dwarf is not None
+        self._damaged: dict[str, None] = {}
+        self._dwarf: Any = None
+        self._unreadable = ""
+        try:
+            self._dwarf = _dwarf_of(image)
+        except (*DAMAGE, OSError) as error:
+            self._unreadable = f"the debug information of {image.path} cannot be read: {error or type(error).__name__}"
 
-    def variables(self) -> Iterator[Variable]:
-        """All variables of packages whose types hold pointers; raises what is in DAMAGE."""
+    @property
+    def damage(self) -> str:
+        """What could not be read so far, as a sentence; empty where everything could."""
+        if self._unreadable or not self._damaged:
+            return self._unreadable
+        count = len(self._damaged)
+        some = ", ".join(list(self._damaged)[:MOST_NAMES]) + (", ..." if count > MOST_NAMES else "")
+        places = "1 place" if count == 1 else f"{count} places"
+        return f"the debug information of {self._image.path} is damaged at {places}: {some}"
+
+    def lacking(self, name: str) -> str:
+        """Why there is no type of a variable, as a sentence."""
+        if self._unreadable:
+            return self._unreadable
+        if name in self._damaged:
+            return f"the debug information of {name} is damaged"
+        if self._dwarf is None:
+            return f"{name} has no debug information (linked with -w)"
+        return f"the debug information of {self._image.path} does not describe {name}"
+
+    def variables(self) -> list[Variable]:
+        """All variables of packages whose types hold pointers; those that cannot be made out are left out."""
         symbols = {symbol.address - self._image.bias: symbol for symbol in self._image.data_symbols()}
+        found = []
         for offset, symbol in self._places(symbols):
             go_type = self._declared(offset, symbol)
             while self._left:
                 self.get(schema.WITHOUT_DESCRIPTOR + self._left.pop())
             if go_type is not None and go_type.has_pointers:
-                yield Variable(symbol.name.replace("%2e", "."), symbol.address, go_type)
+                found.append(Variable(symbol.name.replace("%2e", "."), symbol.address, go_type))
+        return found
 
     def type_of(self, symbol: Symbol) -> GoType | None:
         """The declared type of one variable, without a look at any other; None where the DWARF does not have it."""
-        try:
-            places = list(self._places({symbol.address - self._image.bias: symbol}))
-        except DAMAGE:
-            return None
+        places = self._places({symbol.address - self._image.bias: symbol})
         return next((found for at, _ in places if (found := self._declared(at, symbol)) is not None), None)
 
     def get(self, address: int) -> GoType:
@@ -99,6 +116,7 @@ class Declarations:
         try:
             found = self._type(offset, 0)
         except DAMAGE:
+            self._damaged[f"the type at {offset:#x} of .debug_info"] = None
             found = None
         if found is None:
             # What cannot be made out is a value that leads nowhere.
@@ -124,6 +142,7 @@ class Declarations:
                 return None
             return self._type(_target(entry), 0)
         except DAMAGE:
+            self._damaged[symbol.name] = None
             return None
 
     # Types
@@ -175,7 +194,12 @@ class Declarations:
         )
         if kind == Kind.STRUCT:
             fields = tuple(self._fields(entry, depth))
-            pointers = any(self._types.get(field.type_address).has_pointers for field in fields)
+            types = [self._types.get(field.type_address) for field in fields]
+            pointers = any(each.has_pointers for each in types)
+            if common.name.startswith(UNNAMED):
+                # The linker writes the package before names that are not exported; reflect does not.
+                parts = (f"{field.name} {each.name}" for field, each in zip(fields, types, strict=True))
+                common = replace(common, name=f"{UNNAMED} {'; '.join(parts)} }}")
             return replace(common, fields=fields, has_pointers=pointers)
         if kind == Kind.ARRAY:
             elem = self._type(_target(entry), depth + 1)
@@ -226,14 +250,11 @@ class _Elf(ELFFile):  # type: ignore[misc]  # pyelftools comes without types
 
 
 def _dwarf_of(image: ElfImage) -> Any:
-    """Open the DWARF of an executable; None where there is none that can be read."""
-    try:
-        # The sections come out of a mapping of their own: pyelftools moves the place that it reads at.
-        with closing(map_opened(image.file)) as data:
-            elf = _Elf(data)
-            return elf.get_dwarf_info() if elf.has_dwarf_info() else None
-    except (*DAMAGE, OSError):
-        return None
+    """Open the DWARF of an executable; None where there is none. Raises what is in DAMAGE."""
+    # The sections come out of a mapping of their own: pyelftools moves the place that it reads at.
+    with closing(map_opened(image.file)) as data:
+        elf = _Elf(data)
+        return elf.get_dwarf_info() if elf.has_dwarf_info() else None
 
 
 def _all_places(data: bytes, symbols: dict[int, Symbol]) -> Iterator[tuple[int, int]]:

@@ -20,8 +20,9 @@ from inspector.image import elfstructs as schema
 from inspector.memory.files import DAMAGE, map_opened, open_file
 
 GO_NAME = re.compile(r"[^\W\d][\w./%~@+\-\[\],*()\u00b7;{} <>]*")
-"""What names of variables and functions are made of: cmd/link escapes quotes, control characters and the like. Shapes
-with the tags of struct fields have quotes in them all the same; such names are never handed on."""
+"""What names of variables and functions are made of: cmd/link escapes quotes, control characters and the like."""
+
+_TYPE_ARGUMENTS = re.compile(r"\[.*\]")
 
 SHT_NOBITS = "SHT_NOBITS"
 STT_OBJECT = 1
@@ -167,8 +168,8 @@ class ElfImage:
         is_data = int(row["st_info"]) & 0xF != STT_FUNC
         return Symbol(name, int(row["st_value"]) + self.bias, int(row["st_size"]), is_data)
 
-    # Names outside of Go's alphabet are left out. No linker of Go's writes them, and they end up in hints and
-    # completions that users paste into a debugger or a shell.
+    # Names outside of Go's alphabet are left out. No linker of Go's writes them, and they would end up in hints and
+    # completions, which users hand to a debugger or a shell.
 
     def variables(self) -> list[str]:
         """Names of the data objects of the symbol table, runtime and compiler internals left out."""
@@ -177,20 +178,27 @@ class ElfImage:
     def data_symbols(self) -> Iterator[Symbol]:
         """The data objects of the symbol table, compiler internals left out."""
         for name, row in self._named(STT_OBJECT):
-            if ":" not in name and ".." not in name:
+            if GO_NAME.fullmatch(name) and ".." not in name:
                 yield Symbol(name, int(row["st_value"]) + self.bias, int(row["st_size"]))
 
-    def functions(self) -> list[str]:
-        """Names of the functions of the symbol table."""
-        return [name for name, _ in self._named(STT_FUNC)]
+    def functions(self) -> list[Symbol]:
+        """The functions of the symbol table. Whatever stands in brackets may be in their names: types as arguments."""
+        return [
+            Symbol(name, int(row["st_value"]) + self.bias, int(row["st_size"]), is_data=False)
+            for name, row in self._named(STT_FUNC)
+            if GO_NAME.fullmatch(without_type_arguments(name))
+        ]
 
     def _named(self, kind: int) -> Iterator[tuple[str, np.void]]:
         table, strings = self._symbols
         for row in table[(table["st_info"] & 0xF == kind) & (table["st_shndx"] != 0)]:
             at = int(row["st_name"])
-            name = strings[at : strings.index(b"\0", at)].decode(errors="surrogateescape")
-            if GO_NAME.fullmatch(name):
-                yield name, row
+            yield strings[at : strings.index(b"\0", at)].decode(errors="surrogateescape"), row
+
+
+def without_type_arguments(name: str) -> str:
+    """The name of a generic function with three dots for its types, which may be structs with any text for tags."""
+    return _TYPE_ARGUMENTS.sub("[...]", name)
 
 
 def _sections(elf: Any) -> Iterator[Section]:

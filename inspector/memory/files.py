@@ -11,10 +11,11 @@ from typing import IO, BinaryIO
 
 from construct import ConstructError
 from elftools import construct as elftools_construct
-from elftools.common.exceptions import ELFError
+from elftools.common.exceptions import DWARFError, ELFError
 
 DAMAGE = (
     ELFError,
+    DWARFError,
     ConstructError,
     elftools_construct.ConstructError,
     ArithmeticError,

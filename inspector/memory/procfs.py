@@ -44,6 +44,14 @@ def status(pid: int) -> ProcessStatus:
     )
 
 
+def open_process(pid: int) -> int:
+    """A file descriptor that stands for a process, and for no later one with its pid; raises NoSuchTarget."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        raise NoSuchTarget(f"there is no process {pid}", "see `ps` or `pgrep` for the right pid") from None
+
+
 def has_ended(pid: int) -> bool:
     """Whether a process is gone or a zombie."""
     try:

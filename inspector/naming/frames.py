@@ -6,11 +6,12 @@ import difflib
 import os
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownVariable, UnreadableMemory, UsageError
 from inspector.gotypes.names import SHAPE
+from inspector.image.elf import without_type_arguments
 from inspector.target.run import Run
 
 SYNTAX = "frames' variables are written main.handler:sessions, main.handler@18:sessions for that of goroutine 18"
@@ -19,11 +20,10 @@ MOST_FUNCTIONS = 64
 NEAR_NAMES = 4
 
 _FRAME_VARIABLE = re.compile(
-    r"(?P<function>[^\s:@#'\"\\]+)(?:@(?P<goroutine>\d{1,18}))?(?:#(?P<level>\d{1,9}))?"
+    r"(?P<function>[^\s:@#'\"\\$`]+)(?:@(?P<goroutine>\d{1,18}))?(?:#(?P<level>\d{1,9}))?"
     r":(?P<variable>[^\W\d]\w*)(?:@(?P<line>\d{1,9}))?(?P<path>(?:\.[^\W\d]\w*|\[\d{1,9}\])*)"
 )
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_TYPE_ARGUMENTS = re.compile(r"\[.*\]")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class FrameName:
     """FUNCTION[@GOROUTINE][#FRAME]:VARIABLE[@LINE][.FIELD or [INDEX]]..., as a person typed it.
 
     `function` may lack its package; `goroutine`, `level` (0 is the innermost frame of the goroutine) and `line`
-    (of the declaration) choose one of several. `functions` are the full names that `function` may mean.
+    (of the declaration) choose one of several. `functions` are the functions that `function` may mean: their full
+    names and addresses, 0 for one that was inlined everywhere.
     """
 
     text: str
@@ -41,7 +42,7 @@ class FrameName:
     variable: str
     line: int | None
     path: str
-    functions: tuple[str, ...] = ()
+    functions: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,16 +106,18 @@ def prepare(run: Run, name: FrameName) -> FrameName:
     except GdbError as error:
         raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None
     if not known:
-        near = difflib.get_close_matches(name.function, run.image.functions(), NEAR_NAMES, 0.6)
+        names = [without_type_arguments(each.name) for each in run.image.functions()]
+        near = difflib.get_close_matches(name.function, names, NEAR_NAMES, 0.6)
         raise UnknownVariable(
             f"there is no function {name.function}", f"did you mean {', '.join(near)}?" if near else SYNTAX
         )
-    return FrameName(**{**vars(name), "functions": tuple(known)})
+    return replace(name, functions=tuple(each for each in functions if each[0] in known))
 
 
-def _functions(run: Run, wanted: str) -> list[str]:
-    """Full names of the functions that a name may mean: itself, or those whose names end like it."""
-    names = {each: _TYPE_ARGUMENTS.sub("[...]", each) for each in run.image.functions()}
+def _functions(run: Run, wanted: str) -> list[tuple[str, int]]:
+    """Full names and addresses of the functions that a name may mean: itself, or those whose names end like it."""
+    addresses = {each.name: each.address for each in run.image.functions()}
+    names = {each: without_type_arguments(each) for each in addresses}
     found = [each for each, short in names.items() if wanted in (each, short)]
     if not found:
         ends = f".{wanted}", f"/{wanted}"
@@ -126,7 +129,7 @@ def _functions(run: Run, wanted: str) -> list[str]:
         shown = ", ".join(found[:NEAR_NAMES])
         raise UsageError(f"{len(found)} functions are called {wanted}", f"write the package: {shown}, ...")
     # What was inlined everywhere has no symbol; gdb knows it from DWARF.
-    return found or [wanted]
+    return [(each, addresses[each]) for each in found] or [(wanted, 0)]
 
 
 def find_variable(run: Run, name: FrameName) -> FrameVariable:
@@ -167,7 +170,8 @@ def _words(error: GdbError) -> str:
 
 
 def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
-    function = " or ".join(name.functions[:NEAR_NAMES]) + (" or ..." if len(name.functions) > NEAR_NAMES else "")
+    names = [without_type_arguments(function) for function, _ in name.functions]
+    function = " or ".join(names[:NEAR_NAMES]) + (" or ..." if len(names) > NEAR_NAMES else "")
     if not answer["frames"]:
         who = "no goroutine" if name.goroutine is None else f"goroutine {name.goroutine}"
         frame = "" if name.level is None else f" at frame {name.level}"
@@ -176,8 +180,8 @@ def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
             f"{who} {verb} in {function}{frame} now", "try again while it is called, or name a package variable"
         )
     declared = "" if name.line is None else f" declared in line {name.line}"
-    names = answer["names"]
-    hint = f"it has {', '.join(names[:MOST_SHOWN])}" if names else "the compiler left no variables of it"
+    in_scope = answer["names"]
+    hint = f"it has {', '.join(in_scope[:MOST_SHOWN])}" if in_scope else "the compiler left no variables of it"
     return UnknownVariable(f"{function} has no variable {name.variable}{declared} where it is now", hint)
 
 
@@ -204,7 +208,7 @@ def _ambiguous(run: Run, name: FrameName, found: list[FrameVariable], all_of_the
 
 def selector(name: FrameName, found: FrameVariable) -> str:
     """The text that means this variable alone."""
-    place = f"{_TYPE_ARGUMENTS.sub('[...]', found.function)}@{found.goroutine}#{found.level}"
+    place = f"{without_type_arguments(found.function)}@{found.goroutine}#{found.level}"
     return f"{place}:{name.variable}@{found.declared}{name.path}"
 
 

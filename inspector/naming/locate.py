@@ -156,11 +156,7 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
     name = text.removesuffix(path)
     declared = run.declarations.type_of(symbol)
     if declared is None:
-        lacking = (
-            f"the debug information of {run.image.path} does not describe {name}"
-            if run.declarations.exist
-            else f"{name} has no debug information (linked with -w)"
-        )
+        lacking = run.declarations.lacking(symbol.name)
         if path:
             raise UnknownVariable(
                 f"{lacking}, so nothing tells where its fields are", "give the map's address, with --type"

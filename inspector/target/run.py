@@ -212,6 +212,15 @@ class Run:
         except NotReadInTime:
             return read()
 
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Read for at most so many seconds while the target runs; reads in the block raise NotReadInTime after that."""
+        self.deadline.start(time.perf_counter(), seconds)
+        try:
+            yield
+        finally:
+            self.deadline.lift()
+
     @property
     def patience(self) -> float | None:
         """Seconds that any stop is sure to have, however many went before it; None for as long as it likes."""

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 import rich_click as click
 from rich.console import Console
 
-from fixtures import USUAL, Core, Running, Truth, build, gcore_core, kernel_core, start
+from fixtures import USUAL, Core, Running, Truth, build, cached_core, gcore_core, kernel_core, start
 from fixtures.debian import NoPackage
 from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from fixtures.etcd import etcd
@@ -33,7 +32,7 @@ from inspector.report.json.census import census_form, write_census
 from inspector.report.text.census import print_census
 from inspector.report.text.progress import ProgressBar
 from inspector.target.opening import open_target
-from tests.support.commandline import assert_free, assert_running
+from tests.support.commandline import assert_free, assert_running, cli_here
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import PROMISED
 
@@ -56,16 +55,15 @@ def counted() -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def crashed(tmp_path_factory: pytest.TempPathFactory) -> Core:
+def crashed() -> Core:
     """A kernel core of the program."""
-    return kernel_core(build("census", USUAL), FEW, directory=tmp_path_factory.mktemp("census"))
+    return cached_core(build("census", USUAL), FEW)
 
 
 @pytest.fixture(scope="module")
-def stripped(tmp_path_factory: pytest.TempPathFactory) -> Core:
+def stripped() -> Core:
     """A kernel core of the program without symbols."""
-    program = build("census", USUAL, ldflags=STRIPPED)
-    return kernel_core(program, FEW, directory=tmp_path_factory.mktemp("stripped"))
+    return cached_core(build("census", USUAL, ldflags=STRIPPED), FEW)
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +157,8 @@ def test_every_map_of_a_core_is_found(crashed, census):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-def test_every_map_of_a_stripped_core_is_found(toolchain, tmp_path):
-    core = kernel_core(build("census", toolchain, ldflags=STRIPPED), FEW, directory=tmp_path)
+def test_every_map_of_a_stripped_core_is_found(toolchain):
+    core = cached_core(build("census", toolchain, ldflags=STRIPPED), FEW)
     assert differences(core.truth, census_of(str(core.path)), named=False) == []
 
 
@@ -197,8 +195,9 @@ def test_maps_of_a_process_that_writes_them_all_the_time_are_sound():
 
 
 def go_map_inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "inspector", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+    """Run the command in this process."""
+    answer = cli_here(*arguments)
+    return subprocess.CompletedProcess([*map(str, arguments)], answer.code, answer.out, answer.err)
 
 
 def document_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -401,8 +400,9 @@ def test_every_map_listed_of_programs_by_releases_without_a_toolchain_here_is_co
 def test_the_bytes_of_strings_are_counted_where_that_is_asked(run):
     running = run("states")
     with open_target(str(running.pid), memory="direct") as target:
-        plain = {one.address: one for one in take_census(target).maps}
-        asked = {one.address: one for one in take_census(target, strings=True).maps}
+        # Without a limit to the share of the time, which would only make this wait.
+        plain = {one.address: one for one in take_census(target, max_share=None).maps}
+        asked = {one.address: one for one in take_census(target, max_share=None, strings=True).maps}
     compared = 0
     for state in running.truth["maps"]:
         one = asked.get(int(state["address"], 16))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from fixtures import USUAL, build, gcore_core, start
-from inspector.census import identity, take_census
+from inspector.census import take_census
 from inspector.census.diff import Earlier, compare
 from inspector.census.identity import process_identity
 from inspector.memory import procfs
@@ -90,7 +90,7 @@ def test_without_hash_keys_a_running_process_is_known_by_its_beginning(pods, mon
     names = [identity_of(running.pid) for running in (*pods, pods[0])]
     assert None not in names
     assert names[0] == names[2] != names[1]
-    monkeypatch.setattr(identity.procfs, "beginning", lambda pid: None)
+    monkeypatch.setattr("inspector.memory.procfs.beginning", lambda pid: None)
     assert identity_of(pods[0].pid) is None
     assert compare(Earlier(None, ()), Earlier(None, ())).by_address is False
 

@@ -29,9 +29,10 @@ from tests.support.commandline import (
     assert_refused,
     assert_running,
     cli,
+    cli_here,
+    each_here,
     environment,
     thread_states,
-    together,
 )
 
 WORDS = "main.words"
@@ -68,8 +69,8 @@ def states() -> Iterator:
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory):
-    return kernel_core(build("plain"), directory=tmp_path_factory.mktemp("core"))
+def core(crash):
+    return crash("plain")
 
 
 @contextmanager
@@ -85,7 +86,7 @@ def process(*command: str, **options) -> Iterator[subprocess.Popen]:
 def hold_each_refused(cases: Cases, part: slice, *before: object, after: Sequence[object] = ()) -> None:
     """Run the command line once for each case of this part, with the case's text in the middle."""
     chosen = dict([*cases.items()][part])
-    for answer, words in zip(together([[*before, text, *after] for text in chosen]), chosen.values(), strict=True):
+    for answer, words in zip(each_here([[*before, text, *after] for text in chosen]), chosen.values(), strict=True):
         assert_refused(answer, *words)
 
 
@@ -93,7 +94,7 @@ def hold_each_refused(cases: Cases, part: slice, *before: object, after: Sequenc
 
 
 def test_pids_of_nothing_are_refused():
-    missing, kernel = together([[999999999, WORDS], [2, WORDS]])
+    missing, kernel = each_here([[999999999, WORDS], [2, WORDS]])
     assert_refused(missing, "no process 999999999", "pgrep")
     if Path("/proc/2/cmdline").exists() and not Path("/proc/2/cmdline").read_bytes():
         assert_refused(kernel, "process 2", "kernel thread", "pgrep")
@@ -103,12 +104,12 @@ def test_the_pid_of_a_zombie_is_refused():
     with process("true") as zombie:
         while "Z" not in [state for state, _ in thread_states(zombie.pid)]:
             time.sleep(0.01)
-        assert_refused(cli(zombie.pid, WORDS), "has ended", "zombie", "core")
+        assert_refused(cli_here(zombie.pid, WORDS), "has ended", "zombie", "core")
 
 
 @pytest.mark.slow
 def test_numbers_that_cannot_be_pids_are_refused():
-    enormous, zero = together([["9" * 300, WORDS], [0, WORDS]])
+    enormous, zero = each_here([["9" * 300, WORDS], [0, WORDS]])
     assert_refused(enormous, "no process")
     assert_refused(zero, "no process 0")
 
@@ -116,12 +117,12 @@ def test_numbers_that_cannot_be_pids_are_refused():
 @pytest.mark.slow
 def test_the_id_of_a_thread_leads_to_its_process(plain):
     threads = [int(task) for task in os.listdir(f"/proc/{plain.pid}/task") if int(task) != plain.pid]
-    assert_refused(cli(threads[0], WORDS), "is a thread of process", str(plain.pid))
+    assert_refused(cli_here(threads[0], WORDS), "is a thread of process", str(plain.pid))
 
 
 def test_programs_that_are_not_go_are_refused():
     with process("sleep", "1000") as sleep:
-        for answer in together([[sleep.pid, WORDS], [sleep.pid, "0xc000", *TYPE, "--json"]]):
+        for answer in each_here([[sleep.pid, WORDS], [sleep.pid, "0xc000", *TYPE, "--json"]]):
             assert_refused(answer, "sleep", "not built by the Go toolchain")
         assert_free(sleep.pid)
 
@@ -136,7 +137,7 @@ def test_a_core_of_another_language_is_refused(tmp_path):
     found = list(tmp_path.iterdir())
     if not found:
         pytest.skip("the kernel writes no core files to the current folder")
-    assert_refused(cli(found[0], WORDS), "sleep", "not built by the Go toolchain")
+    assert_refused(cli_here(found[0], WORDS), "sleep", "not built by the Go toolchain")
 
 
 @USUAL_AND_ODD
@@ -168,7 +169,7 @@ def test_32_bit_programs_are_refused(mode):
 @pytest.mark.slow
 def test_cores_of_32_bit_programs_are_refused(tmp_path):
     exe = build("plain", env={"GOARCH": "386"})
-    assert_refused(cli(kernel_core(exe, directory=tmp_path).path, WORDS), "32-bit", "only linux/amd64")
+    assert_refused(cli_here(kernel_core(exe, directory=tmp_path).path, WORDS), "32-bit", "only linux/amd64")
 
 
 @EVERY_MODE
@@ -181,7 +182,7 @@ def test_swiss_maps_are_named(mode):
 @pytest.mark.slow
 def test_swiss_maps_in_a_core_are_named(tmp_path):
     exe = build("plain", SWISS)
-    assert_refused(cli(kernel_core(exe, directory=tmp_path).path, WORDS), "Swiss", SWISS.version)
+    assert_refused(cli_here(kernel_core(exe, directory=tmp_path).path, WORDS), "Swiss", SWISS.version)
 
 
 @NEEDS_SETPRIV
@@ -189,7 +190,7 @@ def test_swiss_maps_in_a_core_are_named(tmp_path):
 @pytest.mark.parametrize("more", [[], pytest.param(["--no-stop"], marks=pytest.mark.slow)])
 def test_a_process_of_somebody_more_powerful_is_refused_with_the_ways_to_get_at_it(plain, mode, more):
     if more and mode == "gdb-mi":
-        pytest.skip("the two do not go together")
+        pytest.skip("the two do not go each_here")
     answer = cli(plain.pid, WORDS, *TYPE, "--memory", mode, *more, before=WITHOUT_CAPABILITIES)
     assert_refused(answer, "no permission", str(plain.pid), "same user", "CAP_SYS_PTRACE", "ptrace_scope")
     assert_running(plain)
@@ -209,9 +210,9 @@ def test_a_process_in_the_hands_of_another_debugger_is_refused_but_can_be_read_w
     with process("gdb", "-nx", "-q", "-p", str(plain.pid), stderr=subprocess.DEVNULL) as gdb:
         while not all(tracer == gdb.pid for _, tracer in thread_states(plain.pid)):
             time.sleep(0.02)
-        for answer in together([[plain.pid, WORDS, *TYPE, "--memory", mode] for mode in MODES]):
+        for answer in each_here([[plain.pid, WORDS, *TYPE, "--memory", mode] for mode in MODES]):
             assert_refused(answer, "already traced", str(gdb.pid), "--no-stop")
-        answer = cli(plain.pid, WORDS, "--no-stop", "--json")
+        answer = cli_here(plain.pid, WORDS, "--no-stop", "--json")
         assert (answer.code, json.loads(answer.out)["map"]["count"]) == (0, 3)
         assert {tracer for _, tracer in thread_states(plain.pid)} == {gdb.pid}
         gdb.stdin.close()
@@ -248,7 +249,7 @@ def test_addresses_that_hold_no_map_are_refused_with_the_reason(plain, part):
         hex(int(words["variable_address"], 16) // 4096 * 4096 + 16 * 4096): ("no hmap",),
     }
     for where, expected in [*cases.items()][part]:
-        assert_refused(cli(plain.pid, where, *TYPE, "--memory", "direct"), *expected)
+        assert_refused(cli_here(plain.pid, where, *TYPE, "--memory", "direct"), *expected)
     assert_running(plain)
 
 
@@ -263,23 +264,23 @@ def test_addresses_that_hold_no_map_are_refused_through_gdb_too(plain, mode):
 
 @pytest.mark.slow
 def test_numbers_beyond_64_bits_are_refused(plain):
-    for answer in together([[plain.pid, n, *TYPE] for n in ("1" + "0" * 30, "9" * 6000, "0x" + "f" * 6000)]):
+    for answer in each_here([[plain.pid, n, *TYPE] for n in ("1" + "0" * 30, "9" * 6000, "0x" + "f" * 6000)]):
         assert_refused(answer, "more than 64 bits")
 
 
 def test_an_address_that_holds_no_map_is_refused_without_a_type_too(plain):
-    assert_refused(cli(plain.pid, plain.map("words")["variable_address"]), "no hmap", "variable's own address")
+    assert_refused(cli_here(plain.pid, plain.map("words")["variable_address"]), "no hmap", "variable's own address")
     assert_running(plain)
 
 
 @pytest.mark.slow
 def test_an_address_without_its_0x_is_refused_with_a_hint(plain):
-    assert_refused(cli(plain.pid, "c000012340", *TYPE), "addresses begin with 0x", "0xc000012340")
+    assert_refused(cli_here(plain.pid, "c000012340", *TYPE), "addresses begin with 0x", "0xc000012340")
 
 
 @pytest.mark.parametrize("nothing", ["0", pytest.param("0x0", marks=pytest.mark.slow)])
 def test_address_0_is_a_nil_map(plain, nothing):
-    answer = cli(plain.pid, nothing, *TYPE, "--json", "--memory", "direct")
+    answer = cli_here(plain.pid, nothing, *TYPE, "--json", "--memory", "direct")
     assert (answer.code, json.loads(answer.out)["map"]["nil"]) == (0, True)
 
 
@@ -313,7 +314,7 @@ def test_names_that_are_no_map_types_are_refused(states, part):
     ],
 )
 def test_the_wrong_map_type_is_noted_and_does_no_harm(states, other):
-    answer = cli(states.pid, "main.keyString", "--type", other, "--json")
+    answer = cli_here(states.pid, "main.keyString", "--type", other, "--json")
     assert answer.code in (1, 3)
     assert json.loads(answer.out)["verdict"] in ("inconsistent", "unreadable")
     assert any(other in note and "declared as map[string]int" in note for note in answer.notes)
@@ -327,7 +328,10 @@ def test_the_wrong_map_type_is_noted_and_does_no_harm(states, other):
 def test_names_that_lead_to_no_map_are_refused(states, part):
     cases = {
         "main.keyStrng": ("no variable main.keyStrng", "did you mean", "main.keyString"),
-        "main.server": ("main.server is of type *main.Server, not a map", "maps in it: main.server.sessions"),
+        "main.server": (
+            "main.server is of type struct { port int; sessions map[string]int }, not a map",
+            "maps in it: main.server.sessions",
+        ),
         "main.server.sesions": ("main.server has no field sesions", "fields: ", "did you mean main.server.sessions?"),
         "keyString": ("no variable", "main.keyString"),
         "main.qqqqqqqqqqqqqq": ("no variable main.qqqqqqqqqqqqqq",),
@@ -347,7 +351,7 @@ def test_names_that_lead_to_no_map_are_refused(states, part):
 @pytest.mark.slow
 def test_a_variable_that_is_no_map_is_not_believed_to_be_one_because_type_says_so(states):
     for name in ("main.server.port", "main.app"):
-        answer = cli(states.pid, name, *TYPE)
+        answer = cli_here(states.pid, name, *TYPE)
         assert_refused(answer, "no hmap")
     assert_running(states)
 
@@ -392,13 +396,13 @@ def test_a_nil_pointer_in_a_field_path_is_told(mode, tmp_path):
 
 
 def test_a_field_path_is_followed_without_a_stop(states):
-    answer = cli(states.pid, "main.app.sessions", "--no-stop", "--json")
+    answer = cli_here(states.pid, "main.app.sessions", "--no-stop", "--json")
     assert (answer.code, answer.notes) == (0, ["the process was not stopped while the map was copied"])
     told = next(state for state in states.truth["maps"] if state["variable"] == "main.app.sessions")
     assert json.loads(answer.out)["map"]["address"] == told["address"]
 
 
-# Executables and cores that do not belong together
+# Executables and cores that do not belong each_here
 
 
 @pytest.mark.parametrize(
@@ -407,7 +411,7 @@ def test_a_field_path_is_followed_without_a_stop(states):
 )
 def test_another_build_of_the_program_is_refused(plain, core, toolchain, flags):
     other = build("plain", toolchain, extra_flags=flags)
-    for answer in together([[target, WORDS, "--exe", other] for target in (plain.pid, core.path)]):
+    for answer in each_here([[target, WORDS, "--exe", other] for target in (plain.pid, core.path)]):
         assert_refused(answer, str(other), "not the executable of", "--exe")
 
 
@@ -437,8 +441,8 @@ def test_a_deleted_executable_is_no_obstacle_for_a_live_process_and_named_for_a_
     shutil.copy(build("plain"), exe)
     dead = kernel_core(exe, directory=tmp_path)
     exe.unlink()
-    assert_refused(cli(dead.path, WORDS), str(exe), "No such file", "--exe")
-    assert cli(dead.path, WORDS, "--exe", build("plain")).code == 0
+    assert_refused(cli_here(dead.path, WORDS), str(exe), "No such file", "--exe")
+    assert cli_here(dead.path, WORDS, "--exe", build("plain")).code == 0
 
 
 # Cores that are cut short
@@ -471,18 +475,18 @@ def file_offset(core, address: int) -> int:
 
 def test_a_core_cut_in_its_headers_is_refused(core, tmp_path):
     sizes = [10, 64, header_end(core) - 1]
-    for answer in together([[cut(core, tmp_path, size), WORDS] for size in sizes]):
+    for answer in each_here([[cut(core, tmp_path, size), WORDS] for size in sizes]):
         assert_refused(answer, "damaged or cut short", "copied whole")
 
 
 def test_a_core_cut_in_its_notes_or_before_its_memory_gives_what_there_is(core, tmp_path):
     sizes = [header_end(core) + 100, header_end(core) + 2000]
     paths = [cut(core, tmp_path, size) for size in sizes]
-    for answer in together([[path, WORDS] for path in paths]):
+    for answer in each_here([[path, WORDS] for path in paths]):
         assert answer.code in (2, 3)
         assert_refused(answer, code=answer.code)
     runs = [[path, WORDS, *TYPE, "--exe", core.exe] for path in paths]
-    for answer in together(runs):
+    for answer in each_here(runs):
         assert_refused(answer, "cannot read", "cut short", code=3)
 
 
@@ -499,12 +503,12 @@ def test_a_core_with_a_header_but_no_buckets_is_answered_in_part(tmp_path, core)
     header, buckets = (file_offset(core, int(word, 16)) for word in (words["address"], words["header"]["buckets"]))
     assert header < buckets
     path = cut(core, tmp_path, buckets + 10)
-    for answer in together([[path, name, *TYPE, "--json"] for name in (WORDS, words["address"])]):
+    for answer in each_here([[path, name, *TYPE, "--json"] for name in (WORDS, words["address"])]):
         document = json.loads(answer.out)
         assert (answer.code, document["verdict"]) == (3, "unreadable")
         assert document["map"]["count"] == 3
     lost = cut(core, tmp_path, header - 100)
-    for answer in together([[lost, name, *TYPE, "--json"] for name in (WORDS, words["address"])]):
+    for answer in each_here([[lost, name, *TYPE, "--json"] for name in (WORDS, words["address"])]):
         assert_refused(answer, "cannot read", "cut short", code=3)
 
 
@@ -519,7 +523,7 @@ def test_a_core_cut_anywhere_or_with_damaged_headers_never_ends_in_confusion(cor
         with path.open("wb") as file:
             file.write(whole[:at] + bytes(byte ^ 0xFF for byte in whole[at : at + 8]) + whole[at + 8 :])
         runs.append([path, WORDS, *TYPE])
-    for answer in together(runs):
+    for answer in each_here(runs):
         assert answer.code in (0, 2, 3), answer
         assert "Traceback" not in answer.err
         assert "internal error" not in answer.err
@@ -530,18 +534,18 @@ def test_a_core_cut_anywhere_or_with_damaged_headers_never_ends_in_confusion(cor
 # gdb
 
 
-@EVERY_MODE
+@pytest.mark.parametrize("mode", ["auto", pytest.param("direct", marks=pytest.mark.slow)])
 def test_package_variables_and_their_fields_need_no_gdb(states, mode):
-    if mode == "gdb-mi":
-        pytest.skip("this mode is gdb")
     answer = cli(states.pid, "main.app.sessions", "--json", "--gdb", "/nonexistent", "--memory", mode)
     told = next(state for state in states.truth["maps"] if state["variable"] == "main.app.sessions")
     assert (answer.code, answer.err, json.loads(answer.out)["map"]["address"]) == (0, "", told["address"])
 
 
 def test_what_needs_gdb_says_so_where_there_is_none(plain):
-    assert_refused(cli(plain.pid, "main.main:x", "--gdb", "/nonexistent"), "gdb is not installed", "--gdb")
-    assert_refused(cli(plain.pid, WORDS, *TYPE, "--gdb", "/nonexistent", "--memory", "gdb-mi"), "not installed")
+    assert_refused(
+        cli_here(plain.pid, "main.main:x", "--gdb", "/nonexistent"), "frames are found by gdb: gdb is not installed"
+    )
+    assert_refused(cli_here(plain.pid, WORDS, *TYPE, "--gdb", "/nonexistent", "--memory", "gdb-mi"), "not installed")
     assert_running(plain)
 
 
@@ -549,7 +553,7 @@ def test_what_needs_gdb_says_so_where_there_is_none(plain):
     "program", ["/bin/true", *(pytest.param(p, marks=pytest.mark.slow) for p in ("/bin/cat", "/bin/sh"))]
 )
 def test_a_gdb_that_is_none_is_found_out(plain, program):
-    refused = cli(plain.pid, WORDS, "--gdb", program, "--memory", "gdb-mi")
+    refused = cli_here(plain.pid, WORDS, "--gdb", program, "--memory", "gdb-mi")
     assert_refused(refused, program, "no gdb that speaks MI", "--gdb")
     assert_running(plain)
 
@@ -560,7 +564,7 @@ def test_a_gdb_that_is_none_is_found_out(plain, program):
 )
 def test_a_gdb_that_talks_nonsense_is_found_out(plain, tmp_path, script):
     fake = executable_script(tmp_path / "gdb", script)
-    answer = cli(plain.pid, WORDS, "--gdb", fake, "--memory", "gdb-mi")
+    answer = cli_here(plain.pid, WORDS, "--gdb", fake, "--memory", "gdb-mi")
     assert_refused(answer, "no gdb that speaks MI", "does not answer", "--gdb")
     assert_running(plain)
 
@@ -570,7 +574,7 @@ def test_a_gdb_that_dies_as_soon_as_it_has_attached_leaves_the_process_running(p
     # The watcher kills gdb the moment that the process has a tracer, which may be half-way through.
     watch = f'while ! grep -q "TracerPid:.*$$" /proc/{plain.pid}/status; do :; done; kill -9 $$'
     fake = executable_script(tmp_path / "gdb", f'( {watch} ) &\nexec {real} "$@"')
-    answer = cli(plain.pid, WORDS, *TYPE, "--gdb", fake, "--memory", "gdb-mi")
+    answer = cli_here(plain.pid, WORDS, *TYPE, "--gdb", fake, "--memory", "gdb-mi")
     assert_refused(answer, "gdb ended", "--memory direct")
     assert_running(plain)
 
@@ -602,7 +606,7 @@ def test_contradictory_and_missing_arguments_are_refused(plain, part, core):
         ([plain.pid, WORDS, "more"], "more"),
     ]
     chosen = cases[part]
-    for answer, (_, word) in zip(together([args for args, _ in chosen]), chosen, strict=True):
+    for answer, (_, word) in zip(each_here([args for args, _ in chosen]), chosen, strict=True):
         assert_refused(answer, word)
 
 
@@ -615,7 +619,7 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(states, form):
     reader.close()
     states_type = states.map("many_overflow")["type"]
     done = subprocess.run(
-        [*command, "--type", states_type], stdout=writer, stderr=subprocess.PIPE, cwd=ROOT, env=environment()
+        [*command, "--type", states_type], stdout=writer.fileno(), stderr=subprocess.PIPE, cwd=ROOT, env=environment()
     )
     writer.close()
     assert (done.returncode, done.stderr) == (0, b"")
@@ -745,7 +749,7 @@ def test_a_process_in_another_root_is_inspected(tmp_path):
         for mode in MODES:
             answer = cli(service.pid, WORDS, "--memory", mode, "--json", *TYPE)
             assert (answer.code, answer.err, json.loads(answer.out)["map"]["count"]) == (0, "", 3)
-        assert cli(service.pid, WORDS).code == 0
+        assert cli_here(service.pid, WORDS).code == 0
         assert_free(service.pid)
 
 
@@ -762,5 +766,5 @@ def test_a_process_in_another_mount_namespace_is_inspected(tmp_path):
         for mode in MODES:
             answer = cli(service.pid, WORDS, "--memory", mode, "--json", *TYPE)
             assert (answer.code, answer.err, json.loads(answer.out)["map"]["count"]) == (0, "", 3)
-        assert cli(service.pid, WORDS).code == 0
+        assert cli_here(service.pid, WORDS).code == 0
         assert_free(service.pid)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
-from fixtures import CLASSIC, NEWEST, SWISS, USUAL, build, kernel_core, start
+from fixtures import CLASSIC, NEWEST, SWISS, USUAL, Core, build, kernel_core, start
 from inspector.cli.gdbsetup import script_path
-from tests.support.commandline import ROOT, assert_refused, assert_running, cli
+from tests.support.commandline import ROOT, assert_refused, assert_running, cli, cli_here
 from tests.support.gdbsession import gdb, gdb_mi, gdbserver
 from tests.support.truth import NOT_IN_EXECUTABLE, differences
 
@@ -139,12 +141,12 @@ def test_both_front_ends_say_the_same_about_a_core(crash, toolchain, names):
     core = crash("states", toolchain)
     for name in names:
         text, document = gdb(f"info gomap {name}", f"info gomap {name} -json -entries all", on=(core.exe, core.path))
-        ours, theirs = json.loads(document), json.loads(cli(core.path, name, "--entries", "all", "--json").out)
+        ours, theirs = json.loads(document), json.loads(cli_here(core.path, name, "--entries", "all", "--json").out)
         assert (ours["target"]["kind"], ours["target"]["memory"]) == ("gdb", "gdb")
         for form in (ours, theirs):
             del form["timing"], form["target"]["kind"], form["target"]["memory"]
         assert ours == theirs
-        assert comparable(text) == comparable(cli(core.path, name).out)
+        assert comparable(text) == comparable(cli_here(core.path, name).out)
 
 
 def comparable(report: str) -> list[str]:
@@ -162,8 +164,8 @@ def test_a_lookup_says_the_same_in_gdb(crash):
         "info gomap main.doubleMiddle -key key-7", "info gomap main.doubleMiddle -key key-7 -json",
         "info gomap main.doubleMiddle -key nowhere", on=(core.exe, core.path),
     )  # fmt: skip
-    assert text == cli(core.path, "main.doubleMiddle", "--key", "key-7").out.strip("\n")
-    theirs = json.loads(cli(core.path, "main.doubleMiddle", "--key", "key-7", "--json").out)
+    assert text == cli_here(core.path, "main.doubleMiddle", "--key", "key-7").out.strip("\n")
+    theirs = json.loads(cli_here(core.path, "main.doubleMiddle", "--key", "key-7", "--json").out)
     assert json.loads(found)["lookup"] == theirs["lookup"]
     assert "absent" in absent
 
@@ -173,7 +175,7 @@ def test_a_lookup_says_the_same_in_gdb(crash):
 def test_both_front_ends_name_the_goroutines_of_concurrent_map_writes(tmp_path, toolchain):
     core = kernel_core(build("racing", toolchain), directory=tmp_path, command="race")
     ours = json.loads(gdb("info gomap main.shared -json", on=(core.exe, core.path))[0])
-    theirs = json.loads(cli(core.path, "main.shared", "--json").out)
+    theirs = json.loads(cli_here(core.path, "main.shared", "--json").out)
     assert [finding["rule"] for finding in ours["findings"]].count("W2") >= 1
     assert (ours["verdict"], ours["findings"]) == (theirs["verdict"], theirs["findings"])
 
@@ -626,6 +628,52 @@ def test_stripped_programs_have_addresses_and_an_unstripped_twin_brings_the_name
     assert json.loads(wrong)["target"]["exe"] == str(stripped)
 
 
+def renumbered(core: Core, pid: int) -> Path:
+    """Give the process of a core another pid, as if it had run in a container of its own."""
+    with core.path.open("r+b") as file:
+        segment = next(each for each in ELFFile(file).iter_segments("PT_NOTE"))
+        for note in segment.iter_notes():
+            at = {"NT_PRPSINFO": 24, "NT_PRSTATUS": 32}.get(note["n_type"])
+            # The description comes behind three words and the name, "CORE" and a zero, in whole words.
+            place = note["n_offset"] + 12 + 8 + (at or 0)
+            file.seek(place)
+            if at and struct.unpack("<i", file.read(4))[0] == core.truth["pid"]:
+                file.seek(place)
+                file.write(struct.pack("<i", pid))
+    return core.path
+
+
+@pytest.mark.skipif(shutil.which("setarch") is None, reason="needs setarch")
+def test_a_core_of_another_process_with_the_same_pid_and_path_is_read_anew(tmp_path):
+    # Everything that gdb has names for is the same: the path of the program, the pid, the place of the vdso.
+    exe, path = tmp_path / "service", tmp_path / "core"
+    cores, programs = [], [build("plain"), build("plain", extra_flags=["-gcflags=-N"])]
+    for program in programs:
+        shutil.copy(program, exe)
+        cores.append(kernel_core(Path(shutil.which("setarch")), "-R", str(exe), directory=tmp_path))
+    first, second = (renumbered(core, 1) for core in cores)
+    os.replace(first, path)
+    shutil.copy(programs[0], exe)
+    shutil.copy(programs[1], tmp_path / "other")
+    one, _, _, _, other = gdb(
+        "info gomap main.words -json",
+        f"python import os; os.replace('{second}', '{path}'); os.replace('{tmp_path}/other', '{exe}')",
+        f"file {exe}", f"core-file {path}", "info gomap main.words -json", on=(exe, path),
+    )  # fmt: skip
+    for text, core in zip((one, other), cores, strict=True):
+        document = json.loads(text)
+        assert document["target"]["pid"] == 1
+        assert differences(document, core.truth["maps"][0]) == []
+        assert document["hash_proof"]["matched"] == 3
+
+
+def test_what_gdb_says_of_its_own_accord_is_not_taken_for_an_answer(plain):
+    warn = 'python gdb.write("warning: Unexpected size of section `.reg-xstate/7\' in core file.\\n", gdb.STDERR)'
+    said = gdb(warn, "print 1", "info gomap main.words -json", on=("-p", plain.pid))
+    assert said[:2] == ["", "$1 = 1"]
+    assert json.loads(said[2])["entries_total"] == 3
+
+
 @pytest.mark.slow
 def test_cores_need_the_executable_they_are_of(crash):
     core = crash("states")
@@ -705,7 +753,11 @@ def test_packages_of_another_python_are_fetched_anew_for_the_one_in_gdb(tmp_path
     assert_told_to_set_up(said)
     assert "numpy" in said
     done = cli("--gdb-setup", before=at_home())
-    assert (done.code, done.err) == (0, "")
+    fetching, then = done.err.splitlines()
+    assert fetching.startswith("go-map-inspect: fetching construct, numpy, ")
+    assert fetching.endswith(f" for gdb's Python {version}")
+    assert then == "go-map-inspect: done: start gdb with gdb -x $(go-map-inspect --gdb-script)"
+    assert done.code == 0
     assert done.out.strip() == str(data_home / "go-map-inspect" / f"gdb-python-{version}")
     again, found = gdb(f"source {script}", answer, on=("-p", plain.pid), script=script)
     assert again == ""

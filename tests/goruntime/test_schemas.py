@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from construct import Int16ub, Optional
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inspector.goruntime import types
@@ -55,7 +55,9 @@ def as_plain(value):
     return int(value)
 
 
+@pytest.mark.pure
 @pytest.mark.parametrize("declaration", FLAT)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_struct_and_its_derived_dtype_read_the_same(declaration, data):
     raw = data.draw(st.binary(min_size=declaration.sizeof(), max_size=declaration.sizeof()))
@@ -64,6 +66,7 @@ def test_a_struct_and_its_derived_dtype_read_the_same(declaration, data):
     assert as_plain(np.frombuffer(raw, dtype)[0]) == as_plain(declaration.parse(raw))
 
 
+@pytest.mark.pure
 @given(key=st.sampled_from([0, 1, 3, 8, 16, 128]), elem=st.sampled_from([0, 1, 8, 24, 128]), data=st.data())
 def test_buckets_of_every_slot_size_read_the_same_through_both(key, elem, data):
     declaration = bmap(key, elem)
@@ -97,10 +100,12 @@ def test_the_header_schema_reads_the_fields_that_the_program_reads_through_unsaf
     assert compared > 80
 
 
+@pytest.mark.pure
 def test_a_declaration_without_fixed_size_has_no_dtype():
     with pytest.raises(TypeError, match="no numpy dtype"):
         dtype_of(Optional(Int16ub))
 
 
+@pytest.mark.pure
 def test_big_endian_scalars_keep_their_order():
     assert np.frombuffer(b"\x01\x02", dtype_of(Int16ub))[0] == 0x0102

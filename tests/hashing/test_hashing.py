@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from fixtures import USUAL, build, start
+from fixtures import build, start
 from inspector.hashing import find_hash_keys
 from inspector.hashing.aes import AesHash, aesenc
-from inspector.hashing.fallback import FallbackHash, mix
+from inspector.hashing.fallback import mix
 from inspector.hashing.keys import _by_code
 from inspector.maps.classic.checks import MapView
-from inspector.maps.classic.checks.proof import Proof
+from inspector.maps.classic.checks.proof import HashProof, Proof
 from inspector.maps.classic.snapshot import take_snapshot
 from inspector.target.opening import open_target
 from inspector.target.run import Run
 from inspector.target.target import Target
+from tests.support.chance import seeded
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE
 
 NANS = {"key_float64": 3, "key_float64_nan_growing": 1, "key_float32": 0, "key_complex128": 0, "key_interface": 0}
 """Fewest keys of these states that have no repeatable hash."""
+
+ALGORITHMS = [({}, "aeshash"), ({"GODEBUG": "cpu.aes=off"}, "memhashFallback")]
+
+ROWS = 3
+LENGTHS = [*range(70), 95, 96, 97, 127, 128, 129, 130, 191, 192, 193, 255, 256, 257, 383, 384, 385, 400]
+"""Every branch of memhash: up to 16, 32, 64 and 128 bytes with AES, 3, 7, 8, 16 and 48 without, and more of each."""
 
 
 def direct(running) -> Target:
@@ -39,7 +46,7 @@ def proof_of(target: Target, state) -> Proof:
     return Proof(MapView(snapshot))
 
 
-def unproven(target: Target, states) -> dict[str, object]:
+def unproven(target: Target, states) -> dict[str, HashProof]:
     """States with a key that is not where its hash says, or that was skipped without being NaN."""
     wrong = {}
     for state in states:
@@ -54,7 +61,7 @@ def unproven(target: Target, states) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-@pytest.mark.parametrize(("settings", "algorithm"), [({}, "aeshash"), ({"GODEBUG": "cpu.aes=off"}, "memhashFallback")])
+@pytest.mark.parametrize(("settings", "algorithm"), ALGORITHMS)
 def test_every_key_of_every_state_lies_where_its_hash_says(toolchain, settings, algorithm):
     with start(build("states", toolchain), env=settings) as running, direct(running) as target:
         assert proof_of(target, running.map("double_middle")).summary().algorithm == algorithm
@@ -86,6 +93,7 @@ def test_the_hash_keys_of_a_core_are_found_too(crash):
     assert proof.checked == proof.matched == state["len"] > 0
 
 
+@pytest.mark.pure
 def test_aesenc_does_the_round_of_the_standard():
     """The first round of FIPS 197, appendix B, between the start of round 1 and the start of round 2."""
     state = bytes.fromhex("193de3bea0f4e22b9ac68d2ae9f84808")
@@ -94,6 +102,7 @@ def test_aesenc_does_the_round_of_the_standard():
     assert done.T.tobytes() == bytes.fromhex("a49c7ff2689f352b6b5bea43026a5049")
 
 
+@pytest.mark.pure
 @given(st.lists(st.tuples(st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 64) - 1)), min_size=1, max_size=20))
 def test_mix_is_both_halves_of_the_product_joined(pairs):
     a, b = (np.array(column, dtype=np.uint64) for column in zip(*pairs, strict=True))
@@ -101,25 +110,26 @@ def test_mix_is_both_halves_of_the_product_joined(pairs):
     assert mix(a, b).tolist() == expected
 
 
-@settings(max_examples=60)
-@given(data=st.data(), length=st.integers(0, 400))
-def test_hashes_of_many_keys_at_once_are_those_of_each_key_alone(data, length):
-    schedule = data.draw(st.binary(min_size=128, max_size=128))
-    rows = np.frombuffer(data.draw(st.binary(min_size=3 * length, max_size=3 * length)), np.uint8).reshape(3, length)
-    seeds = np.array(data.draw(st.lists(st.integers(0, (1 << 64) - 1), min_size=3, max_size=3)), dtype=np.uint64)
-    for functions in (AesHash(schedule), FallbackHash((1, 2, 3, 4), True), FallbackHash((1, 2, 3, 4), False)):
-        together = functions.memhash(rows, seeds)
-        alone = [int(functions.memhash(rows[i : i + 1], seeds[i : i + 1])[0]) for i in range(3)]
-        assert together.tolist() == alone
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+@pytest.mark.parametrize(("settings", "algorithm"), ALGORITHMS)
+def test_memhash_of_many_rows_at_once_is_what_the_runtime_hashes_one_by_one(toolchain, settings, algorithm):
+    dice = seeded(toolchain.name, algorithm)
+    with start(build("hashes", toolchain), env=settings) as running, direct(running) as target:
+        keys = find_hash_keys(target.program.image, target.memory, target.program.types)
+        assert keys is not None
+        functions = keys.functions(target.program.release)
+        assert functions.name == algorithm
+        for length in LENGTHS:
+            rows = np.frombuffer(dice.randbytes(ROWS * length), np.uint8).reshape(ROWS, length)
+            seeds = np.array([dice.randrange(1 << 64) for _ in range(ROWS)], np.uint64)
+            told = [
+                running.ask(f"memhash {seed} {row.tobytes().hex()}")["hash"]
+                for row, seed in zip(rows, seeds, strict=True)
+            ]
+            assert functions.memhash(rows, seeds).tolist() == told, length
 
 
+@pytest.mark.pure
 def test_a_schedule_of_the_wrong_size_is_refused():
     with pytest.raises(ValueError, match="128 bytes"):
         AesHash(b"short")
-
-
-def test_the_usual_toolchain_hashes_with_aes_on_this_machine(run):
-    with open_target(str(run("plain", USUAL).pid), memory="direct") as target:
-        keys = find_hash_keys(target.program.image, target.memory, target.program.types)
-    assert keys is not None
-    assert (keys.schedule is None) != (keys.hashkey is None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fixtures import Running, build, kernel_core, start
+from fixtures import Running, build, cached_core, kernel_core, start
 from fixtures.debian import NoPackage
 from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from fixtures.prometheus import prometheus
@@ -21,9 +20,11 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import MALLOC_HEADER_SIZE
 from inspector.heap.objects import NOT_FOUND, Heap, read_heap
 from inspector.heap.spans import _candidates, _read_all
+from inspector.memory.corefile import CoreFile
 from inspector.target.opening import open_target
 from inspector.target.run import Run
 from inspector.target.target import Target
+from tests.support.chance import seeded
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STRIPPED = "-s -w"
@@ -116,9 +117,8 @@ def test_in_spans_that_wait_to_be_swept_the_marks_tell_what_is_dead(toolchain):
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-def test_the_heap_of_a_kernel_core_is_read(toolchain, ldflags, tmp_path):
-    exe = build("heap", toolchain, ldflags=ldflags)
-    core = kernel_core(exe, directory=tmp_path, command="confess")
+def test_the_heap_of_a_kernel_core_is_read(toolchain, ldflags):
+    core = cached_core(build("heap", toolchain, ldflags=ldflags), command="confess")
     told = json.loads(core.stderr.splitlines()[0])["objects"]
     assert_told(heap_of(core.path), told)
 
@@ -156,8 +156,9 @@ def test_spans_that_make_no_sense_are_left_out_and_many_of_them_disprove_the_hea
         whole, spans = read_heap(Run(target)), spans_of(target)
         elemsize = dtype_of(schema.mspan(target.program.release)).fields["elemsize"][1]
         assert len(spans) == len(whole.spans)
+        assert isinstance(target.memory, CoreFile)
         with open(copy, "r+b") as file:
-            for address in random.Random(damaged).sample(spans, min(damaged, len(spans) // 2)):
+            for address in seeded(damaged).sample(spans, min(damaged, len(spans) // 2)):
                 chunk = target.memory._chunk_at(address + elemsize)
                 file.seek(chunk.offset + address + elemsize - chunk.start)
                 file.write(b"\xff" * 8)

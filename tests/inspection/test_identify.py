@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from inspector.target.target import Target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import document_of, in_order
 
-BUILDS = {
+BUILDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "stripped": {"ldflags": "-s -w"},
     "movable-stripped": {"extra_flags": ("-buildmode=pie", "-trimpath"), "ldflags": "-s -w"},
@@ -43,7 +44,7 @@ def wrongly_identified(target: Target, states) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-@pytest.mark.parametrize("kind", BUILDS)
+@pytest.mark.parametrize("kind", ["plain", "movable-stripped", pytest.param("stripped", marks=pytest.mark.slow)])
 def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
     program = build("states", toolchain, **BUILDS[kind])
     with start(program) as running, open_target(str(running.pid), memory="direct") as target:

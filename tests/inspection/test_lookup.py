@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -14,9 +12,13 @@ import pytest
 from inspector.errors import UsageError
 from inspector.gotypes.literal import parse_literal
 from inspector.gotypes.render import json_form
+from inspector.gotypes.values import GoString
 from inspector.inspection.one_key import look_up
+from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
+from tests.support.chance import seeded
+from tests.support.commandline import cli, cli_here
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STATES = [
@@ -30,7 +32,7 @@ STATES = [
     "range_paused_same_size",
 ]  # fmt: skip
 
-KEYS_OF_EACH_STATE = 60
+KEYS_OF_EACH_STATE = 30
 RANGES = {"int8": 7, "int16": 15, "int32": 31, "int64": 63, "int": 63}
 
 
@@ -94,7 +96,7 @@ def varied(key: Any, type_name: str, dice: random.Random) -> Any:
 
 def disagreements(target: Target, state: dict[str, Any]) -> list[str]:
     """Keys for which the walk does not end as the program's own entries say."""
-    dice = random.Random(state["name"])
+    dice = seeded(state["name"])
     told = {json.dumps(entry["key"]): entry["value"] for entry in state["entries"]}
     present = [entry["key"] for entry in state["entries"] if not is_nan(entry["key"])]
     asked = dice.sample(present, min(len(present), KEYS_OF_EACH_STATE))
@@ -204,11 +206,30 @@ def test_what_is_no_number_or_too_large_is_refused_with_a_sentence(run, name, li
 
 def test_the_command_shows_the_way_and_the_element(run):
     entry = run().map("double_middle")["entries"][0]
-    command = [sys.executable, "-m", "inspector", str(run().pid), "main.doubleMiddle", "--key", entry["key"]]
-    text = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert text.returncode == 0
-    assert f": {entry['value']}\n" in text.stdout
-    document = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=60).stdout)
+    arguments = run().pid, "main.doubleMiddle", "--key", entry["key"]
+    text = cli(*arguments)
+    assert text.code == 0
+    assert f": {entry['value']}\n" in text.out
+    document = json.loads(cli_here(*arguments, "--json").out)
     assert document["lookup"]["found"] is True
     assert document["lookup"]["value"] == entry["value"]
     assert len(document["lookup"]["path"]) >= 1
+
+
+@pytest.mark.pure
+def test_every_key_of_the_demo_is_found_in_the_cell_where_the_whole_map_has_it(demo):
+    entries = list(inspect(demo.target, demo.variable, demo.type_name, entries=None).entries())
+    assert len(entries) == 209
+    for entry in entries:
+        assert isinstance(entry.key, GoString)
+        found = look_up(demo.target, demo.variable, demo.type_name, json.dumps(entry.key.data.decode())).lookup
+        step = found.steps[-1]
+        place = step.array, step.bucket, found.found
+        assert (place, found.value) == ((entry.array, entry.bucket, entry.cell), entry.value), entry
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("key", ["nobody", "", "session-00010", "session-0001 "])
+def test_a_key_that_the_demo_does_not_have_is_not_found(demo, key):
+    found = look_up(demo.target, demo.variable, demo.type_name, json.dumps(key)).lookup
+    assert (found.found, found.value) == (None, None)

@@ -20,6 +20,7 @@ from inspector.memory.corefile import CoreFile
 from inspector.memory.gather import gather
 from inspector.memory.process import ProcessMemory
 from inspector.target.opening import open_target
+from tests.support.chance import seeded
 from tests.support.truth import all_differences, differences, in_order, inspect_state
 
 SOME_STATES = ["double_middle", "same_middle", "no_pointers_old", "key_interface", "elem_129", "many_overflow"]
@@ -88,7 +89,7 @@ def test_ptrace_holds_every_thread_and_lets_every_thread_go(run):
 
 def places_of(running, count: int) -> list[int]:
     """Addresses of headers and of bytes inside bucket arrays that every source must be able to read."""
-    dice = random.Random(7)
+    dice = seeded(7)
     headers = [state for state in running.truth["maps"] if state["header"] and state["header"]["buckets"]]
     heap = [state for state in headers if state["name"] != "stack_map"]
     return [int(dice.choice(heap)["header"]["buckets"], 16) + dice.randrange(64) for _ in range(count)]
@@ -161,6 +162,7 @@ def test_gather_survives_regions_that_promise_more_than_there_is(run):
     assert rows[0].tobytes() == bytes(memory.read(good[0], 8))
 
 
+@pytest.mark.pure
 def test_regions_that_touch_count_as_one_and_overflow_is_not_fooled():
     regions = RegionMap([Region(0x1000, 0x2000), Region(0x2000, 0x3000), Region(0x5000, 0x6000)])
     assert regions.covers(0x1F00, 0x1000)
@@ -170,6 +172,7 @@ def test_regions_that_touch_count_as_one_and_overflow_is_not_fooled():
     assert not RegionMap([]).covers(0, 1)
 
 
+@pytest.mark.pure
 def test_frozen_copies_answer_from_the_range_that_holds_the_address():
     memory = FrozenMemory()
     memory.add(0x1000, bytes(range(64)))

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fixtures import Core, build, kernel_core
+from fixtures import Core
 from inspector.errors import BadCore
 from inspector.memory.packed import PAGE, unpack
-from tests.support.commandline import assert_refused, cli, start_cli, together
+from tests.support.commandline import assert_refused, cli, cli_here, each_here, start_cli
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -49,8 +49,8 @@ def pack(data: bytes, kind: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def core(tmp_path_factory) -> Core:
-    return kernel_core(build("plain"), directory=tmp_path_factory.mktemp("core"))
+def core(crash) -> Core:
+    return crash("plain")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def told(text: str) -> Any:
 def test_a_compressed_core_is_answered_like_the_plain_one(core, packed, kind):
     address = core.truth["maps"][0]["address"]
     for words in ([WORDS, "--memory", "gdb-mi"], [address, *TYPE, "--memory", "direct"]):
-        expected, answer = together([path, *words, "--json"] for path in (core.path, packed[kind]))
+        expected, answer = each_here([path, *words, "--json"] for path in (core.path, packed[kind]))
         assert (answer.code, answer.err) == (0, "")
         assert told(answer.out) == told(expected.out)
 
@@ -92,14 +92,14 @@ def test_what_was_unpacked_of_an_archive_that_is_cut_short_is_used_like_a_core_c
             file.seek(0)
             plain.write_bytes(file.read())
         assert "cut short" in unpacked.note
-        answer, expected = together([path, WORDS, *TYPE, "--exe", core.exe, "--json"] for path in (cut, plain))
+        answer, expected = each_here([path, WORDS, *TYPE, "--exe", core.exe, "--json"] for path in (cut, plain))
         codes.add(answer.code)
         assert answer.code == expected.code
         assert answer.code == 3 or f"{cut} is a {kind} archive that is cut short" in answer.err
         assert answer.code == 0 or answer.err.replace(str(cut), str(plain)) == expected.err
     assert 0 in codes
     cut.write_bytes(whole[:7])
-    assert_refused(cli(cut, WORDS), f"{kind} archive of which nothing can be unpacked")
+    assert_refused(cli_here(cut, WORDS), f"{kind} archive of which nothing can be unpacked")
 
 
 @EVERY_KIND
@@ -108,14 +108,14 @@ def test_damaged_archives_are_refused(packed, kind, tmp_path):
     middle = len(damaged) // 2
     damaged[middle : middle + 200] = random.Random(kind).randbytes(200)
     (tmp_path / "damaged").write_bytes(damaged)
-    assert_refused(cli(tmp_path / "damaged", WORDS), f"damaged {kind} archive", "copied whole")
+    assert_refused(cli_here(tmp_path / "damaged", WORDS), f"damaged {kind} archive", "copied whole")
 
 
 def test_archives_of_something_else_and_unknown_ones_are_refused(tmp_path):
     (tmp_path / "text").write_bytes(pack(b"hello" * 1000, "zst"))
-    assert_refused(cli(tmp_path / "text", WORDS), "what it unpacks to is no ELF file")
+    assert_refused(cli_here(tmp_path / "text", WORDS), "what it unpacks to is no ELF file")
     (tmp_path / "zip").write_bytes(b"PK\3\4" + bytes(100))
-    assert_refused(cli(tmp_path / "zip", WORDS), "no ELF file", ".zst")
+    assert_refused(cli_here(tmp_path / "zip", WORDS), "no ELF file", ".zst")
 
 
 def test_where_there_is_no_room_to_unpack_that_is_said(packed):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fixtures import CLASSIC, NEWEST, build, gcore_core, kernel_core, start
+from fixtures import CLASSIC, NEWEST, build, gcore_core, start
 from inspector import inspect, open_target
 from inspector.errors import InspectError
 from inspector.target.remote import open_remote
@@ -70,8 +70,8 @@ def test_every_map_of_a_process_that_only_gdb_reads_is_found_by_its_frame(newest
 
 
 @pytest.mark.parametrize("toolchain", SLOW_OLDEST, ids=lambda each: each.name)
-def test_every_map_of_a_kernel_core_is_found_by_its_frame(toolchain, tmp_path):
-    core = kernel_core(build("handlers", toolchain), directory=tmp_path)
+def test_every_map_of_a_kernel_core_is_found_by_its_frame(crash, toolchain):
+    core = crash("handlers", toolchain)
     with open_target(str(core.path)) as target:
         assert all_differences(target, core.truth["maps"]) == {}
 

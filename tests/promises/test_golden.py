@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from inspector.cli import demo
-from tests.support.commandline import cli
+from tests.support.commandline import cli_here
+
+pytestmark = pytest.mark.pure
 
 HERE = Path(__file__).parent / "golden"
 DEMO = Path(demo.__file__).parent
@@ -60,7 +62,7 @@ def masked(text: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_document_is_what_it_was(name, folder):
-    answer = cli(*(word.format(folder=folder) for word in CASES[name]))
+    answer = cli_here(*(word.format(folder=folder) for word in CASES[name]))
     assert (answer.code, answer.err) == (EXIT_CODES[name], "")
     file = HERE / name
     if os.environ.get("GOLDEN") == "write":

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
-import sys
 
 import jsonschema
 import pytest
@@ -15,15 +13,12 @@ from rich.console import Console
 from inspector.inspection.one_map import inspect
 from inspector.report.text.one_map import print_report
 from inspector.target.opening import open_target
+from tests.support.commandline import cli, cli_here
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE, PROMISED, document_of, in_order
 
 CLEAR_SEQ = 40
 """Where clearSeq is in an hmap (runtime/map_noswiss.go): behind five words."""
-
-
-def go_map_inspect(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "inspector", *arguments], capture_output=True, text=True, timeout=120)
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
@@ -46,9 +41,9 @@ def test_the_schema_refuses_a_document_that_lacks_a_promised_field(run):
 
 
 def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
-    done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--json", "--entries", "all")
-    assert (done.returncode, done.stderr) == (0, "")
-    document = json.loads(done.stdout)
+    answer = cli(run().pid, "main.doubleMiddle", "--json", "--entries", "all")
+    assert (answer.code, answer.err) == (0, "")
+    document = json.loads(answer.out)
     PROMISED.validate(document)
     assert in_order(document["entries"]) == in_order(run().map("double_middle")["entries"])
     assert document["target"]["memory"] == "process_vm_readv"
@@ -56,26 +51,26 @@ def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
 
 
 def test_ndjson_streams_the_document_and_then_one_entry_a_line(run):
-    done = go_map_inspect(str(run().pid), "main.keyString", "--ndjson", "--entries", "all")
-    head, *lines = done.stdout.splitlines()
+    answer = cli_here(run().pid, "main.keyString", "--ndjson", "--entries", "all")
+    head, *lines = answer.out.splitlines()
     PROMISED.validate(json.loads(head) | {"entries": [json.loads(line) for line in lines]})
     assert in_order([json.loads(line) for line in lines]) == in_order(run().map("key_string")["entries"])
 
 
 def test_no_entries_and_a_few_entries_are_what_was_asked_for(run):
     for asked in (0, 3):
-        done = go_map_inspect(str(run().pid), "main.doubleMiddle", "--json", "--entries", str(asked))
-        document = json.loads(done.stdout)
+        answer = cli_here(run().pid, "main.doubleMiddle", "--json", "--entries", asked)
+        document = json.loads(answer.out)
         assert len(document["entries"]) == document["entries_shown"] == asked
         assert document["entries_total"] == run().map("double_middle")["len"]
 
 
 def test_a_nil_map_is_an_answer_not_an_error(run):
     for arguments in (["main.nilMap"], ["0x0", "--type", "map[string]int"], ["0", "--type", "map[string]int"]):
-        done = go_map_inspect(str(run().pid), *arguments, "--json")
-        document = json.loads(done.stdout)
+        answer = cli_here(run().pid, *arguments, "--json")
+        document = json.loads(answer.out)
         PROMISED.validate(document)
-        assert done.returncode == 0
+        assert answer.code == 0
         assert document["map"]["nil"] is True
         assert document["map"]["address"] == "0x0"
 

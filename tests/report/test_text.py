@@ -12,6 +12,7 @@ import sys
 from importlib.resources import files
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -97,11 +98,13 @@ def test_strings_of_the_target_cannot_command_a_real_terminal_either(run):
     assert b"\x1b[31m" not in output
 
 
+@pytest.mark.pure
 @given(st.text())
 def test_plain_text_is_printable_whatever_it_was(text):
     assert all(char.isprintable() for char in plain(text))
 
 
+@pytest.mark.pure
 @given(st.binary(max_size=300))
 def test_quoted_strings_are_printable_and_cut_ones_say_their_length(data):
     shown = quoted(data, len(data))
@@ -110,6 +113,7 @@ def test_quoted_strings_are_printable_and_cut_ones_say_their_length(data):
     assert shown.endswith(('"', f"... ({len(data)} bytes)"))
 
 
+@pytest.mark.pure
 def test_values_are_written_as_a_go_person_writes_them():
     assert go_form(GoString(b'a"b\\\n\xff\xe2\x80\xae', 9)) == r'"a\"b\\\n\xff\u202e"'
     assert go_form(1.0) == "1"
@@ -137,6 +141,7 @@ def test_times_are_shown_as_moments(run):
     assert re.search(r'"now" +20\d\d-\d\d-\d\dT', text)
 
 
+@pytest.mark.pure
 def test_the_picture_of_the_old_array_shows_each_share_of_it():
     assert frontier_picture(np.array([True, True, False, True])) == "██░█"
     wide = frontier_picture(np.arange(6400) < 3250)
@@ -146,6 +151,7 @@ def test_the_picture_of_the_old_array_shows_each_share_of_it():
     assert wide[33:] == "░" * 31
 
 
+@pytest.mark.pure
 def test_the_demo_does_the_whole_job_without_gdb_go_or_network(tmp_path):
     environment = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
     done = subprocess.run(
@@ -157,6 +163,7 @@ def test_the_demo_does_the_whole_job_without_gdb_go_or_network(tmp_path):
     assert "verdict: consistent" in done.stdout
 
 
+@pytest.mark.pure
 def test_the_demo_core_tells_nothing_of_the_machine_it_was_made_on():
     core = lzma.decompress((files("inspector.cli.demo") / "core.xz").read_bytes())
     assert b"GOTRACEBACK=crash" in core

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -9,13 +10,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from fixtures import Running
+from inspector.cli.command import main
+from inspector.control.ptrace import INTERRUPTIONS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = [sys.executable, "-m", "inspector"]
@@ -75,10 +79,23 @@ def cli(*args: object, before: Sequence[str] = ()) -> Answer:
     return finish(start_cli(*args, before=before))
 
 
-def together(runs: Iterable[Sequence[object]]) -> list[Answer]:
-    """Run several command lines at the same time: only such as hold no process."""
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda args: cli(*args), runs))
+def cli_here(*args: object) -> Answer:
+    """Run the command line in this process, for many short runs that hold no process: an interpreter costs 0.5 s."""
+    out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["go-map-inspect", *map(str, args)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    assert isinstance(ended.value.code, int)
+    return Answer(ended.value.code, out.getvalue(), err.getvalue())
+
+
+def each_here(runs: Iterable[Sequence[object]]) -> list[Answer]:
+    """Run several command lines in this process, one after the other."""
+    return [cli_here(*args) for args in runs]
 
 
 def assert_refused(answer: Answer, *words: str, code: int = 2) -> None:

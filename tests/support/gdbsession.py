@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from inspector.cli.gdbsetup import script_path
 
 QUIET = ("-nx", "-q", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off", "-iex", "set confirm off")
 MARK = "@@ next @@"
+CHATTER = re.compile(r"^warning: .*\n?", re.MULTILINE)
+"""What gdb says of its own accord at any moment, such as that a core's registers are larger than it knows them."""
+
 PATIENCE = 120.0
 
 
@@ -33,7 +37,7 @@ def environment(**added: str) -> dict[str, str]:
 def gdb(
     *commands: str, on: Sequence[object] = (), script: Path | None = None, env: dict[str, str] | None = None
 ) -> list[str]:
-    """Run a batch of commands in gdb and return what it said to each, errors among the rest.
+    """Run a batch of commands in gdb and return what it said to each, errors among the rest, but no warnings of gdb's.
 
     `on` are gdb's own arguments: -p and a pid, or an executable and a core.
     """
@@ -52,7 +56,7 @@ def gdb(
     )
     said = done.stdout.split(MARK)
     assert len(said) == len(commands) + 2, done.stdout[-4000:]
-    return [text.strip("\n") for text in said[1:-1]]
+    return [CHATTER.sub("", text).strip("\n") for text in said[1:-1]]
 
 
 def gdb_mi(*commands: str, on: Sequence[object] = ()) -> list[dict[str, Any]]:

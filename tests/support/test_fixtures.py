@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import fixtures
-from fixtures import CLASSIC, NEWEST, SWISS, USUAL, Running, Toolchain
+from fixtures import CLASSIC, NEWEST, SWISS, USUAL, Running, Toolchain, names
 
 Map = dict[str, Any]
 
@@ -371,7 +372,7 @@ def gdb_made(directory: Path) -> fixtures.Core:
         return core
 
 
-@pytest.mark.parametrize("make", [kernel_made, gdb_made])
+@pytest.mark.parametrize("make", [kernel_made, pytest.param(gdb_made, marks=pytest.mark.slow)])
 def test_a_core_holds_every_header_that_the_program_told_of(
     make: Callable[[Path], fixtures.Core], tmp_path: Path
 ) -> None:
@@ -393,3 +394,19 @@ def test_a_core_holds_every_header_that_the_program_told_of(
 def test_the_newest_toolchain_builds_classic_maps() -> None:
     with fixtures.start(fixtures.build("plain", NEWEST)) as running:
         assert running.map("words")["header"]["count"] == 3
+
+
+def test_a_core_is_made_once_and_kept_with_what_its_program_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exe = fixtures.build("plain")
+    monkeypatch.setenv("GO_MAP_INSPECT_CACHE", str(tmp_path))
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(lambda _: fixtures.cached_core(exe), range(4))
+    assert all(other == first for other in others)
+    another = fixtures.cached_core(exe, "an-argument")
+    assert another.path != first.path
+    assert {path.name for path in (tmp_path / "cores").iterdir()} == {first.path.parent.name, another.path.parent.name}
+    assert names(first.truth) == names(another.truth)
+    assert first.stderr.startswith("panic: ")
+    assert first.path.stat().st_blocks * 512 < first.path.stat().st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from inspector.target.run import Run
 from tests.support.commandline import assert_running
 from tests.support.truth import PROMISED, document_of
 
-FAILURES = {
+FAILURES: dict[str, Callable[[], object]] = {
     "index": lambda: [][1],
     "numpy": lambda: np.zeros(2).reshape(3, 1),
     "overflow": lambda: np.uint8(1) + np.array([1 << 80], dtype=np.uint64),

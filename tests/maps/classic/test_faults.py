@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +15,7 @@ from inspector.target.opening import open_target
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 SEED = 20
+"""Each change says what it did; a failure names the changes."""
 MANY = 20
 """Entries from which on no other array, size or seed fits a map by chance."""
 
@@ -34,7 +35,7 @@ UNLESS_A_REASON_HOLDS = [
 
 
 @pytest.fixture(scope="module")
-def maps(run) -> Callable[..., list[Subject]]:
+def maps(run) -> Iterator[Callable[..., list[Subject]]]:
     opened: dict[str, tuple] = {}
 
     def of(toolchain) -> list[Subject]:

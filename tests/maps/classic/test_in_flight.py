@@ -15,6 +15,7 @@ from fixtures import USUAL, Toolchain, build, find, kernel_core, start
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
+from tests.support.chance import seeded
 from tests.support.replay import KINDS
 from tests.support.stepping import some_of, writing
 from tests.support.toolchains import EVERY_TOOLCHAIN
@@ -60,7 +61,7 @@ def scripts(dice: Random, can_clear: bool) -> Iterator[str]:
 
 def stops(toolchain: Toolchain, kind: str, wanted: int, seed: int = 0) -> Iterator[Stop]:
     """Stop a process at random instructions of its writes to a map of one kind."""
-    dice = Random(f"{toolchain.name} {kind} {seed}")
+    dice = seeded(toolchain.name, kind, seed)
     exe = build("replay", toolchain)
     with start(exe, kind) as running, open_target(str(running.pid), memory="direct", stop=False) as target:
         lines = scripts(dice, running.truth["clear"])

@@ -12,6 +12,7 @@ from inspector.goruntime.mapextra import mapextra
 from inspector.maps.classic.mirror.growth import NextGrowth, too_many_overflow_buckets
 from inspector.maps.classic.mirror.model import MirrorMap
 from inspector.maps.classic.summary import growth_of, occupancy_of
+from tests.support.chance import unforeseen
 from tests.support.replay import KINDS, Part, Player, Replay, new_keys, random_state, replaying
 
 SLICE_HEADER = 24
@@ -115,9 +116,9 @@ def check_if_rebuilt(player: Player) -> str:
     return "rebuilt" + (" with overflow buckets" if added else "")
 
 
-def predictions(kind: str, states: int, seed: int | None = None) -> Counter[str]:
+def predictions(kind: str, states: int) -> Counter[str]:
     """Check what is foretold in so many random states; returns what was met."""
-    chance = Random(seed)
+    chance = unforeseen()
     met: Counter[str] = Counter()
     with replaying(kind, USUAL) as replay:
         for _ in range(states):

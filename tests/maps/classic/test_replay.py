@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from fixtures import CLASSIC, USUAL
+from tests.support.chance import unforeseen
 from tests.support.replay import (
     KINDS,
     Player,
@@ -110,5 +111,5 @@ def test_clones_of_maps_in_any_state_hold_what_the_mirror_holds(kind, toolchain)
         if not replay.can_clone:
             pytest.skip("maps.Clone came with Go 1.21")
         quick = toolchain == USUAL
-        met = clones(replay, 8 if quick else 40, Random())
+        met = clones(replay, 8 if quick else 40, unforeseen())
         assert quick or met["of double"] + met["of same-size"] >= 2, met

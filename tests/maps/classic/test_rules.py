@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ from inspector.maps.classic.summary import growth_of, occupancy_of
 from inspector.memory import RegionMap
 from inspector.target.opening import open_target
 from inspector.target.target import Target
+from tests.support.chance import seeded
+from tests.support.demo import Demo
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 WAITING, DONE = False, True
@@ -482,10 +483,44 @@ def test_one_byte_overwritten_makes_exactly_the_rule_fire_that_it_breaks(subject
     assert all(finding.severity == ("warning" if sampled else "error") for finding in broken.findings)
 
 
+NOT_IN_THE_DEMO = {
+    impossible_b, b_of_a_lazy_map, noverflow_one_less, same_size_flag_without_growth, marker_without_growth,
+    mark_off_its_resting_place, second_half_in_a_same_size_growth, rest_before_a_live_cell, marker_of_the_other_half,
+    key_of_another_old_bucket, key_of_the_other_half, key_that_hashes_elsewhere, key_and_tophash_like_another,
+    wild_pointer_to_an_element, wild_overflow_pointer, looping_overflow_pointer, overflow_list_entry_changed,
+    old_overflow_list_entry_changed, needless_extra, growth_finished_by_one_bucket, entry_marked_as_an_empty_cell,
+}  # fmt: skip
+"""Mutations that need a map of another kind: at rest, of integers, of the same size, with overflow buckets."""
+
+IN_THE_DEMO = sorted(
+    {(rule, mutation) for rule, _, mutation in MUTATIONS if mutation not in NOT_IN_THE_DEMO}
+    - {("E12", old_iterator_alone)},
+    key=lambda each: (each[0], each[1].__name__),
+)
+
+
+def subject_of(demo: Demo) -> Subject:
+    keys = find_hash_keys(demo.target.program.image, demo.target.memory, demo.target.program.types)
+    assert keys is not None
+    return Subject(demo.target, demo.address, demo.type_name, keys)
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    ("rule", "mutation"), [pytest.param(*each, id=f"{each[0]}-{each[1].__name__}") for each in IN_THE_DEMO]
+)
+def test_one_byte_overwritten_in_the_demo_makes_exactly_the_rule_fire_that_it_breaks(demo, rule, mutation):
+    it = subject_of(demo)
+    assert judge(it.copy()).findings == ()
+    broken = judge(it.copy(mutation(it)))
+    assert (fired(broken), broken.verdict) == ({rule}, "inconsistent")
+
+
 def rule_id(rule) -> str:
     return re.match(r"([a-z]+\d+)_", rule.__name__).group(1).upper()
 
 
+@pytest.mark.pure
 def test_every_rule_has_an_id_of_its_own_and_a_mutation_that_breaks_it():
     ids = [rule_id(rule) for rule in (*RULES, *PROOF_RULES, e9_evacuated_memory_is_cleared_or_kept)]
     assert len(ids) == len(set(ids))
@@ -585,11 +620,10 @@ def test_old_iterator_alone_at_rest_needs_a_growth_or_since_clears_are_counted_a
 HOSTILE_STATES = ["double_middle", "same_middle_int64", "no_pointers_old", "key_elem_129", "key_interface", "elem_any"]
 
 
-@pytest.mark.parametrize("state", HOSTILE_STATES)
-def test_random_bytes_in_header_extra_and_buckets_never_break_the_inspector(subject, state):
-    it = subject(USUAL, state)
+def hold_against_random_bytes(it: Subject, seed: str) -> None:
+    """Overwrite random bytes of a map's header, extra and buckets: each copy gets a verdict, and nothing raises."""
     whole = it.copy()
-    dice = random.Random(state)
+    dice = seeded(seed)
     places = [it.address + at for at in range(hmap(it.target.program.release).sizeof())]
     places += [whole.header.extra + at for at in range(24)] if whole.header.extra else []
     for array in (whole.buckets, whole.old):
@@ -608,3 +642,21 @@ def test_random_bytes_in_header_extra_and_buckets_never_break_the_inspector(subj
         growth_of(view), occupancy_of(view)
         judged += 1
     assert judged == 150
+
+
+@pytest.mark.parametrize("state", HOSTILE_STATES)
+def test_random_bytes_in_header_extra_and_buckets_never_break_the_inspector(subject, state):
+    hold_against_random_bytes(subject(USUAL, state), state)
+
+
+@pytest.mark.pure
+def test_random_bytes_in_the_demo_never_break_the_inspector(demo):
+    hold_against_random_bytes(subject_of(demo), "demo")
+
+
+@pytest.mark.pure
+def test_a_snapshot_of_the_demo_can_be_pickled_and_judged_again(demo):
+    snapshot = subject_of(demo).copy()
+    again = pickle.loads(pickle.dumps(snapshot))
+    assert judge(again) == judge(snapshot)
+    assert growth_of(MapView(again)) == growth_of(MapView(snapshot))

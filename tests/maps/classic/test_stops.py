@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections import Counter
 
@@ -11,6 +10,7 @@ import pytest
 from fixtures import CLASSIC, USUAL, build, start
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
+from tests.support.chance import seeded
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STOPS = 2000
@@ -30,7 +30,7 @@ def verdicts(toolchain, stops: int) -> tuple[Counter[str], list[str]]:
     """Stop a writing process at random moments: how often each verdict was given, and what was found wrong."""
     counted: Counter[str] = Counter()
     wrong = []
-    dice = random.Random(toolchain.name)
+    dice = seeded(toolchain.name)
     with start(build("churn", toolchain)) as running, open_target(str(running.pid), memory="direct") as target:
         assert running.ask("write") == {"writing": True}
         for _ in range(stops):

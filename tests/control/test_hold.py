@@ -1,0 +1,144 @@
+"""How long a process is held, and that what is said of it is what the process felt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from benchmarks.hold import hold
+from fixtures import USUAL, Running, build, start
+from inspector import Inspection, Target, inspect, look_up, open_target, take_census
+from inspector.control.hold import WINDOW, Clock
+from inspector.errors import NotReadInTime
+from inspector.gotypes.values import Unreadable
+from inspector.target.run import USUAL_STOP, Run
+from tests.support.commandline import assert_free
+
+ROUNDS = 5
+NEAR = 2.0
+"""Milliseconds that the two clocks may be apart, beside what the machine itself makes of it."""
+
+
+@pytest.fixture(params=[1, 20, pytest.param(200, marks=pytest.mark.slow)])
+def beating(request: pytest.FixtureRequest) -> Iterator[Running]:
+    with start(build("beating", USUAL), str(request.param)) as running:
+        yield running
+
+
+def test_the_time_that_is_reported_is_what_the_process_felt(beating):
+    rounds = [one for _ in range(ROUNDS) for one in hold(beating, "auto")]
+    # On a busy machine others come between the two clocks, but not each time.
+    assert min(one.difference - one.noise for one in rounds) < NEAR, rounds
+
+
+def test_where_gdb_holds_no_less_is_reported_than_the_process_felt(beating):
+    rounds = [one for _ in range(2) for one in hold(beating, "gdb-mi")]
+    # gdb stops one thread after the other, so most threads feel less than the whole.
+    assert min(one.felt - one.noise - one.reported for one in rounds) < NEAR, rounds
+
+
+def test_gdb_is_not_started_for_a_package_variable(run):
+    with open_target(str(run().pid), gdb="/nonexistent/gdb") as target:
+        assert inspect(target, "main.doubleMiddle").judgement.verdict == "consistent"
+
+
+# The deadline
+
+
+@pytest.fixture(scope="module")
+def endless() -> Iterator[Running]:
+    with start(build("endless", USUAL)) as running:
+        yield running
+
+
+def test_a_chain_of_a_million_buckets_is_followed_for_as_long_as_a_stop_may_take_and_no_longer(endless):
+    with open_target(str(endless.pid)) as target:
+        inspection = inspect(target, "main.endless", max_stop=0.05)
+    assert inspection.judgement.verdict == "not-read"
+    assert inspection.exit_code == 3
+    assert inspection.snapshot.late == ("overflow buckets of buckets",)
+    assert inspection.timing.stopped < 1000
+    assert any("overflow buckets" in note and "50 ms" in note for note in inspection.notes)
+    assert_free(endless.pid)
+
+
+def test_a_key_that_is_not_found_in_time_is_an_error_of_its_own(endless):
+    with open_target(str(endless.pid)) as target, pytest.raises(NotReadInTime, match="50 ms"):
+        look_up(target, "main.endless", None, "2", max_stop=0.05)
+    assert_free(endless.pid)
+
+
+def cut_among_the_strings(target: Target) -> Inspection:
+    """An inspection whose stop ended after the buckets were copied: how long that takes depends on the machine."""
+    for milliseconds in range(4, 80, 2):
+        with suppress(NotReadInTime):
+            inspection = inspect(target, "main.mstr", entries=5, max_stop=milliseconds / 1000)
+            if inspection.snapshot.late == ("what keys and elements point to",):
+                return inspection
+    raise AssertionError("no stop ended among the strings")
+
+
+def test_a_map_whose_strings_came_too_late_says_so_where_they_would_stand(run):
+    million = run("million")
+    with open_target(str(million.pid)) as target:
+        inspection = cut_among_the_strings(target)
+        entries = list(inspection.entries())
+    assert (inspection.judgement.verdict, inspection.judgement.findings) == ("not-read", ())
+    assert len(entries) == 5
+    assert all(isinstance(entry.key, Unreadable) and entry.key.late for entry in entries)
+
+
+def test_a_census_reports_a_map_that_takes_too_long_as_not_read(endless):
+    with open_target(str(endless.pid)) as target:
+        census = take_census(target, max_stop=0.02)
+    row = next(one for one in census.maps if one.name == "main.endless")
+    assert (row.verdict, census.exit_code) == ("not-read", 3)
+    assert_free(endless.pid)
+
+
+# One request and the next
+
+
+def test_two_inspections_of_one_target_report_each_their_own_stop_and_notes(run):
+    with open_target(str(run().pid)) as target:
+        first = inspect(target, "main.doubleMiddle", run().map("key_interface")["type"])
+        second = inspect(target, "main.doubleMiddle")
+        again = inspect(target, "main.doubleMiddle")
+    assert any("declared as" in note for note in first.notes)
+    assert second.notes == again.notes == ()
+    # A sum would be larger than either.
+    assert again.timing.stopped < again.timing.total
+    assert max(second.timing.stopped, again.timing.stopped) < first.timing.total + again.timing.total
+
+
+def test_types_that_reflect_makes_later_are_found_later():
+    with start(build("reflecting", USUAL)) as running, open_target(str(running.pid)) as target:
+        for length in (3, 5, 9):
+            told = running.ask(f"make {length}")
+            inspection = inspect(target, told["address"])
+            assert inspection.snapshot.type.name == told["type"] == f"map[[{length}]int8]uint16"
+            assert inspection.snapshot.header.count == told["len"]
+
+
+# The share of the time
+
+
+def test_a_process_is_held_for_no_more_than_its_share_of_any_second(run):
+    with open_target(str(run("million").pid)) as target:
+        asking = Run(target, USUAL_STOP, 0.1)
+        began = time.perf_counter()
+        while time.perf_counter() - began < 2.5 * WINDOW:
+            with asking.held():
+                time.sleep(0.03)
+        assert len(asking.clock.stops) > 4
+        for number, (began, _) in enumerate(asking.clock.stops):
+            assert Clock(asking.clock.stops[:number]).recent(began) <= 0.1 * WINDOW - asking.patience + 0.001
+
+
+def test_the_recent_share_counts_only_what_lies_in_the_window():
+    clock = Clock([(0.0, 0.5), (1.0, 1.2), (1.9, 2.0)])
+    assert clock.recent(2.0) == pytest.approx(0.2 + 0.1)
+    assert (clock.total, clock.longest) == (pytest.approx(0.8), 0.5)
