@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 
 import jsonschema
 import pytest
+from rich.console import Console
 
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.report.json.one_key import lookup_form
+from inspector.report.text.one_map import print_report
 from inspector.target.opening import open_target
 from tests.support.commandline import cli, cli_here
 from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE, document_of, in_order
+
+CLEAR_SEQ = 40
+"""Where clearSeq is in an hmap (runtime/map_noswiss.go): behind five words."""
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
@@ -98,6 +105,38 @@ def test_a_key_of_a_nil_map_is_absent(run):
     answer = cli_here(run().pid, "main.nilMap", "--key", "nobody", "--json")
     document = answer.document
     assert (answer.code, document["map"]["nil"], document["map"]["count"]) == (1, True, 0)
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_how_often_a_map_was_cleared_is_told_where_the_runtime_counts_it(run, toolchain):
+    running = run("states", toolchain)
+    with open_target(str(running.pid), memory="direct") as target:
+        for state in running.truth["maps"]:
+            if state["name"] not in ("cleared_clear", "cleared_range_delete", "double_middle"):
+                continue
+            inspection = inspect(target, state["address"], state["type"])
+            seen, told = document_of(inspection)["map"], io.StringIO()
+            print_report(inspection, Console(file=told, width=160))
+            if target.program.release.has_clear_seq:
+                place = int(state["address"], 16) + CLEAR_SEQ
+                count = int.from_bytes(target.memory.read(place, 8), "little")
+                assert seen["clearSeq"] == count == (state["name"] != "double_middle")
+                assert re.search(rf"^clearSeq +{count} *$", told.getvalue(), re.MULTILINE)
+            else:
+                assert "clearSeq" not in seen
+                assert "clearSeq" not in told.getvalue()
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_the_load_limit_of_a_nil_map_is_that_of_the_release(run, toolchain):
+    running = run("states", toolchain)
+    state = running.map("hint_100")
+    with open_target(str(running.pid), memory="direct") as target:
+        limits = [
+            document_of(inspect(target, address, state["type"]))["growth"]["load_factor_limit"]
+            for address in ("0x0", state["address"])
+        ]
+    assert limits == [6.0 if toolchain.version.startswith("1.21") else 6.5] * 2
 
 
 def test_numbers_of_every_size_are_written_in_full(run):

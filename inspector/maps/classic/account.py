@@ -160,6 +160,7 @@ def _map_form(header: Hmap, extra: MapExtra | None) -> dict[str, Any]:
         "buckets": _address(header.buckets),
         "oldbuckets": _address(header.oldbuckets),
         "nevacuate": header.nevacuate,
+        **({} if header.clear_seq is None else {"clearSeq": header.clear_seq}),
         "extra": _extra_form(extra) if extra else None,
     }
 
