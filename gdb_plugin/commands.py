@@ -80,11 +80,11 @@ class InfoGomaps(gdb.Command):
             try:
                 wanted = re.compile(argument)
             except re.error as error:
-                raise UsageError(f"{argument!r} is no regular expression: {error}") from None
+                raise UsageError(f"{argument!r} is not a regular expression: {error}") from None
             target = open_inferior()
             rows = [_row(target, *found) for found in _maps_in_sight(target) if wanted.search(found[0])]
             if not rows:
-                gdb.write("No Go maps.\n" if not argument else "No Go maps of such a name.\n")
+                gdb.write(f"No package variable or local {'of that name ' if argument else ''}is a Go map.\n")
                 return
             rows.insert(0, ("name", "type", "count", "verdict"))
             widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -133,8 +133,8 @@ def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]
         write_notes((target.program.declarations.damage,))
     if not declared:
         raise UnknownVariable(
-            "nothing tells which variables are maps: the program has no symbols, or no DWARF",
-            "give `info gomap` an address, or load an unstripped twin with gdb's command `file`",
+            "it is unknown which variables are maps: the program has no symbols or no DWARF",
+            "give `info gomap` an address, or load an unstripped copy with gdb's command `file`",
         )
     for variable in sorted(declared, key=lambda variable: variable.name):
         if variable.type.kind == Kind.MAP:

@@ -55,7 +55,7 @@ def locate_value(target: Target, value: gdb.Value, text: str, type_name: str | N
     """Turn a value, which `text` names, into what inspect() takes."""
     if value.is_optimized_out:
         raise UnknownVariable(
-            f"{shown(text)} is optimised out here", "try another frame (up), or build with -gcflags=all='-N -l'"
+            f"{shown(text)} is optimized out here", "try another frame (up), or build with -gcflags=all='-N -l'"
         )
     found = map_value(value)
     if found:

@@ -50,7 +50,7 @@ class InferiorMemory:
         found = _core_sections() if self.connection == "core" else _remote_mappings()
         if not found:
             raise UnsupportedTarget(
-                f"gdb does not tell what this {self.connection} target has mapped (info proc mappings)",
+                f"gdb does not report what this {self.connection} target has mapped (info proc mappings)",
                 "inspect a live process, a core dump (gcore writes one), or a process under gdbserver",
             )
         return found

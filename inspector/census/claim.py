@@ -65,7 +65,7 @@ def unjudged(claim: Claim, header: Header, types: TypeTable) -> CensusMap:
 def failed(claim: Claim, family: Family, header: Header | None, types: TypeTable, error: Exception) -> CensusMap:
     """The row of a map that could not be looked at: what went wrong, and no numbers but the header's count."""
     finding = not_checked("H0", "inspector.census.examine", family.whole(claim.address), error)
-    judgement = Judgement("unreadable", (replace(finding, message="this map could not be looked at"),))
+    judgement = Judgement("unreadable", (replace(finding, message="this map could not be checked"),))
     return _row(claim, family.nothing(types.release), header.count if header else 0, 0, 0, judgement)
 
 

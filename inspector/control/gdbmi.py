@@ -154,9 +154,9 @@ class GdbBridge:
             self._take_functions_away()
         except GdbError as error:
             self._end()
-            what = "it ended at once" if isinstance(error, GdbDied) else "it does not answer"
+            what = "it exited at once" if isinstance(error, GdbDied) else "it does not answer"
             raise GdbMissing(
-                f"{gdb!r} is no gdb that speaks MI: {what}", Hint("name another with {gdb}, or use {direct}")
+                f"{gdb!r} is not a gdb with the MI interface: {what}", Hint("name another with {gdb}, or use {direct}")
             ) from None
         except BaseException:
             self._end()
@@ -214,7 +214,7 @@ class GdbBridge:
         self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
-            raise GdbSilent("gdb does not answer, but prints other things", Hint("try {direct}, which needs no gdb"))
+            raise GdbSilent("gdb does not answer; what it prints is not MI", Hint("try {direct}, which needs no gdb"))
         return records
 
     def _result(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -425,7 +425,7 @@ class GdbBridge:
         try:
             said = json.loads(os.pread(self._scratch, os.fstat(self._scratch).st_size, 0))
         except ValueError:
-            raise GdbError("gdb gives no answer to a question about frames") from None
+            raise GdbError("gdb did not answer a question about frames") from None
         if "problem" in said:
             raise GdbError(f"gdb: {said['problem']}")
         return said["answer"]
@@ -434,7 +434,7 @@ class GdbBridge:
         """Where the selected thread stands; raises GdbError."""
         value = str(self.command('-data-evaluate-expression "(unsigned long) $pc"').get("value", ""))
         if not value.isdecimal():
-            raise GdbError("gdb does not know where the process stands")
+            raise GdbError("gdb does not know the program counter of the process")
         return int(value)
 
 

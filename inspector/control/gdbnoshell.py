@@ -14,7 +14,7 @@ class Off(gdb.Function):  # type: ignore[misc]  # gdb comes without types
 
     def invoke(self, *_: object) -> None:
         """Refuse."""
-        raise gdb.GdbError("go-map-inspect lets gdb run no commands")
+        raise gdb.GdbError("go-map-inspect does not let gdb run commands")
 
 
 for name in RUN_COMMANDS:

@@ -55,12 +55,12 @@ def parse_endpoint(text: str) -> str:
     match = _ENDPOINT.fullmatch(text)
     if match is None or not 0 < int(match["port"]) <= LARGEST_PORT:
         raise UsageError(
-            f"{text!r} is no HOST:PORT", Hint("gdbserver says which port it listens on: {remote} localhost:2345")
+            f"{text!r} is not HOST:PORT", Hint("gdbserver says which port it listens on: {remote} localhost:2345")
         )
     try:
         socket.getaddrinfo(match["host"].strip("[]"), int(match["port"]), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name of a host"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a host name"
         raise NoSuchTarget(f"the host of {text} cannot be found: {reason}", "is it spelled right?") from None
     return text
 
@@ -100,7 +100,7 @@ class RemoteBridge(GdbBridge):
             self.command(f"-target-select remote {self.endpoint}", CONNECT_TIMEOUT)
             self.pid = self._find_pid()
         except TargetGone:
-            raise NoSuchTarget(f"what listens at {self.endpoint} is no gdbserver: it hangs up", HINT) from None
+            raise NoSuchTarget(f"{self.endpoint} is not a gdbserver: it closed the connection", HINT) from None
         except GdbDied:
             raise
         except GdbSilent:
@@ -108,7 +108,7 @@ class RemoteBridge(GdbBridge):
             self._connected = False
             self._end()
             raise NoSuchTarget(
-                f"what listens at {self.endpoint} does not answer as a gdbserver does",
+                f"{self.endpoint} does not answer as a gdbserver does",
                 f"is another debugger connected to it? {HINT}",
             ) from None
         except GdbError as error:
@@ -117,10 +117,10 @@ class RemoteBridge(GdbBridge):
     def _refused(self, error: GdbError) -> NoSuchTarget:
         reason = error.message.removeprefix("gdb: ").removeprefix(f"{self.endpoint}: ").rstrip(".")
         if "onnection refused" in reason:
-            return NoSuchTarget(f"nobody listens at {self.endpoint} (connection refused)", HINT)
+            return NoSuchTarget(f"nothing listens at {self.endpoint} (connection refused)", HINT)
         if "timed out" in reason.lower() and "onnect" in reason:
-            return NoSuchTarget(f"{self.endpoint} cannot be reached: {reason}", "is a firewall between?")
-        return NoSuchTarget(f"what listens at {self.endpoint} is no gdbserver with a process: {reason}", HINT)
+            return NoSuchTarget(f"{self.endpoint} cannot be reached: {reason}", "does a firewall block the connection?")
+        return NoSuchTarget(f"{self.endpoint} is not a gdbserver with a process: {reason}", HINT)
 
     def _find_pid(self) -> int:
         groups = self.command("-list-thread-groups").get("groups", [])

@@ -98,7 +98,7 @@ def _await_stop(pid: int, thread: int) -> int | None:
             break
         if time.monotonic() > deadline:
             raise NotPermitted(
-                f"thread {thread} of process {pid} is deep in the kernel and does not stop",
+                f"thread {thread} of process {pid} is blocked in the kernel and does not stop",
                 Hint("try again, or read without stopping: {no_stop}"),
             )
         time.sleep(POLL)

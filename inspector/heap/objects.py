@@ -31,7 +31,7 @@ SLOTS_AT_ONCE = 1 << 20
 
 ALL_SET = 0xFF
 
-NOT_FOUND = "the heap's own books (runtime.mheap_) were not found: dead maps may be among what is found"
+NOT_FOUND = "the heap metadata (runtime.mheap_) was not found: dead maps may be among those listed"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def read_heap(run: Run, hold: bool = True) -> Heap | None:
             run.note(NOT_FOUND)
             return None
         if found.unsound:
-            run.note(f"{found.unsound} spans of the heap make no sense: their objects are left out")
+            run.note(f"{found.unsound} heap spans hold impossible values: their objects are left out")
         copies = [_copy(run, found.spans, rows, nelems) for rows, nelems in _alike(found.spans)]
     widths = _width(found.spans["nelems"].astype(np.int64))
     places = np.cumsum(widths) - widths

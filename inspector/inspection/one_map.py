@@ -181,7 +181,7 @@ def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, 
         try:
             return Copied(ref, snapshot, tuple(find_writers(run)))
         except NotReadInTime:
-            run.note("there was no time to look at the goroutines that write maps")
+            run.note("the stop was too short to look for goroutines that write maps")
             return Copied(ref, snapshot, ())
 
 
@@ -208,7 +208,7 @@ def _say_contradiction(run: Run, ref: MapRef, judgement: Judgement) -> None:
     if proof.checked > 2 * proof.matched:
         run.note(
             f"the type given is {ref.type.name}, but only {proof.matched} of {proof.checked} keys are in the bucket "
-            "that their hash selects: leave the type out to have it found"
+            "that their hash selects: leave the type out, and it is inferred"
         )
 
 

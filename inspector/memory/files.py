@@ -39,7 +39,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         if stat.S_ISDIR(status.st_mode):
             raise ValueError("it is a directory")
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         if not status.st_size:
             raise ValueError("the file is empty")
         unless_sound.pop_all()

@@ -97,7 +97,7 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
         except (its_error, *DAMAGE) as error:
             raise BadCore(f"{path} is a damaged {kind} archive: {error}", "was it copied whole?") from None
         if not size:
-            raise BadCore(f"{path} is a {kind} archive of which nothing can be unpacked", "was it copied whole?")
+            raise BadCore(f"{path} is a {kind} archive, but nothing in it can be unpacked", "was it copied whole?")
         file.truncate(size)
         unless_done.pop_all()
     return Unpacked(file, note)

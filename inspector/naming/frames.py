@@ -85,13 +85,13 @@ def prepare(run: Run, name: FrameName) -> FrameName:
     """
     if not run.stops:
         raise UsageError(
-            "a process that is not stopped has no frames to look into: they are gone before they are read",
+            "frames cannot be read while the process runs: they change meanwhile",
             Hint("leave {no_stop} out, or give the map's address"),
         )
     if run.image.stripped:
         raise UnknownVariable(
             f"{run.image.path} is stripped, so {name.text} cannot be looked up",
-            Hint("give the map's address, or an unstripped twin of the executable with {exe}"),
+            Hint("give the map's address, or an unstripped copy of the executable with {exe}"),
         )
     functions = _functions(run, name.function)
     try:
@@ -101,7 +101,7 @@ def prepare(run: Run, name: FrameName) -> FrameName:
         raise
     except GdbMissing as error:
         raise GdbMissing(
-            f"frames are found by gdb: {error.message}",
+            f"frames can only be found by gdb: {error.message}",
             Hint("name a package variable, or the map's address with {type}"),
         ) from None
     except GdbError as error:
@@ -182,14 +182,14 @@ def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
         )
     declared = "" if name.line is None else f" declared in line {name.line}"
     in_scope = answer["names"]
-    hint = f"it has {', '.join(in_scope[:MOST_SHOWN])}" if in_scope else "the compiler left no variables of it"
+    hint = f"it has {', '.join(in_scope[:MOST_SHOWN])}" if in_scope else "the compiler kept none of its variables"
     return UnknownVariable(f"{function} has no variable {name.variable}{declared} where it is now", hint)
 
 
 def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
     if found.problem == "optimized out":
         return UnknownVariable(
-            f"{name.text} is optimized out: at {_line(found)} the program keeps its value nowhere",
+            f"{name.text} is optimized out: the compiler removed its value at {_line(found)}",
             "name another variable that leads to the map, or build with -gcflags='all=-N -l'",
         )
     return UnknownVariable(

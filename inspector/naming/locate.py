@@ -64,7 +64,7 @@ def parse_address(text: str) -> int | None:
     digits = text[2:].lstrip("0") if hexadecimal else text.lstrip("0")
     address = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= 20 else 1 << 64
     if address >= 1 << 64:
-        raise UsageError(f"the number {shown(text)} is more than 64 bits", "addresses look like 0xc000012345")
+        raise UsageError(f"the number {shown(text)} has more than 64 bits", "addresses look like 0xc000012345")
     return address
 
 
@@ -159,7 +159,7 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
         lacking = run.declarations.lacking(symbol.name)
         if path:
             raise UnknownVariable(
-                f"{lacking}, so nothing tells where its fields are", Hint("give the map's address, with {type}")
+                f"{lacking}, so the places of its fields are unknown", Hint("give the map's address, with {type}")
             )
         if wanted is None:
             raise UnknownVariable(lacking, Hint("add {type} 'map[string]int'"))
@@ -240,7 +240,7 @@ def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
     if run.image.stripped:
         raise UnknownVariable(
             f"{run.image.path} is stripped, so {text} cannot be looked up",
-            Hint("give the map's address, or an unstripped twin of the executable with {exe}"),
+            Hint("give the map's address, or an unstripped copy of the executable with {exe}"),
         )
     near = difflib.get_close_matches(text, run.image.variables(), NEAR_NAMES, 0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"

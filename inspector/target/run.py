@@ -158,7 +158,7 @@ class Run:
         except GdbDied:
             raise
         except GdbError as error:
-            self.note(f"the threads cannot be looked at: {error.message}")
+            self.note(f"the threads cannot be inspected: {error.message}")
             return []
 
     def hold_with_gdb(self) -> None:

@@ -380,7 +380,7 @@ def test_options_that_make_no_sense_are_refused(crashed, arguments, words):
 
 
 def test_a_file_to_compare_with_that_holds_no_census_is_refused(crashed, tmp_path):
-    for content, words in (("{", "no JSON document"), ('{"target": {"pid": 1}}', "holds no census")):
+    for content, words in (("{", "not a JSON document"), ('{"target": {"pid": 1}}', "not a saved census")):
         other = tmp_path / "other.json"
         other.write_text(content)
         with pytest.raises(UsageError, match=words):

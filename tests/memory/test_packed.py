@@ -113,7 +113,7 @@ def test_damaged_archives_are_refused(packed, kind, tmp_path):
 
 def test_archives_of_something_else_and_unknown_ones_are_refused(tmp_path):
     (tmp_path / "text").write_bytes(pack(b"hello" * 1000, "zst"))
-    assert_refused(cli_here(tmp_path / "text", WORDS), "what it unpacks to is no ELF file")
+    assert_refused(cli_here(tmp_path / "text", WORDS), "the unpacked file is not an ELF file")
     (tmp_path / "zip").write_bytes(b"PK\3\4" + bytes(100))
     assert_refused(cli_here(tmp_path / "zip", WORDS), "no ELF file", ".zst")
 
