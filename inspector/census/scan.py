@@ -7,8 +7,10 @@ buckets have to prove it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +27,24 @@ WORD = 8
 PIECE = 1 << 22
 """Bytes that are copied at a time: a few milliseconds of a process that is held for it."""
 
+RANGES_AT_ONCE = 1 << 8
+"""Ranges that are copied in one stop at most: each takes some microseconds, however short it is."""
+
 BLOCK = 1 << 16
 """Words that are tested at a time, so that the results of each step stay in the processor's cache."""
 
 FLAGS_TO_HASH0 = 32
 """Bits of flags, B and noverflow, which lie before hash0 in the same word."""
 
-Copied = Callable[[Callable[[], memoryview]], memoryview]
-"""Calls a reader while the target is held (Run.copied)."""
+T = TypeVar("T")
+
+
+class Copied(Protocol):
+    """Calls a reader while the target is held (Run.copied)."""
+
+    def __call__(self, read: Callable[[], T], /) -> T:
+        """What `read` returns."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -98,16 +110,40 @@ def scan(memory: Memory, ranges: list[Region], arena: Arena, release: Release, c
     A piece is copied by `copied`, in a stop of its own, and looked at afterwards. What cannot be read is left out.
     """
     dtype = dtype_of(hmap(release))
-    overlap = dtype.itemsize - WORD
+    for some, size in _pieces(ranges, dtype.itemsize - WORD):
+        found = [
+            _candidates(start, np.frombuffer(data, "<u8", len(data) // WORD), arena, release, dtype)
+            for start, data in copied(partial(_read, memory, some))
+        ]
+        yield Piece(size, Headers.joined(found, release))
+
+
+def _pieces(ranges: list[Region], overlap: int) -> Iterator[tuple[list[Region], int]]:
+    """The ranges in portions for one stop each: no more than PIECE bytes, of one range or of many small ones.
+
+    Parts of one range overlap, so that what lies across their border is found. The size counts every byte once.
+    """
+    portion: list[Region] = []
+    size = 0
     for region in ranges:
         for start in range(region.start, region.end, PIECE):
-            end = min(start + PIECE + overlap, region.end)
-            try:
-                data = copied(partial(memory.read, start, end - start))
-            except UnreadableMemory:
-                data = memoryview(b"")
-            words = np.frombuffer(data, "<u8", len(data) // WORD)
-            yield Piece(min(PIECE, region.end - start), _candidates(start, words, arena, release, dtype))
+            length = min(PIECE, region.end - start)
+            if portion and (size + length > PIECE or len(portion) == RANGES_AT_ONCE):
+                yield portion, size
+                portion, size = [], 0
+            portion.append(Region(start, min(start + length + overlap, region.end)))
+            size += length
+    if portion:
+        yield portion, size
+
+
+def _read(memory: Memory, regions: list[Region]) -> list[tuple[int, memoryview]]:
+    """The bytes of each region with its address; without those that cannot be read."""
+    found = []
+    for region in regions:
+        with suppress(UnreadableMemory):
+            found.append((region.start, memory.read(region.start, region.end - region.start)))
+    return found
 
 
 def _candidates(start: int, words: NDArray[np.uint64], arena: Arena, release: Release, dtype: np.dtype) -> Headers:
