@@ -11,7 +11,7 @@ import gdb
 from gdb_plugin.arguments import OPTIONS, Arguments, parse
 from gdb_plugin.expressions import frame_variables, is_map, locate_in_gdb, locate_value, name_of
 from gdb_plugin.opening import open_inferior
-from gdb_plugin.output import console, output, told_in_one_line, write_notes
+from gdb_plugin.output import console, errors_in_one_line, output, write_notes
 from inspector.errors import InspectError, UnknownVariable, UsageError
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.render import plain
@@ -48,7 +48,7 @@ class InfoGomap(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Answer; gdb.GdbError is how a command fails."""
-        with told_in_one_line():
+        with errors_in_one_line():
             arguments = parse(argument)
             target = open_inferior()
             if arguments.key is not None:
@@ -76,7 +76,7 @@ class InfoGomaps(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Answer; gdb.GdbError is how a command fails."""
-        with told_in_one_line():
+        with errors_in_one_line():
             try:
                 wanted = re.compile(argument)
             except re.error as error:

@@ -40,7 +40,7 @@ class MapValue:
 def locate_in_gdb(target: Target, text: str, type_name: str | None) -> str | Locator:
     """Turn an expression into what inspect() takes; an address and a package variable are left as they are.
 
-    A variable of the selected frame goes before a package; whatever is no Go name is evaluated as gdb's `print` does.
+    A variable of the selected frame goes before a package; what is not a Go name is evaluated as gdb's `print` does.
     Raises UnknownVariable, gdb.error.
     """
     if parse_address(text) is not None:

@@ -44,7 +44,7 @@ class InferiorMemory:
         return read_grouped(self.read, addresses, size)
 
     def regions(self) -> list[Region]:
-        """Return what is mapped, as the kernel, the core or the remote side tells it; raises UnsupportedTarget."""
+        """Return what is mapped, as the kernel, the core or the remote side reports it; raises UnsupportedTarget."""
         if self.connection == "native":
             return procfs.mappings(self.inferior.pid)
         found = _core_sections() if self.connection == "core" else _remote_mappings()

@@ -45,7 +45,7 @@ class Known:
 
 
 _known: dict[tuple[object, ...], Known] = {}
-"""The last program of each inferior, by what tells most of them apart without a look at their memory."""
+"""The last program of each inferior, by what distinguishes most of them without a look at their memory."""
 
 
 def open_inferior() -> Target:

@@ -65,6 +65,7 @@ IN_GDB = Spelling(
     direct="the command line of go-map-inspect",
     gdb_mi="the command line of go-map-inspect",
     no_stop="gdb's non-stop mode",
+    max_stop="the command line of go-map-inspect",
     key="-key",
     remote="gdb's command `target remote`",
     save="info gomap EXPR -json",
@@ -73,7 +74,7 @@ IN_GDB = Spelling(
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def errors_in_one_line() -> Iterator[None]:
     """Turn whatever goes wrong in the block into one line from gdb, which stays usable."""
     try:
         yield

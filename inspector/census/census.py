@@ -39,7 +39,7 @@ Phase = Literal["scan", "check"]
 
 
 class Watcher(Protocol):
-    """Is told how far a census is."""
+    """Is called with the progress of a census."""
 
     def phase(self, what: Phase, total: int) -> None:
         """A part of the work begins: `total` bytes to scan, or maps to check."""
@@ -153,7 +153,7 @@ class _Taker:
             run.note("the process was not stopped while the maps were copied")
 
     def _walk(self, territory: Territory) -> Walk:
-        """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
+        """Follow all package variables that the symbols and the DWARF name, and all values in interfaces."""
         run, regions = self.run, self.run.regions()
         walk = Walk(self.types, run.memory, regions, partial(run.family.cells, run.source()))
         for variable in run.declarations.variables():
@@ -185,7 +185,7 @@ class _Taker:
     # Found by shape
 
     def _scan(self, territory: Territory) -> Headers:
-        """Candidates anywhere in the territory that are no more than candidates."""
+        """Candidates anywhere in the territory; nothing is proven of them yet."""
         run, family = self.run, self.run.family
         self.watcher.phase("scan", territory.size)
         parts, found = [], 0
@@ -212,7 +212,7 @@ class _Taker:
         claims = []
         for at in (at for at, types in enumerate(lists) if types):
             address = int(left.addresses[at])
-            # The hashes have been looked at; what is left is told apart by what elements can be.
+            # The hashes have been looked at; the rest is distinguished by what elements can be.
             known = identify(family, source, address, lists[at], prove=False)
             if known.candidates:
                 how: TypeSource = "hash-proof" if family.header_of(left.rows[at]).count else "heap"
@@ -263,10 +263,10 @@ class _Taker:
         """Add who was at work on a map: a core may be one of two goroutines that wrote the same."""
         address = one.claim.address
         where = self.run.family.whole(address)
-        told = tuple(writer.finding(where) for writer in self.writers if address in writer.words)
-        if not told or one.row is None:
+        seen = tuple(writer.finding(where) for writer in self.writers if address in writer.words)
+        if not seen or one.row is None:
             return one
-        return replace(one, row=replace(one.row, findings=(*one.row.findings, *told)))
+        return replace(one, row=replace(one.row, findings=(*one.row.findings, *seen)))
 
 
 def _without_doubles(found: list[Examined]) -> list[CensusMap]:

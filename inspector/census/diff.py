@@ -12,7 +12,7 @@ from inspector.census.saved import Part
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison needs of one map, or of several that are told apart in one of the censuses only."""
+    """What a comparison needs of one map, or of several that only one of the censuses distinguishes."""
 
     address: int | None
     type: str

@@ -12,7 +12,7 @@ from typing import Any
 from inspector.errors import Hint, UsageError
 
 LARGEST_FILE = 1 << 30
-"""Bytes of a saved census that are read; a core is larger and no text."""
+"""Bytes of a saved census that are read; a core is larger, and is not text."""
 
 LARGEST_NUMBER = 1 << 512
 """No count and no size is larger, whatever was in a map's header; Python prints no number of thousands of digits."""

@@ -50,7 +50,7 @@ STOP_POLL = 0.001
 PIECE = 1 << 20
 """Bytes of gdb's output that are read at a time."""
 MOST_NONSENSE = 10_000
-"""Lines that are no MI, after which a program is taken for no gdb."""
+"""Lines that are not MI, after which a program is refused as not being gdb."""
 CHUNK = 1 << 14
 """Bytes asked for in one MI read at most: its answer is hex in text, so more than this goes through a file."""
 DUMPED = 1 << 25
@@ -97,7 +97,7 @@ class GdbSilent(GdbError):
 def environment() -> dict[str, str]:
     """What a gdb of ours is started with: no settings of the user's for it or its Python, none of the user's packages.
 
-    usercustomize.py would run in gdb otherwise. gdb must not be told to ignore its environment, which says so.
+    usercustomize.py would run in gdb otherwise. gdb must not ignore its environment, which prevents that.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DEBUGINFOD", "PYTHON"))}
     return kept | {"PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -297,7 +297,7 @@ class GdbBridge:
         except GdbDied:
             raise
         except GdbSilent:
-            # It may be half attached: it is not to be trusted with a detach either.
+            # It may be half attached: a detach cannot be trusted to it either.
             self._end()
             raise
         except GdbError as error:
@@ -313,7 +313,11 @@ class GdbBridge:
         """Wait until gdb says that the process has stopped; it may say that it has attached before that."""
         deadline = time.monotonic() + HELD_TIMEOUT
         while not self._stopped:
-            self._next_records(deadline)
+            # gdb may be silent about a process that was killed while it attached.
+            if not self._next_records(deadline) and self.attached is not None and procfs.has_ended(self.attached):
+                pid, self.attached = self.attached, None
+                self._end()
+                raise TargetGone(f"process {pid} ended before it could be read")
 
     def _let_go(self, pid: int, state_before: str) -> bool:
         """Detach, or end gdb where it does not; returns whether gdb was there all the time."""
@@ -453,7 +457,7 @@ class _Output:
         return self._descriptor
 
     def flush(self) -> None:
-        """Nothing to do for an input."""
+        """Do nothing: there is no input."""
 
     def read(self) -> bytes | None:
         try:

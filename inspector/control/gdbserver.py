@@ -66,7 +66,7 @@ def parse_endpoint(text: str) -> str:
 
 
 class RemoteBridge(GdbBridge):
-    """A gdb that is connected to a gdbserver. `pid` is the process there, None when it is not told.
+    """A gdb that is connected to a gdbserver. `pid` is the process there, None when gdbserver does not report it.
 
     `executable` is the descriptor of a copy of its executable, or of the memory that `fetch_executable` brings it to.
     Raises NoSuchTarget when nothing answers that is a gdbserver, TargetGone when it goes away.
@@ -104,7 +104,7 @@ class RemoteBridge(GdbBridge):
         except GdbDied:
             raise
         except GdbSilent:
-            # There is nobody to be asked to let go.
+            # Nobody answers who could let the process go.
             self._connected = False
             self._end()
             raise NoSuchTarget(
@@ -155,12 +155,12 @@ class RemoteBridge(GdbBridge):
         return path
 
     def executable_name(self) -> str:
-        """What the executable is called where the process runs, for people."""
+        """What the executable is called where the process runs, for the user."""
         found = re.search(r"^exe = '(.*)'$", self._tolerant("info proc exe"), re.MULTILINE)
         return found[1] if found else f"the executable at {self.endpoint}"
 
     def entry_point(self) -> int:
-        """AT_ENTRY of the process, 0 where gdbserver does not tell it."""
+        """AT_ENTRY of the process, 0 where gdbserver does not report it."""
         found = _ENTRY.search(self._tolerant("info auxv"))
         return int(found[1], 16) if found else 0
 
@@ -223,7 +223,7 @@ class RemoteBridge(GdbBridge):
         return True
 
     def _ends_with_us(self) -> bool:
-        """Whether gdbserver was told to serve only one debugger: it would kill its program when we leave."""
+        """Whether gdbserver was started to serve only one debugger: it would kill its program when we leave."""
         with suppress(InspectError, ValueError):
             status = self.fetch(f"/proc/{self.pid}/status", EXIT_TIMEOUT).decode(errors="replace")
             tracer = re.search(r"^TracerPid:\s*(\d+)", status, re.MULTILINE)
@@ -267,7 +267,7 @@ class RemoteMemory(GdbMemory):
             ) from None
 
     def regions(self) -> list[Region]:
-        """The readable mappings, as the kernel of the remote machine tells them."""
+        """The readable mappings, as the kernel of the remote machine reports them."""
         try:
             lines = self._remote.fetch(f"/proc/{self._remote.pid}/maps").decode(errors="surrogateescape")
         except GdbDied:

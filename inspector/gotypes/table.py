@@ -45,7 +45,7 @@ PLAIN_KINDS = frozenset(range(Kind.BOOL, Kind.FLOAT32)) | {Kind.POINTER, Kind.CH
 
 
 class BadType(InspectError):
-    """The bytes at an address are no type descriptor."""
+    """The bytes at an address are not a type descriptor."""
 
 
 class TypeTable:
@@ -154,7 +154,7 @@ class TypeTable:
         return sorted(found, key=lambda t: (t.name, t.address))
 
     def _map_types_at(self, addresses: list[int]) -> Iterator[GoType]:
-        """Decode what looks like map descriptors; what turns out to be none is left out."""
+        """Decode what looks like map descriptors; what turns out not to be one is left out."""
         for address in addresses:
             try:
                 candidate = self.get(address)

@@ -1,6 +1,6 @@
 """Finding runtime.mheap_ and reading the spans that its heap is made of (runtime/mheap.go).
 
-The symbol tells where mheap_ lies; in a stripped executable all writable data is looked through. Either way
+The symbol says where mheap_ lies; in a stripped executable all writable data is looked through. Either way
 the place is proven: a slice that may be allspans must lead to spans that make sense and do not overlap.
 """
 

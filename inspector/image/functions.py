@@ -25,7 +25,7 @@ MAX_TABLE = 1 << 16
 
 @dataclass(frozen=True)
 class Function:
-    """A function: where it begins, its name, and where the pctab tells the size of its frame."""
+    """A function: where it begins, its name, and where the pctab gives the size of its frame."""
 
     entry: int
     name: str

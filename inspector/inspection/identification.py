@@ -43,7 +43,7 @@ class Guess:
 def guess(run: Run, locator: Locator) -> Guess | None:
     """Identify a bare address before the stop, which spares a live process the time that hashing takes.
 
-    None where there is nothing to spare, or where the map changed too fast to be made out.
+    None where there is nothing to spare, or where the map changed too fast to be identified.
     """
     address = locator.address
     if locator.type or not address or run.still or run.target.read_by_gdb or not run.stops:
@@ -119,7 +119,7 @@ def _sound(
 ) -> tuple[GoType, ...]:
     """Those candidates whose layout breaks no rule; all of them where the map is too large to try.
 
-    In a small map nothing else tells how large the elements are.
+    In a small map nothing else shows how large the elements are.
     """
     verdicts: dict[Layout, bool] = {}
     for go_type in candidates:

@@ -223,7 +223,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Passage:
-    """A part of the report for people: its title, its lines, a picture below the first of them."""
+    """A part of the text report: its title, its lines, a picture below the first of them."""
 
     title: str
     lines: tuple[str, ...]
@@ -236,7 +236,7 @@ class Account:
 
     `live` counts entries found; `load` and `load_limit` are entries for each bucket or group; `state` is a few words
     for a cell of the census. `header` are names and values of the header's fields, names that begin with two spaces
-    belong to the one above; `passages` are what else people want to know. `map_form`, `growth_form` and
+    belong to the one above; `passages` are the rest of the text report. `map_form`, `growth_form` and
     `occupancy_form` are the family's parts of the JSON document; `row_form` are what a row of the census has of it,
     and `row_growth` how far a growth is, None where none is under way.
     """
@@ -323,7 +323,7 @@ class Snapshot(Protocol):
 class Step:
     """One bucket or group that a lookup visits.
 
-    `marks` are its tophashes or control bytes, `words` what people call them, `compared` the cells whose key is
+    `marks` are its tophashes or control bytes, `words` their names, `compared` the cells whose key is
     compared with the one that is looked up. `form` is the step in the JSON document.
     """
 

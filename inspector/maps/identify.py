@@ -1,7 +1,7 @@
 """Finds the types that maps may have of which only the addresses are known, for one map and for thousands.
 
 Of all map types in the executable only those with the right layout and the right keys explain where the entries lie: a
-few keys of each map are hashed as keys of each type would be. Types whose keys hash alike are told apart by what the
+few keys of each map are hashed as keys of each type would be. Types whose keys hash alike are distinguished by what the
 bytes of keys and elements can be.
 """
 

@@ -1,6 +1,6 @@
 """Compressed files, as systemd-coredump and distributions keep cores: unpacked into a file without a name.
 
-The kind is told by the first bytes, not by the name. The unpacked file is sparse, since a Go core is mostly zeros,
+The first bytes decide the kind, not the name. The unpacked file is sparse, since a Go core is mostly zeros,
 and nothing of it remains when this process ends, however it ends.
 """
 
@@ -72,7 +72,7 @@ class Unpacked:
 def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
     """Unpack an archive that is opened at its beginning, `path` for the person; None when it is none.
 
-    Raises BadCore for a damaged one, InspectError where there is no room.
+    Raises BadCore for a damaged one, InspectError where the disk is full.
     """
     head = archive.read(LONGEST_MAGIC)
     archive.seek(0)

@@ -1,4 +1,4 @@
-"""What /proc tells about a process: its state, its mappings, its auxiliary vector."""
+"""What /proc reports about a process: its state, its mappings, its auxiliary vector."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 @dataclass(frozen=True)
 class FrameName:
-    """FUNCTION[@GOROUTINE][#FRAME]:VARIABLE[@LINE][.FIELD or [INDEX]]..., as a person typed it.
+    """FUNCTION[@GOROUTINE][#FRAME]:VARIABLE[@LINE][.FIELD or [INDEX]]..., as the user typed it.
 
     `function` may lack its package; `goroutine`, `level` (0 is the innermost frame of the goroutine) and `line`
     (of the declaration) choose one of several. `functions` are the functions that `function` may mean: their full
@@ -49,7 +49,7 @@ class FrameName:
 class FrameVariable:
     """A variable in a frame: where it is, its type's name in DWARF, and the pointer in it (None when it is none).
 
-    `problem` says why there is no value.
+    `problem` says why the value is missing.
     """
 
     function: str
@@ -101,8 +101,8 @@ def prepare(run: Run, name: FrameName) -> FrameName:
         raise
     except GdbMissing as error:
         raise GdbMissing(
-            f"frames can only be found by gdb: {error.message}",
-            Hint("name a package variable, or the map's address with {type}"),
+            f"variables in frames are found by gdb: {error.message}",
+            Hint("leave {direct} out if it is given; else name a package variable, or the map's address"),
         ) from None
     except GdbError as error:
         raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None

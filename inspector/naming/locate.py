@@ -1,4 +1,4 @@
-"""From what a person typed to the address and type of a map."""
+"""Finds the address and type of a map from what the user typed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _INDICES = re.compile(r"(?:\[\d{1,9}\])*$")
 
 
 UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
-"""Stands for the type of a map that only the map itself can tell; its name is what the declaration tells."""
+"""Stands for a type that only the contents of the map can show; its name is the declared one."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MapRef:
 
     `name` is the variable it was reached by. A map that is declared as one is believed to be one; whatever
     else is called a map, a bare address above all, has to look like a map first. `alternatives` are types
-    that cannot be told from this one by what lies in memory.
+    that memory cannot distinguish from this one.
     """
 
     address: int
@@ -69,7 +69,7 @@ def parse_address(text: str) -> int | None:
 
 
 def shown(text: str) -> str:
-    """Shorten what a person typed, so that a message stays a line."""
+    """Shorten what the user typed, so that a message stays one line."""
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
 
 
@@ -163,7 +163,7 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
             )
         if wanted is None:
             raise UnknownVariable(lacking, Hint("add {type} 'map[string]int'"))
-        # Nothing tells that it is a map at all: what lies there has to look like one.
+        # Nothing proves that it is a map at all: what lies there has to look like one.
         way = Way(name, symbol.address, (), 0, wanted)
         return Locator(wanted, "option", None, way, text, declared=False)
     way = follow(run.declarations, name, symbol.address, declared, path)

@@ -548,7 +548,7 @@ def test_package_variables_and_their_fields_need_no_gdb(states, mode):
 def test_what_needs_gdb_says_so_where_there_is_none(plain):
     assert_refused(
         cli_here(plain.pid, "main.main:x", "--gdb", "/nonexistent"),
-        "frames can only be found by gdb: gdb is not installed",
+        "frames are found by gdb: gdb is not installed",
     )
     assert_refused(cli_here(plain.pid, WORDS, *TYPE, "--gdb", "/nonexistent", "--memory", "gdb-mi"), "not installed")
     assert_running(plain)

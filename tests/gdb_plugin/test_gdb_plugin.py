@@ -548,7 +548,7 @@ def test_words_that_make_no_sense_are_answered_in_one_line(plain):
         "info gomap (": ("syntax error",),
         "info gomap $rip + ": ("syntax error",),
         "info gomap \x1b[31m": ("Invalid character",),
-        "info gomaps (": ("no regular expression",),
+        "info gomaps (": ("not a regular expression",),
         "print $gomap_len ()": ("0 arguments", "$gomap_len (MAP)"),
         "print $gomap_len (1, 2)": ("2 arguments", "$gomap_len (MAP)"),
         "print $gomap_get (1)": ("1 arguments", "$gomap_get (MAP, KEY)"),

@@ -58,7 +58,7 @@ def _account(
     )
 
 
-# For people
+# For the user
 
 
 def _header_rows(header: Hmap) -> list[tuple[str, str]]:

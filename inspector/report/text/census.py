@@ -1,4 +1,4 @@
-"""The census for people: a table of maps, the largest first, a summary by type, and the totals."""
+"""The census in text: a table of maps, the largest first, a summary by type, and the totals."""
 
 from __future__ import annotations
 
