@@ -118,7 +118,7 @@ def _completions(typed: str) -> Iterator[str]:
         return
     # What the user would then run as an expression must not come from the program: names have to look like names.
     yield from (name for name, _ in frame_variables() if GO_NAME.fullmatch(name))
-    # Nothing is said while somebody types; without a Go program there is nothing to complete.
+    # Completion prints no errors; without a Go program it offers nothing.
     with suppress(InspectError, gdb.error):
         yield from open_inferior().program.image.variables()
 
@@ -142,7 +142,7 @@ def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]
 
 
 def _row(target: Target, name: str, type_name: str, value: gdb.Value | None) -> tuple[str, str, str, str]:
-    """Name, type, count and verdict of one map; what is in the way takes the place of the verdict."""
+    """Name, type, count and verdict of one map; an error takes the place of the verdict."""
     go_type = plain(type_name)
     try:
         inspection = inspect(target, name if value is None else locate_value(target, value, name, None), None, 0)

@@ -22,7 +22,7 @@ CLASSIC_MAP, SWISS_MAP = "hash<", "map<"
 """How DWARF names of what a map variable points to begin (cmd/link/internal/ld/dwarf.go)."""
 
 ESCAPED = "&"
-"""How DWARF names of variables that moved to the heap begin: what is there is a pointer to them."""
+"""How DWARF names of variables that moved to the heap begin: the variable holds a pointer to them."""
 
 _LOCAL = re.compile(r"([^\W\d]\w*)((?:\.[^\W\d]\w*|\[\d{1,9}\])*)")
 _STEP = re.compile(r"\.([^\W\d]\w*)|\[(\d{1,9})\]")
@@ -96,7 +96,7 @@ def is_go_string(declared: gdb.Type) -> bool:
 
 
 def frame_value(text: str) -> gdb.Value | None:
-    """The value of a local or argument of the selected frame, or of a path into one; None if there is none."""
+    """The value of a local or argument of the selected frame, or of a path into one; None if it does not exist."""
     match = _LOCAL.fullmatch(text)
     if match is None:
         return None

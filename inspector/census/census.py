@@ -260,7 +260,7 @@ class _Taker:
         return found
 
     def _with_writers(self, one: Examined) -> Examined:
-        """Add who was at work on a map: a core may be one of two goroutines that wrote the same."""
+        """Add the goroutines that were writing a map: a core may show two that wrote the same one."""
         address = one.claim.address
         where = self.run.family.whole(address)
         seen = tuple(writer.finding(where) for writer in self.writers if address in writer.words)

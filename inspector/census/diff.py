@@ -55,7 +55,7 @@ def _parsed_row(one: Part) -> Row:
 
 @dataclass(frozen=True)
 class Change:
-    """A map, or the maps of one name and type, before and after; None where there is none."""
+    """A map, or the maps of one name and type, before and after; None on the side that has no such map."""
 
     before: Row | None
     after: Row | None

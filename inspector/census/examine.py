@@ -46,7 +46,7 @@ class Uncopied:
 
 
 Copy = Snapshot | Uncopied | None
-"""A map, as much of it as could be copied; None where there is none."""
+"""A map, as much of it as could be copied; None if the address holds no map."""
 
 Judged = tuple[Claim, Snapshot, Judgement]
 
@@ -56,7 +56,7 @@ Links = Callable[[int], Iterable[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of a claim: the map's row, or None where there is none; what its header leads to."""
+    """What became of a claim: the row of the map, None if it is not one; what its header leads to."""
 
     claim: Claim
     row: CensusMap | None

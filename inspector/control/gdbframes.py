@@ -1,7 +1,7 @@
 """Frames of goroutines and their variables, found by gdb: this file is sourced by gdb, not imported by us.
 
 Nothing is written to the target. A goroutine that no thread runs has its registers in g.sched; an unwinder hands
-these to gdb as the frame above the innermost one, and from there gdb unwinds by DWARF as ever.
+these to gdb as the frame above the innermost one, and from there gdb unwinds by DWARF as usual.
 """
 
 from __future__ import annotations
@@ -449,7 +449,7 @@ def after_the_call(
 
 
 def prepare(functions: list[tuple[str, int]]) -> list[str]:
-    """Those functions that there are; what gdb learns for it need not be read in the stop."""
+    """The functions that exist; gdb reads their symbols now, so it need not do that in the stop."""
     for name in ("runtime.g", "runtime.m"):
         try:
             gdb.lookup_type(name)

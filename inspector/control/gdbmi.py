@@ -95,7 +95,7 @@ class GdbSilent(GdbError):
 
 
 def environment() -> dict[str, str]:
-    """What a gdb of ours is started with: no settings of the user's for it or its Python, none of the user's packages.
+    """The environment of a gdb that we start: without the user's settings for gdb and Python, and without their packages.
 
     usercustomize.py would run in gdb otherwise. gdb must not ignore its environment, which prevents that.
     """
@@ -410,7 +410,7 @@ class GdbBridge:
     def prepare_frames(self, functions: list[tuple[str, int]]) -> list[str]:
         """Read what is needed to find the frames of functions (names and addresses, 0 for one without any).
 
-        Returns the names of those that there are. Needs no process.
+        Returns the names of those that exist. Needs no process.
         """
         if not self._searches_frames:
             self.console(f"source {FRAME_SEARCH}")

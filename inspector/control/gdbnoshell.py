@@ -1,6 +1,6 @@
 """Turns off the convenience functions of gdb that run commands: this file is sourced by gdb, not imported by us.
 
-No expression of ours calls them. Should one ever be made of what a target says, it still cannot run anything.
+Our expressions do not call them. If an expression should ever contain words of a target, it still cannot run anything.
 """
 
 import gdb

@@ -249,7 +249,7 @@ class RemoteMemory(GdbMemory):
         self.knows_regions = True
 
     def read(self, address: int, size: int) -> memoryview:
-        """See GdbMemory.read; raises TargetGone too, when nothing of the process can be read any more."""
+        """See GdbMemory.read; raises TargetGone too, when the process can no longer be read."""
         try:
             return super().read(address, size)
         except UnreadableMemory:

@@ -1,4 +1,4 @@
-"""Rule W2: which goroutines are inside the runtime's map functions for a map, and which saw another at work."""
+"""Rule W2: which goroutines are inside the runtime's map functions for a map, and which found another one writing."""
 
 from __future__ import annotations
 

@@ -216,7 +216,7 @@ class TypeTable:
         addresses: NDArray[np.int64] = likely[good] * POINTER_SIZE + start + module.types
         return [int(address) for address in addresses]
 
-    # Types that were looked for by name: whoever asks for one key after the other names the same ones again.
+    # Types that were looked for by name: callers that ask for one key after the other name the same ones again.
 
     @cached_property
     def _named_types(self) -> dict[str, GoType]:

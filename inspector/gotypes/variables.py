@@ -250,7 +250,7 @@ class _Elf(ELFFile):  # type: ignore[misc]  # pyelftools comes without types
 
 
 def _dwarf_of(image: ElfImage) -> Any:
-    """Open the DWARF of an executable; None where there is none. Raises what is in DAMAGE."""
+    """Open the DWARF of an executable; None if it has none. Raises what is in DAMAGE."""
     # The sections come out of a mapping of their own: pyelftools moves the place that it reads at.
     with closing(map_opened(image.file)) as data:
         elf = _Elf(data)

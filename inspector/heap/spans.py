@@ -26,7 +26,7 @@ PIECE = 1 << 24
 """Bytes of data looked through at once."""
 
 MOST_SPANS = 1 << 23
-"""Spans that are read at most: those of 64 GiB in the smallest spans there are."""
+"""Spans that are read at most: those of 64 GiB in the smallest possible spans."""
 
 SAMPLE = 128
 """Spans of a candidate that are looked at before all of them are."""

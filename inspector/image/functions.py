@@ -50,7 +50,7 @@ class FunctionTable:
             self.name(entry)
 
     def name(self, entry: int) -> str | None:
-        """The function that begins at an address, as runtime.Func.Name says it; None where there is none."""
+        """The function that begins at an address, as runtime.Func.Name gives it; None where none begins."""
         if entry not in self._known:
             if self._memory is None:
                 return None

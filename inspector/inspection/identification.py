@@ -43,7 +43,7 @@ class Guess:
 def guess(run: Run, locator: Locator) -> Guess | None:
     """Identify a bare address before the stop, which spares a live process the time that hashing takes.
 
-    None where there is nothing to spare, or where the map changed too fast to be identified.
+    None where no time is to be saved, or where the map changed too fast to be identified.
     """
     address = locator.address
     if locator.type or not address or run.still or run.target.read_by_gdb or not run.stops:

@@ -238,7 +238,7 @@ class Account:
     for a cell of the census. `header` are names and values of the header's fields, names that begin with two spaces
     belong to the one above; `passages` are the rest of the text report. `map_form`, `growth_form` and
     `occupancy_form` are the family's parts of the JSON document; `row_form` are what a row of the census has of it,
-    and `row_growth` how far a growth is, None where none is under way.
+    and `row_growth` how far a growth is, None without one.
     """
 
     family: str
@@ -393,7 +393,7 @@ class Family(Protocol):
         ...
 
     def provable(self, rows: NDArray[np.void]) -> Mask:
-        """(n,) whether there is anything in a map that could prove what it is."""
+        """(n,) whether a map holds anything that could prove what it is."""
         ...
 
     # Identification
@@ -432,7 +432,7 @@ class Family(Protocol):
         ...
 
     def nothing(self, release: Release) -> Account:
-        """What is said of a nil map."""
+        """Describes a nil map."""
         ...
 
     def whole(self, address: int) -> Place:

@@ -70,7 +70,7 @@ class Unpacked:
 
 
 def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
-    """Unpack an archive that is opened at its beginning, `path` for the person; None when it is none.
+    """Unpack an archive that is opened at its beginning, `path` for messages; None when it is not one.
 
     Raises BadCore for a damaged one, InspectError where the disk is full.
     """

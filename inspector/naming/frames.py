@@ -47,7 +47,7 @@ class FrameName:
 
 @dataclass(frozen=True)
 class FrameVariable:
-    """A variable in a frame: where it is, its type's name in DWARF, and the pointer in it (None when it is none).
+    """A variable in a frame: where it is, its type's name in DWARF, and the pointer in it (None if it has none).
 
     `problem` says why the value is missing.
     """
@@ -136,7 +136,7 @@ def _functions(run: Run, wanted: str) -> list[tuple[str, int]]:
 def find_variable(run: Run, name: FrameName) -> FrameVariable:
     """Find the one variable that is meant; call it while the target is held, after `prepare`.
 
-    Raises UnknownVariable when there is none, or none that can be read, or when several are left to choose from.
+    Raises UnknownVariable when no variable fits, when none can be read, or when several fit.
     """
     request = {
         "functions": name.functions,

@@ -152,7 +152,7 @@ def locate(run: Run, text: str | Locator, type_name: str | None) -> Locator:
 
 
 def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: GoType | None) -> Locator:
-    """What the DWARF says of a package variable, and what --type does where there is none."""
+    """The type of a package variable: from the DWARF, or from --type without DWARF."""
     name = text.removesuffix(path)
     declared = run.declarations.type_of(symbol)
     if declared is None:
@@ -174,7 +174,7 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
 
 
 def _as_map(run: Run, text: str, go_type: GoType) -> GoType:
-    """The map type that a package variable is declared with; raises UnknownVariable when it is none."""
+    """The map type that a package variable is declared with; raises UnknownVariable when it is not a map."""
     if go_type.layout:
         return go_type
     if go_type.kind == Kind.MAP:

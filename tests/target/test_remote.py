@@ -188,7 +188,7 @@ REFUSED = pytest.mark.parametrize(
         (["--remote", "127.0.0.1:2345"], ["--remote needs a map"]),
         (["--remote", "127.0.0.1:2345", "123", "main.words"], ["'123' is one too many", "leave it out"]),
         (["--remote", "127.0.0.1:2345", "main.words", "--no-stop"], ["gdbserver stops its process"]),
-        (["--remote", "127.0.0.1:2345", "main.words", "--memory", "direct"], ["a gdbserver can only be asked by gdb"]),
+        (["--remote", "127.0.0.1:2345", "main.words", "--memory", "direct"], ["only gdb can talk to a gdbserver"]),
         (["--remote", "127.0.0.1:2345", "--demo"], ["--demo", "--remote"]),
         (["--remote", "127.0.0.1:2345", "main.words", "--gdb", "/nowhere/gdb"], ["gdb is not installed"]),
     ],
