@@ -95,7 +95,7 @@ class GdbSilent(GdbError):
 
 
 def environment() -> dict[str, str]:
-    """The environment of a gdb that we start: without the user's settings for gdb and Python, and without their packages.
+    """The environment of a gdb that we start: without the user's settings for gdb and Python, without their packages.
 
     usercustomize.py would run in gdb otherwise. gdb must not ignore its environment, which prevents that.
     """

@@ -368,8 +368,8 @@ def test_what_changed_in_a_process_is_told_by_address_and_in_another_by_name(cen
         (("--ndjson",), "--ndjson needs a map"),
         (("main.sessions", "--sort", "count"), "--sort only works when all maps are listed"),
         (("main.sessions", "--diff", "1"), "--diff only works when all maps are listed"),
-        (("--memory", "gdb-mi"), "more than gdb can hand over"),
-        (("--diff", "no-such-file"), "no file called"),
+        (("--memory", "gdb-mi"), "more memory than gdb can transfer"),
+        (("--diff", "no-such-file"), "neither a process nor a file"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(crashed, arguments, words):

@@ -621,7 +621,7 @@ def test_stripped_programs_have_addresses_and_an_unstripped_twin_brings_the_name
             on=("-p", running.pid),
         )  # fmt: skip
     assert_one_line(name, "is stripped", "gdb's command `file`")
-    assert_one_line(listed, "no symbols, or no DWARF")
+    assert_one_line(listed, "no symbols or no DWARF")
     assert promised(proven)["map"]["type_source"] == "hash-proof"
     assert promised(twin)["map"]["address"] == address
     # Another program is not believed to be this one: the one that runs is looked at.
