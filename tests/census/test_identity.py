@@ -28,7 +28,7 @@ def pods():
 
 def census_of(target):
     with open_target(str(target), memory="direct") as opened:
-        return take_census(opened)
+        return take_census(opened, max_share=None)
 
 
 def identity_of(target):
