@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fixtures import USUAL, build, start
-from inspector.census.scan import PIECE, Arena, scan
+from inspector.census.scan import PIECE, scan
 from inspector.census.territory import HEAP_END, HEAP_START, survey
+from inspector.maps.family import Arena
 from inspector.memory.protocol import Region
 from inspector.target.opening import open_target
 from inspector.target.run import Run
@@ -54,7 +55,7 @@ def main() -> None:
 def _search(target: Target, regions: list[Region]) -> str:
     arena = Arena(regions[0].start, regions[-1].end)
     run = Run(target)
-    found = sum(len(piece.headers) for piece in scan(run.memory, regions, arena, run.release, run.copied))
+    found = sum(len(piece.headers) for piece in scan(run, regions, arena))
     return f"{found:,} candidates"
 
 

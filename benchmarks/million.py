@@ -31,8 +31,7 @@ def _compare(target: Target, variable: str, type_name: str, rounds: int) -> None
     memory = ProcessMemory(target.pid)
     sample = _inspect(target, variable, type_name)
     assert sample.snapshot is not None
-    assert sample.snapshot.buckets is not None
-    address, size = sample.snapshot.buckets.address, sample.snapshot.bytes_read
+    address, size = sample.snapshot.header.storage, sample.snapshot.bytes_read
     columns: dict[str, list[float]] = {"bare copy": [], "held": [], "whole inspection": []}
     for _ in range(rounds):
         columns["bare copy"].append(_timed(lambda: memory.read(address, size)))

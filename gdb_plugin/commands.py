@@ -18,8 +18,9 @@ from inspector.gotypes.render import plain
 from inspector.image.elf import GO_NAME
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
+from inspector.report.json.one_key import write_lookup
 from inspector.report.json.one_map import write_json
-from inspector.report.text.one_key import print_lookup, write_lookup
+from inspector.report.text.one_key import print_lookup
 from inspector.report.text.one_map import print_report
 from inspector.target.target import Target
 

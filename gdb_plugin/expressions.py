@@ -31,7 +31,7 @@ _GLOBAL = re.compile(r"\w[^\s'\"()$&:]*")
 
 @dataclass(frozen=True)
 class MapValue:
-    """A value of gdb's that is a Go map: its declared type's name, and the address of its hmap (0 for nil)."""
+    """A value of gdb's that is a Go map: its declared type's name, and the address of its header (0 for nil)."""
 
     declared: str
     address: int

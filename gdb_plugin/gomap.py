@@ -1,4 +1,4 @@
-"""Loads go-map-inspect into gdb: `source` this file; `go-map-inspect --gdb-script` prints where it is.
+"""Loads go-map-inspect into gdb: `source` this file; `go-map-inspect gdb script` prints where it is.
 
 gdb brings its own Python, which knows nothing of the environment that the packages were installed into and may be of
 another version. This file has to be readable by old ones too: nothing in it is newer than Python 3.6. gdb runs it
@@ -49,7 +49,7 @@ def _gomap_repair() -> str:
     """The command that brings the packages for this gdb."""
     running, usual = os.path.realpath("/proc/self/exe"), shutil.which("gdb")
     named = "" if usual and os.path.realpath(usual) == running else f" --gdb {running}"
-    return f"`go-map-inspect --gdb-setup{named}`"
+    return f"`go-map-inspect gdb setup{named}`"
 
 
 def _gomap_say(text: str) -> None:

@@ -12,7 +12,7 @@ import gdb
 from gdb_plugin.debugger import inner_threads
 from gdb_plugin.memory import InferiorMemory
 from inspector.control.hold import Still
-from inspector.errors import BadExecutable, InspectError, NoSuchTarget, UsageError
+from inspector.errors import BadExecutable, Hint, InspectError, NoSuchTarget, UsageError
 from inspector.hashing.keys import find_hash_keys
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
@@ -125,7 +125,7 @@ def _candidates(memory: InferiorMemory) -> Iterator[tuple[str, str]]:
         link = procfs.executable_path(memory.inferior.pid)
         yield link, os.readlink(link)
     elif not filename:
-        raise BadExecutable("gdb does not know the executable", "name it with --exe")
+        raise BadExecutable("gdb does not know the executable", Hint("name it with {exe}"))
 
 
 def _entry_point() -> int:

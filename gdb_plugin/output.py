@@ -11,7 +11,7 @@ from typing import IO, cast
 import gdb
 from rich.console import Console
 
-from inspector.errors import InspectError
+from inspector.errors import InspectError, Spelling
 from inspector.gotypes.render import plain
 
 UNLIMITED_WIDTH = 160
@@ -58,11 +58,18 @@ def write_notes(notes: tuple[str, ...]) -> None:
         gdb.write(f"note: {plain(note)}\n", gdb.STDERR)
 
 
-def _spelled_for_gdb(sentence: str) -> str:
-    """Write the options of the command line as gdb's commands and ours have them."""
-    return (
-        sentence.replace("with --exe", "with gdb's command `file`").replace("--type", "-type").replace("--key", "-key")
-    )
+IN_GDB = Spelling(
+    type="-type",
+    exe="gdb's command `file`",
+    gdb="another gdb",
+    direct="the command line of go-map-inspect",
+    gdb_mi="the command line of go-map-inspect",
+    no_stop="gdb's non-stop mode",
+    key="-key",
+    remote="gdb's command `target remote`",
+    save="info gomap EXPR -json",
+)
+"""What hints are called inside of gdb."""
 
 
 @contextmanager
@@ -71,7 +78,7 @@ def told_in_one_line() -> Iterator[None]:
     try:
         yield
     except InspectError as error:
-        raise gdb.GdbError(_spelled_for_gdb(plain(str(error)))) from None
+        raise gdb.GdbError(plain(error.spelled(IN_GDB))) from None
     except gdb.error as error:
         raise gdb.GdbError(plain(str(error))) from None
     except gdb.GdbError:

@@ -10,9 +10,7 @@ import gdb
 from gdb_plugin.expressions import CLASSIC_MAP, is_go_string, is_map, locate_value, name_of
 from gdb_plugin.opening import open_inferior
 from inspector.errors import InspectError
-from inspector.goruntime.bmap import bmap
-from inspector.goruntime.dtypes import dtype_of
-from inspector.inspection.one_map import Inspection, inspect, live_cells
+from inspector.inspection.one_map import Inspection, inspect
 
 PARAMETER = "gomap pretty-print"
 
@@ -51,26 +49,23 @@ class MapPrinter:
     def children(self) -> Iterator[tuple[str, gdb.Value]]:
         """Keys and elements in turn, where they lie in memory."""
         found = self._inspection
-        if isinstance(found, str) or found.view is None:
+        if isinstance(found, str) or found.snapshot is None:
             return
-        layout = found.view.snapshot.layout
-        places = dtype_of(bmap(layout.key_slot, layout.elem_slot)).fields
-        assert places is not None
-        keys, elems = places["keys"][1], places["elems"][1]
-        # DWARF has the slots of buckets too: pointers, where keys or elements are stored by reference.
+        layout, slots = found.ref.type.layout, found.snapshot.slots()
+        assert layout is not None
+        # DWARF has the slots of buckets: pointers, where keys or elements are stored by reference.
         bucket = self._value.type.strip_typedefs().target()["buckets"].type.strip_typedefs().target()
         key_type, elem_type = (bucket[name].type.target() for name in ("keys", "values"))
-        for number, (_, array, row, cell) in enumerate(live_cells(found.view)):
-            address = int(array.addresses[row])
-            key = _value_at(address + keys + cell * layout.key_slot, key_type, layout.indirect_key)
-            elem = _value_at(address + elems + cell * layout.elem_slot, elem_type, layout.indirect_elem)
-            yield f"[{2 * number}]", key
-            yield f"[{2 * number + 1}]", elem
+        key_type = key_type.target() if layout.indirect_key else key_type
+        elem_type = elem_type.target() if layout.indirect_elem else elem_type
+        places = zip(slots.key_values.tolist(), slots.elem_values.tolist(), strict=True)
+        for number, (key, elem) in enumerate(places):
+            yield f"[{2 * number}]", _value_at(key, key_type)
+            yield f"[{2 * number + 1}]", _value_at(elem, elem_type)
 
 
-def _value_at(address: int, slot_type: gdb.Type, indirect: bool) -> gdb.Value:
-    slot = gdb.Value(address).cast(slot_type.pointer()).dereference()
-    return slot.dereference() if indirect else slot
+def _value_at(address: int, go_type: gdb.Type) -> gdb.Value:
+    return gdb.Value(address).cast(go_type.pointer()).dereference()
 
 
 class StringPrinter:
@@ -90,7 +85,7 @@ class StringPrinter:
 
 
 def find_printer(value: gdb.Value) -> MapPrinter | StringPrinter | None:
-    """The printer for a value, if it is a classic map or a string and can be read."""
+    """The printer for a value, if it is a map or a string and can be read."""
     if value.is_optimized_out:
         return None
     if is_go_string(value.type):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from inspector.census import Census, CensusMap, take_census
     from inspector.inspection.one_key import KeyAnswer, look_up
-    from inspector.inspection.one_map import Entry, Inspection, inspect
+    from inspector.inspection.one_map import Inspection, inspect
+    from inspector.maps.family import Entry
     from inspector.target.opening import open_target
     from inspector.target.target import Target
 

@@ -6,7 +6,7 @@ import os
 import signal
 from typing import NoReturn
 
-MESSAGE = b"go-map-inspect: interrupted; a live target is left as it was\n"
+MESSAGE = b"go-map-inspect: Interrupted. Nothing was begun.\n"
 FAILED = "go-map-inspect: the program failed ({})\n"
 INTERRUPTED = 130
 EXIT_ERROR = 2

@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 EXIT_CONSISTENT = 0
 EXIT_INCONSISTENT = 1
+EXIT_ABSENT = 1
 EXIT_ERROR = 2
 EXIT_PARTIAL = 3
 
 
+@dataclass(frozen=True)
+class Spelling:
+    """How a front end calls what a user can set: its options, or the parameters of the Python API."""
+
+    type: str
+    exe: str
+    gdb: str
+    direct: str
+    gdb_mi: str
+    no_stop: str
+    key: str
+    remote: str
+    save: str
+
+
+PYTHON = Spelling(
+    type="type_name",
+    exe="exe",
+    gdb="gdb",
+    direct="memory='direct'",
+    gdb_mi="memory='gdb-mi'",
+    no_stop="stop=False",
+    key="look_up",
+    remote="open_remote",
+    save="write_census",
+)
+
+
+@dataclass(frozen=True)
+class Hint:
+    """What to try next, for every front end.
+
+    `text` is a template: {exe}, {type} and the other fields of Spelling stand for what the front end calls them.
+    Nothing that comes from a user or a target may be a part of it: that belongs into the message.
+    """
+
+    text: str
+
+    def spelled(self, spelling: Spelling) -> str:
+        """The hint in the words of a front end."""
+        return self.text.format_map(asdict(spelling))
+
+
 class InspectError(Exception):
-    """Base of the family: a clear sentence, a hint for the next step and an exit code."""
+    """Base of the family: a clear sentence, a hint for the next step and an exit code.
+
+    A message names no option of any front end. A hint that does is a Hint; others are plain sentences.
+    """
 
     exit_code = EXIT_ERROR
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: Hint | str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        return self.spelled(PYTHON)
+
+    def spelled(self, spelling: Spelling) -> str:
+        """The message and its hint in the words of a front end."""
+        hint = self.hint.spelled(spelling) if isinstance(self.hint, Hint) else self.hint
+        return f"{self.message} ({hint})" if hint else self.message
 
 
 class UsageError(InspectError):
@@ -67,11 +121,11 @@ class UnknownVariable(InspectError):
 
 
 class NotAMap(InspectError):
-    """The memory at the address cannot be an hmap."""
+    """The memory at the address cannot be a map."""
 
 
 class UnknownMap(NotAMap):
-    """The memory at the address may be an hmap, but its buckets fit no map type that is known."""
+    """The memory at the address may be a map, but it fits no map type that is known."""
 
 
 class GdbError(InspectError):

@@ -63,5 +63,5 @@ def crash() -> Callable[..., Core]:
 @pytest.fixture(scope="session")
 def demo() -> Iterator[Demo]:
     """The core that comes with the program: a map[string]int in the middle of a growth."""
-    with open_demo() as (target, variable, type_name):
-        yield Demo(target, variable, type_name)
+    with open_demo() as opened:
+        yield Demo(opened.target, opened.variable, opened.type)

@@ -13,9 +13,10 @@ from inspector.gotypes.gotype import GoType
 from inspector.hashing import HashKeys, find_hash_keys
 from inspector.inspection.identification import believe
 from inspector.inspection.one_map import Inspection, Timing, target_info
-from inspector.maps.classic.checks import Judgement, MapView, judge
-from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
-from inspector.maps.classic.summary import growth_of, occupancy_of
+from inspector.maps.classic.checks import MapView
+from inspector.maps.classic.snapshot import take_snapshot
+from inspector.maps.family import Source
+from inspector.maps.findings import Judgement
 from inspector.memory import RegionMap
 from inspector.naming.locate import MapRef
 from inspector.report.json.one_map import write_json
@@ -97,20 +98,18 @@ def _judged(
     patches: Mapping[int, int],
 ) -> Trial:
     memory = PatchedMemory(target.memory, patches)
-    snapshot: MapSnapshot = take_snapshot(memory, regions, address, go_type, target.program.types, SHOWN, keys)
-    view, judgement = MapView(snapshot), judge(snapshot)
-    growth, occupancy = growth_of(view), occupancy_of(view)
+    source = Source(memory, regions, target.program.types, keys)
+    snapshot = take_snapshot(source, address, go_type, SHOWN)
+    judgement = snapshot.judge()
     ref = MapRef(address, go_type, "option")
-    report = Inspection(
-        target_info(target), ref, snapshot, judgement, growth, occupancy, Timing(), shown=SHOWN, view=view
-    )
+    report = Inspection(target_info(target), ref, snapshot, judgement, snapshot.account(), Timing(), shown=SHOWN)
     write_json(report, io.StringIO())  # whatever is in the map, a report of it must be possible
-    return Trial(view, judgement, _refused(replace(target, memory=memory), regions, address, go_type))
+    return Trial(snapshot.view, judgement, _refused(replace(target, memory=memory), regions, address, go_type))
 
 
 def _refused(target: Target, regions: RegionMap, address: int, go_type: GoType) -> bool:
     try:
-        believe(Run(target), regions, address, go_type)
+        believe(Run(target, None), regions, address, go_type)
     except NotAMap:
         return True
     return False

@@ -2,55 +2,61 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
+from typing import Literal, Protocol
 
 import numpy as np
 
-from inspector.census.cells import CellReader
 from inspector.census.claim import Claim
 from inspector.census.examine import Examined, Examiner
 from inspector.census.identity import process_identity
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
-from inspector.census.scan import Headers, scan
-from inspector.census.shortlist import Shortlist
+from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import Walk
-from inspector.errors import UsageError
+from inspector.errors import Hint, UsageError
 from inspector.goroutines.writers import find_writers
+from inspector.gotypes.words import number_of
 from inspector.inspection.one_map import target_info
-from inspector.maps.classic.identify import identify
-from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B
+from inspector.maps.family import Headers
+from inspector.maps.identify import identify, read_headers, shortlist
 from inspector.naming.locate import TypeSource
 from inspector.target.run import MAX_SHARE, MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
+
+logger = logging.getLogger(__name__)
 
 RUNTIME = ("runtime.", "runtime/", "internal/")
 """Packages whose variables are not followed: the runtime's own structures are not always what their types say."""
 
 
+Phase = Literal["scan", "check"]
+
+
 class Watcher(Protocol):
     """Is told how far a census is."""
 
-    def phase(self, what: str, total: int) -> None:
-        """A part of the work begins: `total` bytes, or maps."""
+    def phase(self, what: Phase, total: int) -> None:
+        """A part of the work begins: `total` bytes to scan, or maps to check."""
         ...
 
-    def step(self, done: int, found: int) -> None:
-        """`done` of them are done, `found` candidates or maps were found."""
+    def step(self, done: int, found: int, paused: float) -> None:
+        """`done` of them are done, `found` candidates or maps were found; the target was paused for so many ms."""
         ...
 
 
 class Unwatched:
     """Nobody looks."""
 
-    def phase(self, what: str, total: int) -> None:
+    def phase(self, what: Phase, total: int) -> None:
         """See Watcher."""
 
-    def step(self, done: int, found: int) -> None:
+    def step(self, done: int, found: int, paused: float) -> None:
         """See Watcher."""
 
 
@@ -69,7 +75,7 @@ def take_census(
     """
     if target.read_by_gdb:
         raise UsageError(
-            "the census reads far more than gdb can hand over", "leave --memory gdb-mi out, or name one map"
+            "the census reads far more than gdb can hand over", Hint("leave {gdb_mi} out, or name one map")
         )
     with noticing_the_end(target.local_pid):
         return _Taker(Run(target, max_stop, max_share), watcher or Unwatched(), strings).take()
@@ -100,12 +106,17 @@ class _Taker:
         proving = time.perf_counter()
         found = self._examine(self._claims(walk, territory, []))
         proven = self._examine(self._proven(headers.without([one.claim.address for one in found]), territory))
+        logger.debug("%d maps by reference, %d more by their keys", len(found), len(proven))
         self._into(walk, proven)
         found += self._examine(self._claims(walk, territory, found))
         self.timing.prove = _ms(proving)
         self._say(territory)
         self.timing.stopped, self.timing.longest_stop = self.run.stopped_ms, self.run.clock.longest * 1000
         self.timing.total = _ms(started)
+        stops = self.run.clock.stops
+        logger.debug(
+            "%d stops, %.1f ms in all, %.1f ms at most", len(stops), self.timing.stopped, self.timing.longest_stop
+        )
         maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
         examiner = self.examiner
         partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
@@ -128,7 +139,8 @@ class _Taker:
             run.note("there are more objects than typed references were followed through: some maps have no name")
         if self.examiner.too_large:
             run.note(
-                f"{self.examiner.too_large} maps are too large to be copied within --max-stop: they were not judged"
+                f"{number_of(self.examiner.too_large, 'map')} could not be judged: "
+                "copying takes longer than a stop may take"
             )
         if self.examiner.failures:
             run.note(f"{self.examiner.failures} places that look like maps could not be looked at: they are not listed")
@@ -138,7 +150,7 @@ class _Taker:
     def _walk(self, territory: Territory) -> Walk:
         """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
         run, regions = self.run, self.run.regions()
-        walk = Walk(self.types, run.memory, regions, CellReader(run.memory, regions, run.release).cells)
+        walk = Walk(self.types, run.memory, regions, partial(run.family.cells, run.source()))
         for variable in run.declarations.variables():
             if not variable.name.startswith(RUNTIME):
                 self.roots.append(Root(variable.name, variable.type))
@@ -154,6 +166,7 @@ class _Taker:
             self.roots.append(Root(None, go_type))
             walk.begin(go_type, addresses, -len(self.roots))
         walk.run()
+        logger.debug("%d variables and interfaces followed to %d maps", len(self.roots), len(walk.maps))
         return walk
 
     def _into(self, walk: Walk, proven: list[Examined]) -> None:
@@ -168,38 +181,37 @@ class _Taker:
 
     def _scan(self, territory: Territory) -> Headers:
         """Candidates anywhere in the territory that are no more than candidates."""
-        release = self.run.release
-        self.watcher.phase("scanned", territory.size)
+        run, family = self.run, self.run.family
+        self.watcher.phase("scan", territory.size)
         parts, found = [], 0
         ranges = [*territory.slots, *territory.stacks]
-        for piece in scan(self.run.memory, ranges, territory.arena, release, self.run.copied):
-            rows = piece.headers.rows
-            # An empty map has nothing to prove it but overflow buckets in store.
-            provable = (rows["count"] > 0) | (rows["B"] >= PREALLOCATED_FROM_B) & (rows["extra"] != 0)
-            headers = piece.headers.where(territory.alive(piece.headers) & provable)
+        for piece in scan(run, ranges, territory.arena):
+            headers = territory.worth_proving(piece.headers)
             parts.append(headers)
             found += len(headers)
             self.scanned += piece.size
-            self.watcher.step(self.scanned, found)
-        return Headers.joined(parts, release)
+            self.watcher.step(self.scanned, found, self.run.stopped_ms)
+        logger.debug("%d bytes in %d ranges scanned, %d candidates for a header", self.scanned, len(ranges), found)
+        return Headers.joined(parts, family.header_dtype(run.release))
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
         """What candidates may be by the hashes of a few of their keys."""
-        functions = self.hash_keys.functions(self.run.release) if self.hash_keys else None
-        if functions is None:
+        source, family = self.run.source(), self.run.family
+        if source.functions is None:
             self.run.note("the process's hash keys were not found: only maps that something leads to are listed")
             return []
-        memory, regions = self.run.memory, self.run.regions()
-        lists = Shortlist(self.types, memory, regions, functions).of(left, territory.room(left.rows["buckets"]))
+        # Much of what was found a while ago has been freed since, and is something else now.
+        left = territory.worth_proving(read_headers(family, source, left.addresses))
+        lists = shortlist(family, source, left, territory.room(left))
         on_stack = territory.on_stack(left.addresses)
         claims = []
-        for at, (address, types) in enumerate(zip(left.addresses.tolist(), lists, strict=True)):
-            header = left.header(at)
+        for at in (at for at, types in enumerate(lists) if types):
+            address = int(left.addresses[at])
             # The hashes have been looked at; what is left is told apart by what elements can be.
-            known = identify(memory, regions, header, self.types, None, types)
+            known = identify(family, source, address, lists[at], prove=False)
             if known.candidates:
-                source: TypeSource = "hash-proof" if header.count else "heap"
-                claims.append(Claim(address, known.candidates, source, "stack" if on_stack[at] else "heap"))
+                how: TypeSource = "hash-proof" if family.header_of(left.rows[at]).count else "heap"
+                claims.append(Claim(address, known.candidates, how, "stack" if on_stack[at] else "heap"))
         return claims
 
     # Found by reference
@@ -234,18 +246,19 @@ class _Taker:
 
     def _examine(self, claims: list[Claim]) -> list[Examined]:
         """Those of the claims that hold."""
-        self.watcher.phase("maps judged", len(claims))
+        self.watcher.phase("check", len(claims))
         found = []
         for done, one in enumerate(self.examiner.examine(claims), 1):
             if one.row is not None:
                 found.append(self._with_writers(one))
-            self.watcher.step(done, len(found))
+            self.watcher.step(done, len(found), self.run.stopped_ms)
         return found
 
     def _with_writers(self, one: Examined) -> Examined:
         """Add who was at work on a map: a core may be one of two goroutines that wrote the same."""
         address = one.claim.address
-        told = tuple(writer.finding(address) for writer in self.writers if address in writer.words)
+        where = self.run.family.whole(address)
+        told = tuple(writer.finding(where) for writer in self.writers if address in writer.words)
         if not told or one.row is None:
             return one
         return replace(one, row=replace(one.row, findings=(*one.row.findings, *told)))
@@ -254,10 +267,10 @@ class _Taker:
 def _without_doubles(found: list[Examined]) -> list[CensusMap]:
     """Each map once, rather as something typed leads to it.
 
-    Of maps with the same buckets the one that nothing leads to is what a map left behind.
+    Of maps that share what they lead to the one that nothing leads to is what a map left behind.
     """
-    referred = {one.buckets for one in found if one.claim.number is not None and one.buckets}
-    kept = (one for one in found if one.claim.number is not None or one.buckets not in referred)
+    referred = {one.storage for one in found if one.claim.number is not None and one.storage}
+    kept = (one for one in found if one.claim.number is not None or one.storage not in referred)
     return [one.row for one in kept if one.row is not None]
 
 

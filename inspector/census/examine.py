@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from inspector.census.claim import Claim, failed, listed, unjudged
 from inspector.census.model import CensusMap
 from inspector.errors import InspectError, NotReadInTime, UnreadableMemory
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import Layout
 from inspector.gotypes.table import BadType
 from inspector.inspection.identification import MOST_TRIED, header_at
-from inspector.maps.classic.checks import Judgement, judge
-from inspector.maps.classic.header import Hmap
-from inspector.maps.classic.mirror.growth import allocated_buckets
-from inspector.maps.classic.snapshot import LARGEST_B, MapSnapshot, take_snapshot
+from inspector.maps.family import Header, Snapshot
+from inspector.maps.findings import Judgement
 from inspector.target.run import Run
 
 COPIED_A_SECOND = 1 << 27
@@ -39,7 +38,17 @@ TRIES = 3
 """How often a map is copied again that looks wrong in a process that was not stopped."""
 
 
-Judged = tuple[Claim, MapSnapshot, Judgement]
+@dataclass(frozen=True)
+class Uncopied:
+    """A map that a stop is too short to copy: only its header was read."""
+
+    header: Header
+
+
+Copy = Snapshot | Uncopied | None
+"""A map, as much of it as could be copied; None where there is none."""
+
+Judged = tuple[Claim, Snapshot, Judgement]
 
 Links = Callable[[int], Iterable[tuple[int, int]]]
 """The words that must hold certain values for an object that a walk found to be still reached (Visited.links)."""
@@ -47,11 +56,11 @@ Links = Callable[[int], Iterable[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of a claim: the map's row, or None where there is none; where its buckets are."""
+    """What became of a claim: the map's row, or None where there is none; what its header leads to."""
 
     claim: Claim
     row: CensusMap | None
-    buckets: int = 0
+    storage: int = 0
 
 
 class Examiner:
@@ -74,7 +83,7 @@ class Examiner:
 
     # Memory is hostile: what one map defeats must not cost the answers about all others.
 
-    def _copied(self, claim: Claim) -> MapSnapshot | Hmap | Exception | None:
+    def _copied(self, claim: Claim) -> Copy | Exception:
         try:
             return self._copy(claim)
         except Exception as error:
@@ -82,134 +91,131 @@ class Examiner:
                 raise
             return error
 
-    def _judged_or_failed(self, claim: Claim, copy: MapSnapshot | Hmap | Exception | None) -> Examined:
+    def _judged_or_failed(self, claim: Claim, copy: Copy | Exception) -> Examined:
         if isinstance(copy, Exception):
             return self._failed(claim, None, copy)
-        header = copy.header if isinstance(copy, MapSnapshot) else copy
         try:
             return self._judged(claim, copy)
         except Exception as error:
             if not _is_of_one_map(error):
                 raise
-            return self._failed(claim, header, error)
+            return self._failed(claim, copy.header if copy else None, error)
 
-    def _failed(self, claim: Claim, header: Hmap | None, error: Exception) -> Examined:
+    def _failed(self, claim: Claim, header: Header | None, error: Exception) -> Examined:
         """A map that something named leads to is listed all the same; others are counted, as they may be none."""
         if claim.named:
-            return Examined(claim, failed(claim, header, error))
+            return Examined(claim, failed(claim, self.run.family, header, self.run.types, error))
         self.failures += 1
         return Examined(claim, None)
 
-    def _copies(self, claims: list[Claim]) -> list[MapSnapshot | Hmap | Exception | None]:
+    def _copies(self, claims: list[Claim]) -> list[Copy | Exception]:
         """Copies of the first claims, as many as one stop has time for, of one at least."""
-        copies: list[MapSnapshot | Hmap | Exception | None] = []
+        copies: list[Copy | Exception] = []
         kept, started = 0, time.perf_counter()
         try:
             with self.run.held():
                 for claim in claims:
                     copy = self._copied(claim)
                     copies.append(copy)
-                    kept += copy.bytes_read if isinstance(copy, MapSnapshot) else 0
+                    kept += 0 if copy is None or isinstance(copy, (Uncopied, Exception)) else copy.bytes_read
                     if kept > BYTES_KEPT or time.perf_counter() - started > self.most / SHARE:
                         break
         except NotReadInTime:
             # What came too late gets a stop of its own, or is copied while the target runs.
-            copies = copies or [self._header(claims[0].address)]
+            copies = copies or [self._uncopied(claims[0].address)]
         return copies
 
-    def _too_long(self, go_type: GoType, header: Hmap) -> bool:
+    def _too_long(self, go_type: GoType, header: Header) -> bool:
         """Whether copying a map may take longer than a stop is allowed to."""
         return self.run.stops and not self.run.still and self._seconds(go_type, header) > self.most
 
-    def _seconds(self, go_type: GoType, header: Hmap) -> float:
+    def _seconds(self, go_type: GoType, header: Header) -> float:
         """How long it takes to copy a map on a slow machine; 0 where its header cannot be a map's."""
-        layout, release = go_type.layout, self.run.release
-        if layout is None or header.B > LARGEST_B:
+        extent, layout = header.extent(go_type, self.run.release), go_type.layout
+        if layout is None or not extent:
             return 0.0
-        has_pointers = self.run.types.key(go_type).has_pointers
-        rows = allocated_buckets(release, layout.bucket_size, layout.bucket_has_pointers, header.B)
-        seconds = rows * layout.bucket_size / COPIED_A_SECOND
-        return seconds + (header.count / FOLLOWED_A_SECOND if has_pointers or layout.indirect_key else 0.0)
+        followed = layout.indirect_key or self.run.types.key(go_type).has_pointers
+        return extent / COPIED_A_SECOND + (header.count / FOLLOWED_A_SECOND if followed else 0.0)
 
-    def _header(self, address: int) -> Hmap | None:
+    def _uncopied(self, address: int) -> Uncopied | None:
         try:
-            return header_at(self.run, address)
+            return Uncopied(header_at(self.run, address))
         except UnreadableMemory:
             return None
 
-    def _copy(self, claim: Claim, bounded: bool = True) -> MapSnapshot | Hmap | None:
+    def _copy(self, claim: Claim, bounded: bool = True) -> Copy:
         """The map; only its header if that would take too long and time is `bounded`; None if it is not there.
 
         Raises NotReadInTime.
         """
         run, go_type = self.run, claim.types[0]
-        header = self._header(claim.address)
-        if header is None or (not claim.named and not header.hash0):
-            return None  # memory that was never used: every map is given a hash0
-        if bounded and self._too_long(go_type, header):
-            return header
+        uncopied = self._uncopied(claim.address)
+        if uncopied is None or (not claim.named and not uncopied.header.seed):
+            return None  # memory that was never used: every map is given a seed
+        if bounded and self._too_long(go_type, uncopied.header):
+            return uncopied
         try:
-            copy = take_snapshot(run.memory, run.regions(), claim.address, go_type, run.types, 0, run.hash_keys)
+            copy = run.family.take_snapshot(run.source(), claim.address, go_type, 0)
         except UnreadableMemory:
             return None
-        return header if copy.late else copy
+        return uncopied if copy.late else copy
 
-    def _copy_again(self, claim: Claim) -> MapSnapshot | Hmap | None:
+    def _copy_again(self, claim: Claim) -> Copy:
         """The map in a stop of its own, if it is still reached; its header where that took too long."""
         try:
             with self.run.held():
                 return self._copy(claim) if self._still_reached(claim) else None
         except NotReadInTime:
-            return self._header(claim.address)
+            return self._uncopied(claim.address)
 
-    def _judged(self, claim: Claim, copy: MapSnapshot | Hmap | None) -> Examined:
+    def _judged(self, claim: Claim, copy: Copy) -> Examined:
         if copy is None:
             return Examined(claim, None)
-        if isinstance(copy, Hmap):
-            return self._too_large(claim, copy)
+        if isinstance(copy, Uncopied):
+            return self._too_large(claim, copy.header)
         judgement = self._judge(copy)
         if claim.number is None:
             claim, copy, judgement = self._told_apart(claim, copy, judgement)
         elif judgement.verdict == "inconsistent":
             better = self._again(claim)
-            if isinstance(better, Hmap):
-                return self._too_large(claim, better)
+            if isinstance(better, Uncopied):
+                return self._too_large(claim, better.header)
             if better is None:
                 return Examined(claim, None)
             claim, copy, judgement = better
         row = listed(claim, copy, judgement, self.strings) if claim.believed(judgement, copy) else None
-        return Examined(claim, row, copy.header.buckets)
+        return Examined(claim, row, copy.header.storage)
 
-    def _too_large(self, claim: Claim, header: Hmap) -> Examined:
+    def _too_large(self, claim: Claim, header: Header) -> Examined:
         """A map that takes too long to copy in one stop is copied while the process runs: often that goes well."""
         for attempt in _by_layout(claim) * TRIES:
             # Nobody waits for it now, but a list without end must not be followed without end.
             with self.run.within(LEAST_PATIENCE + PATIENCE * self._seconds(attempt.types[0], header)):
                 copy = self._copy(attempt, bounded=False)
-            if isinstance(copy, Hmap):
+            if isinstance(copy, Uncopied):
                 break
-            if isinstance(copy, MapSnapshot):
+            if copy is not None:
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and attempt.believed(judgement, copy):
-                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header.buckets)
+                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header.storage)
         if not claim.named:
             return Examined(claim, None)
         self.too_large += 1
-        return Examined(claim, unjudged(claim, header, self.run.types), header.buckets)
+        return Examined(claim, unjudged(claim, header, self.run.types), header.storage)
 
-    def _judge(self, snapshot: MapSnapshot) -> Judgement:
-        return judge(snapshot, incomplete=self.run.missing > 0)
+    def _judge(self, snapshot: Snapshot) -> Judgement:
+        return snapshot.judge(incomplete=self.run.missing > 0)
 
-    def _told_apart(self, claim: Claim, copy: MapSnapshot, judgement: Judgement) -> Judged:
-        """Rule out types of other bucket layouts: in a small map nothing else may tell how large the elements are."""
-        judged: dict[MapLayout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
+    def _told_apart(self, claim: Claim, copy: Snapshot, judgement: Judgement) -> Judged:
+        """Rule out types of other layouts: in a small map nothing else may tell how large the elements are."""
+        judged: dict[Layout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
         for go_type in claim.types:
-            large = copy.layout.bucket_size << copy.header.B > MOST_TRIED
+            large = copy.header.extent(copy.type, self.run.release) > MOST_TRIED
             if go_type.layout in judged or (large and any(one[0].believed(one[2], one[1]) for one in judged.values())):
                 continue
             attempt = replace(claim, types=(go_type,))
             taken = self._copy_again(attempt)
-            if isinstance(taken, MapSnapshot):
+            if taken is not None and not isinstance(taken, Uncopied):
                 judged[go_type.layout] = attempt, taken, self._judge(taken)
         sound = {layout: one for layout, one in judged.items() if one[0].believed(one[2], one[1])}
         if not sound:
@@ -219,19 +225,19 @@ class Examiner:
         _, copy, judgement = sound[first.layout]
         return replace(claim, types=(first, *(each for each in types if each is not first))), copy, judgement
 
-    def _again(self, claim: Claim) -> Judged | Hmap | None:
+    def _again(self, claim: Claim) -> Judged | Uncopied | None:
         """Look at an inconsistent map again: with its other types, and for a path that leads to it no more.
 
         None if nothing leads to it any more, or if it is not there; its header where a stop was too short for it.
         """
         tries = _by_layout(claim)
         tries += [claim] * (0 if self.run.stops else TRIES)
-        first: Judged | Hmap | None = None
+        first: Judged | Uncopied | None = None
         for attempt in tries:
             taken = self._copy_again(attempt)
             if taken is None:
                 return None
-            if isinstance(taken, Hmap):
+            if isinstance(taken, Uncopied):
                 first = first or taken
                 continue
             judgement = self._judge(taken)
@@ -259,6 +265,6 @@ def _is_of_one_map(error: Exception) -> bool:
 
 
 def _by_layout(claim: Claim) -> list[Claim]:
-    """The claim with a type of each bucket layout first, in the order of its types."""
+    """The claim with a type of each layout first, in the order of its types."""
     firsts = {go_type.layout: go_type for go_type in reversed(claim.types)}
     return [claim.with_type(firsts[layout]) for layout in dict.fromkeys(go_type.layout for go_type in claim.types)]

@@ -13,13 +13,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.census.scan import PIECE, WORD, Copied
+from inspector.census.scan import PIECE, Copied
 from inspector.census.territory import Territory
-from inspector.errors import InspectError, UnreadableMemory
-from inspector.goruntime.releases import MIN_SIZE_FOR_MALLOC_HEADER
+from inspector.errors import UnreadableMemory
+from inspector.goruntime.sizes import MIN_SIZE_FOR_MALLOC_HEADER
 from inspector.goruntime.types import itab
-from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.gotype import GoType
 from inspector.gotypes.table import TypeTable
+from inspector.maps.family import WORD
 from inspector.memory.protocol import Addresses, Memory, Region, RegionMap
 
 MOST_VALUES = 1 << 20
@@ -64,7 +65,7 @@ class Interfaces:
         likely = np.flatnonzero(self._can_be(tabs, data, territory))
         for tab in np.unique(tabs[likely]).tolist():
             if tab not in self._dynamic:
-                self._dynamic[tab] = self._dynamic_type(tab)
+                self._dynamic[tab] = self.types.dynamic_of_any(tab, self.memory)
         known = np.array([tab for tab, dynamic in self._dynamic.items() if dynamic is not None], np.uint64)
         likely = likely[np.isin(tabs[likely], known)]
         places = np.uint64(region.start) + likely.astype(np.uint64) * np.uint64(WORD)
@@ -103,16 +104,3 @@ class Interfaces:
         header = self.types.release.malloc_headers & (objects.base == places)
         header &= objects.size > MIN_SIZE_FOR_MALLOC_HEADER
         return np.asarray(objects.alive & ~header)
-
-    def _dynamic_type(self, tab: int) -> GoType | None:
-        """The type that the first word of an interface names: by its descriptor, or by an itab."""
-        types = self.types
-        try:
-            if types.is_static(tab):
-                return types.get(tab)
-            pair = itab.parse(self.memory.read(tab, itab.sizeof()))
-            if not (types.is_static(pair.typ) and types.is_static(pair.inter)):
-                return None
-            return types.get(pair.typ) if types.get(pair.inter).kind == Kind.INTERFACE else None
-        except InspectError:
-            return None

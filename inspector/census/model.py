@@ -4,50 +4,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL
 from inspector.inspection.one_map import TargetInfo
-from inspector.maps.classic.checks.finding import Finding, Verdict
-from inspector.maps.classic.mirror.growth import GrowthKind
+from inspector.maps.family import Held
+from inspector.maps.findings import Finding, Verdict
 from inspector.naming.locate import TypeSource
 
 FoundBy = Literal["global", "heap", "stack", "argument"]
 
 
 @dataclass(frozen=True)
-class Held:
-    """Bytes that a map holds, and what they would be if it were rebuilt with its count.
-
-    `indirect` are its keys and elements that are stored apart from the buckets, `strings` what the strings in its
-    cells hold, 0 where that was not asked for.
-    """
-
-    buckets: int
-    overflow: int
-    old: int
-    header: int
-    indirect: int
-    if_rebuilt: int
-    strings: int = 0
-
-    @property
-    def total(self) -> int:
-        """All of them together."""
-        return self.buckets + self.overflow + self.old + self.header + self.indirect + self.strings
-
-    @property
-    def wasted(self) -> int:
-        """What rebuilding the map would give back."""
-        return max(0, self.total - self.if_rebuilt)
-
-
-@dataclass(frozen=True)
 class CensusMap:
     """One map. `name` is the path from a package variable, `holder` the type of the object that holds it.
 
-    `evacuated` of `old_buckets` tells how far a growth is; `load` is entries a bucket. `alternatives` are types that
-    cannot be told from this one.
+    `load` is entries for each bucket or group, `state` a few words on a growth; `form` and `growth` are the family's
+    parts of the row in the JSON document. `bytes` has what is stored apart as "indirect", and the strings in cells as
+    "strings" (0 where that was not asked for). `alternatives` are types that cannot be told from this one.
     """
 
     address: int
@@ -55,17 +29,17 @@ class CensusMap:
     type_source: TypeSource
     alternatives: tuple[str, ...]
     count: int
-    b: int
-    growing: GrowthKind | None
-    old_buckets: int
-    evacuated: int
     load: float
+    growing: bool
+    state: str
     bytes: Held
     verdict: Verdict
     findings: tuple[Finding, ...]
     found_by: FoundBy
     name: str | None
     holder: str | None
+    form: dict[str, Any] = field(default_factory=dict)
+    growth: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +97,7 @@ def total(maps: tuple[CensusMap, ...] | list[CensusMap]) -> Sum:
         entries=sum(one.count for one in maps),
         bytes=sum(one.bytes.total for one in maps),
         wasted=sum(one.bytes.wasted for one in maps),
-        growing=sum(one.growing is not None for one in maps),
+        growing=sum(one.growing for one in maps),
         inconsistent=sum(one.verdict == "inconsistent" for one in maps),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inspector.census.walk import ELEM, KEY, WHOLE, Step, Visited
 from inspector.errors import InspectError
 from inspector.gotypes.decode import Decoder
-from inspector.gotypes.gotype import GoType, Kind, MapLayout
+from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.render import go_form
 from inspector.gotypes.table import TypeTable
 from inspector.memory.protocol import Memory
@@ -72,7 +72,7 @@ class Namer:
     def _key(self, map_type: GoType, slot: int) -> str:
         key, layout = self.types.key(map_type), map_type.layout
         try:
-            if isinstance(layout, MapLayout) and layout.indirect_key:
+            if layout is not None and layout.indirect_key:
                 slot = int.from_bytes(self.memory.read(slot, WORD), "little")
             text = go_form(Decoder(self.types, self.memory).value(key, self.memory.read(slot, key.size)))
         except InspectError:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from inspector.errors import UsageError
+from inspector.errors import Hint, UsageError
 
 LARGEST_FILE = 1 << 30
 """Bytes of a saved census that are read; a core is larger and no text."""
@@ -17,7 +17,7 @@ LARGEST_FILE = 1 << 30
 LARGEST_NUMBER = 1 << 512
 """No count and no size is larger, whatever was in a map's header; Python prints no number of thousands of digits."""
 
-HINT = "save one with: go-map-inspect TARGET --json > FILE"
+HINT = Hint("save one with: {save}")
 _ADDRESS = re.compile("0x[0-9a-f]{1,16}")
 
 

@@ -16,7 +16,7 @@ ORDERS: dict[Order, Callable[[CensusMap], tuple[Any, ...]]] = {
     "waste": lambda one: (-one.bytes.wasted,),
     "count": lambda one: (-one.count,),
     # Those in the middle of a growth first, and of them those that hold on to the largest old array.
-    "growing": lambda one: (one.growing is None, -one.bytes.old),
+    "growing": lambda one: (not one.growing, -one.bytes.parts.get("old", 0)),
 }
 
 

@@ -9,16 +9,14 @@ import numpy as np
 from construct import ConstructError
 from numpy.typing import NDArray
 
-from inspector.census.scan import Arena, Headers
 from inspector.errors import UnreadableMemory
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.goroutine import g
-from inspector.goruntime.hmap import hmap
-from inspector.goruntime.releases import MALLOC_HEADER_SIZE
 from inspector.goruntime.scalars import slice_header
+from inspector.goruntime.sizes import MALLOC_HEADER_SIZE, roundup_size
 from inspector.heap.objects import Heap, read_heap
 from inspector.heap.spans import Spans
-from inspector.maps.classic.mirror.growth import roundup_size
+from inspector.maps.family import Arena, Family, Headers
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Region, RegionMap
 from inspector.target.run import Run
@@ -40,9 +38,10 @@ class Territory:
     """The memory to look through: `slots` in the heap and `stacks`, both without what is known to be out of use.
 
     `pointers` are the parts of the heap whose objects hold pointers. `arena` spans the whole heap; `heap` are its
-    books, None where they were not found and `slots` is everything. An hmap is in a slot of `header_size` bytes.
+    books, None where they were not found and `slots` is everything. A header is in a slot of `header_size` bytes.
     """
 
+    family: Family
     arena: Arena
     slots: list[Region]
     stacks: list[Region]
@@ -56,30 +55,33 @@ class Territory:
         return sum(region.end - region.start for region in (*self.slots, *self.stacks))
 
     def holds_header(self, addresses: Addresses) -> NDArray[np.bool_]:
-        """Which addresses begin an object in use of a size for an hmap, or lie on a stack."""
+        """Which addresses begin an object in use of the size that headers have, or lie on a stack."""
         if self.heap is None:
             return np.ones(len(addresses), dtype=bool)
         own = self.heap.objects(addresses)
         fits = own.alive & (own.base == addresses) & (own.size == self.header_size)
         return np.asarray(fits | self.on_stack(addresses))
 
-    def alive(self, headers: Headers) -> NDArray[np.bool_]:
-        """Which candidates are where an hmap can be, with buckets that begin an object in use, too."""
+    def worth_proving(self, headers: Headers) -> Headers:
+        """Those candidates that lie where a header can be, lead to an object in use, and have something to prove."""
+        headers = headers.where(self.family.plausible(headers.rows, self.arena) & self.family.provable(headers.rows))
         if self.heap is None:
-            return np.ones(len(headers), dtype=bool)
-        buckets = self.heap.objects(headers.rows["buckets"])
+            return headers
+        storage = self.family.storage(headers.rows)
+        led_to = self.heap.objects(storage)
         # Objects with pointers may have a malloc header before them.
-        there = buckets.alive & (headers.rows["buckets"] - buckets.base <= MALLOC_HEADER_SIZE)
-        # The buckets of a map on a stack may be there, too.
-        there |= (buckets.size == 0) & self.on_stack(headers.addresses)
-        return np.asarray(there & self.holds_header(headers.addresses))
+        there = led_to.alive & (storage - led_to.base <= MALLOC_HEADER_SIZE)
+        # What a map on a stack leads to may be there, too.
+        there |= (led_to.size == 0) & self.on_stack(headers.addresses)
+        return headers.where(there & self.holds_header(headers.addresses))
 
-    def room(self, buckets: Addresses) -> NDArray[np.uint64]:
-        """Bytes from each address to the end of the heap object it is in; 0 where the heap's books do not tell."""
+    def room(self, headers: Headers) -> NDArray[np.uint64]:
+        """Bytes of the heap object that each header leads to, from there on; 0 where the heap's books do not say."""
         if self.heap is None:
-            return np.zeros(len(buckets), np.uint64)
-        there = self.heap.objects(buckets)
-        return np.where(there.size > 0, there.size - (buckets - there.base), np.uint64(0))
+            return np.zeros(len(headers), np.uint64)
+        storage = self.family.storage(headers.rows)
+        there = self.heap.objects(storage)
+        return np.where(there.size > 0, there.size - (storage - there.base), np.uint64(0))
 
     def on_stack(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which addresses lie on the stacks of goroutines."""
@@ -94,14 +96,15 @@ def survey(run: Run) -> Territory:
     """Find out where to look; where the heap's books are not found, everywhere in the heap."""
     regions = [region for region in run.memory.regions() if HEAP_START <= region.start < HEAP_END]
     arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(HEAP_START, HEAP_START)
-    size = roundup_size(run.release, hmap(run.release).sizeof(), False)
+    family = run.family
+    size = roundup_size(run.release, family.header_dtype(run.release).itemsize, False)
     # A stop for the books of a large heap would be longer than any other.
     heap = read_heap(run, hold=False)
     if heap is None:
-        return Territory(arena, regions, [], regions, None, size)
+        return Territory(family, arena, regions, [], regions, None, size)
     readable, scanned = run.regions(), ~heap.spans["noscan"]
     slots = _joined(heap.spans[scanned & (heap.spans["elemsize"] == size)], readable)
-    return Territory(arena, slots, _stacks(run), _joined(heap.spans[scanned], readable), heap, size)
+    return Territory(family, arena, slots, _stacks(run), _joined(heap.spans[scanned], readable), heap, size)
 
 
 def _joined(spans: Spans, readable: RegionMap) -> list[Region]:

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from inspector.errors import InspectError
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
+from inspector.maps.family import Slots
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
 
@@ -42,18 +42,6 @@ WHOLE, ELEM, KEY = -1, -2, -3
 """Instead of an index: the word leads to the object; or it is a key's slot, and the object its element, or the key."""
 
 Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Slots:
-    """Some live cells of a map: the addresses of keys and elements, of what is stored apart where that is so.
-
-    `keys` are always the slots in the buckets.
-    """
-
-    keys: Addresses
-    key_values: Addresses
-    elem_values: Addresses
 
 
 CellsOf = Callable[[int, GoType], Iterator[Slots]]
@@ -232,7 +220,7 @@ class Walk:
     def _interfaces(self, go_type: GoType, rows: Rows, places: Addresses, numbers: Numbers, depth: int) -> None:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
         for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
-            dynamic = self._dynamic_type(tab, bool(go_type.methods))
+            dynamic = self._dynamic_type(go_type, tab)
             if dynamic is None:
                 continue
             group = np.flatnonzero(headers["tab"] == tab)
@@ -242,13 +230,12 @@ class Walk:
             else:
                 self._pointers(dynamic, words, at, numbers[group])
 
-    def _dynamic_type(self, tab: int, has_methods: bool) -> GoType | None:
-        key = (tab, has_methods)
+    def _dynamic_type(self, interface: GoType, tab: int) -> GoType | None:
+        key = (tab, bool(interface.methods))
         if key not in self._dynamic:
             self._dynamic[key] = None
             with suppress(InspectError):
-                address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if has_methods else tab
-                self._dynamic[key] = self.types.get(address)
+                self._dynamic[key] = self.types.dynamic(interface, tab, self.memory)
         return self._dynamic[key]
 
     def _maps_found(self, go_type: GoType, targets: Addresses, places: Addresses, numbers: Numbers) -> None:

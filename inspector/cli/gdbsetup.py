@@ -45,7 +45,7 @@ def script_path() -> Path:
     owner = hashlib.sha256(f"{sys.prefix}\0{script}".encode()).hexdigest()[:8]
     return _write(
         data_home() / f"gdb-{owner}.py",
-        "# Written by `go-map-inspect --gdb-script`: where its packages are, for the Python inside of gdb.\n"
+        "# Written by `go-map-inspect gdb script`: where its packages are, for the Python inside of gdb.\n"
         f"known = {known!r}\n"
         'exec(compile(open(known["__file__"]).read(), known["__file__"], "exec"), known)\n',
     )
@@ -76,7 +76,7 @@ def fetch_packages(gdb: str, report: Callable[[str], None]) -> Path:
         # The new packages come whole or not at all.
         shutil.rmtree(folder, ignore_errors=True)
         fetched.rename(folder)
-    report("done: start gdb with gdb -x $(go-map-inspect --gdb-script)")
+    report("done: start gdb with gdb -x $(go-map-inspect gdb script)")
     return folder
 
 

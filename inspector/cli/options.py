@@ -8,11 +8,12 @@ from typing import Any
 import rich_click as click
 
 from inspector.naming.locate import shown
+from inspector.target.run import MaxStop
 
 MOST_DIGITS = 15
-SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 UNITS = {"": 1.0, "s": 1.0, "ms": 0.001}
-_SIZE = re.compile(r"(\d{1,15})([kmg]?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,15}) ?(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(ms|s|)")
 
 
@@ -27,21 +28,21 @@ def number_or_all(_: Any, parameter: click.Parameter, value: str | None) -> int 
 
 
 def size(_: Any, __: Any, value: str) -> int:
-    """Read a number of bytes: 4096, 64k, 10M, 2G."""
+    """Read a number of bytes: 4096, 64k, 10MB, 2GiB; every unit is a power of 1024."""
     match = _SIZE.fullmatch(value)
     if match is None:
-        raise click.BadParameter(
-            f"{shown(value)!r} is no number of bytes: try 4096, 64k or 10M", param_hint="--min-bytes"
-        )
-    return int(match.group(1)) * SIZES[match.group(2).lower()]
+        raise click.BadParameter(f"{shown(value)!r} is not a size: try 4096, 64k or 10MiB", param_hint="--min-bytes")
+    return int(match.group(1)) * SIZES[(match.group(2) or "").lower()]
 
 
-def duration(_: Any, __: Any, value: str) -> float:
-    """Read a time in seconds: 200ms, 1s."""
+def duration(_: Any, __: Any, value: str | None) -> MaxStop:
+    """Read a time in seconds: 200ms, 1s; what is usual where none is given."""
+    if value is None:
+        return "usual"
     match = _DURATION.fullmatch(value)
     seconds = float(match.group(1)) * UNITS[match.group(2)] if match else 0.0
     if not seconds:
-        raise click.BadParameter(f"{shown(value)!r} is no length of time: try 200ms or 1s", param_hint="--max-stop")
+        raise click.BadParameter(f"{shown(value)!r} is not a length of time: try 200ms or 1s", param_hint="--max-stop")
     return seconds
 
 
@@ -51,5 +52,5 @@ def pattern(_: Any, __: Any, value: str | None) -> re.Pattern[str] | None:
         return re.compile(value) if value is not None else None
     except (re.error, RecursionError, OverflowError) as error:
         raise click.BadParameter(
-            f"{shown(value or '')!r} is no regular expression: {error}", param_hint="--type-matches"
+            f"{shown(value or '')!r} is not a regular expression: {error}", param_hint="--type-matches"
         ) from None

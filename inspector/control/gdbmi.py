@@ -26,6 +26,7 @@ from inspector.errors import (
     GdbDied,
     GdbError,
     GdbMissing,
+    Hint,
     NoSuchTarget,
     NotPermitted,
     TargetGone,
@@ -60,7 +61,7 @@ FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
 NO_SHELL = os.path.join(os.path.dirname(__file__), "gdbnoshell.py")
 """The script that takes the convenience functions from gdb that run commands."""
 
-INSTALL_HINT = "install gdb (apt-get install gdb), name it with --gdb, or use --memory direct"
+INSTALL_HINT = Hint("install gdb (apt-get install gdb), name it with {gdb}, or use {direct}")
 
 # Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
 # change its answers. So nothing that comes from a target is ever a part of a command: files are handed over open,
@@ -155,7 +156,7 @@ class GdbBridge:
             self._end()
             what = "it ended at once" if isinstance(error, GdbDied) else "it does not answer"
             raise GdbMissing(
-                f"{gdb!r} is no gdb that speaks MI: {what}", "name another with --gdb, or use --memory direct"
+                f"{gdb!r} is no gdb that speaks MI: {what}", Hint("name another with {gdb}, or use {direct}")
             ) from None
         except BaseException:
             self._end()
@@ -202,7 +203,7 @@ class GdbBridge:
     def _next_records(self, deadline: float) -> list[dict[str, Any]]:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            raise GdbSilent("gdb does not answer", "try --memory direct, which needs no gdb")
+            raise GdbSilent("gdb does not answer", Hint("try {direct}, which needs no gdb"))
         ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, POLL))
         records: list[dict[str, Any]] = []
         if ready:
@@ -213,7 +214,7 @@ class GdbBridge:
         self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
-            raise GdbSilent("gdb does not answer, but prints other things", "try --memory direct, which needs no gdb")
+            raise GdbSilent("gdb does not answer, but prints other things", Hint("try {direct}, which needs no gdb"))
         return records
 
     def _result(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -227,7 +228,7 @@ class GdbBridge:
             self._process.wait(EXIT_TIMEOUT)
         status = self._process.returncode
         return GdbDied(
-            f"gdb ended in the middle of its work (exit status {status})", "try --memory direct, which needs no gdb"
+            f"gdb ended in the middle of its work (exit status {status})", Hint("try {direct}, which needs no gdb")
         )
 
     def console(self, command: str, timeout: float | None = None) -> str:
@@ -272,7 +273,7 @@ class GdbBridge:
         if before.tracer:
             raise NotPermitted(
                 f"process {pid} is already traced by process {before.tracer}",
-                "detach the other debugger, or read without stopping: --memory direct --no-stop",
+                Hint("detach the other debugger, or read without stopping: {no_stop}"),
             )
         self._state_before = before.state
         began = time.perf_counter()
@@ -284,7 +285,7 @@ class GdbBridge:
         if not held_to_the_end:
             raise GdbDied(
                 f"gdb ended while it held process {pid}, so what was copied may be torn",
-                "try again, or --memory direct, which needs no gdb",
+                Hint("try again, or {direct}, which needs no gdb"),
             )
 
     def _attach(self, pid: int) -> None:

@@ -21,6 +21,7 @@ from inspector.errors import (
     BadExecutable,
     GdbDied,
     GdbError,
+    Hint,
     InspectError,
     NoSuchTarget,
     TargetGone,
@@ -54,7 +55,7 @@ def parse_endpoint(text: str) -> str:
     match = _ENDPOINT.fullmatch(text)
     if match is None or not 0 < int(match["port"]) <= LARGEST_PORT:
         raise UsageError(
-            f"{text!r} is no HOST:PORT", "gdbserver says which port it listens on: --remote localhost:2345"
+            f"{text!r} is no HOST:PORT", Hint("gdbserver says which port it listens on: {remote} localhost:2345")
         )
     try:
         socket.getaddrinfo(match["host"].strip("[]"), int(match["port"]), type=socket.SOCK_STREAM)
@@ -149,7 +150,7 @@ class RemoteBridge(GdbBridge):
         except GdbError as error:
             raise BadExecutable(
                 f"the executable cannot be fetched from {self.endpoint}: {error.message.removeprefix('gdb: ')}",
-                "name a copy of it with --exe",
+                Hint("name a copy of it with {exe}"),
             ) from None
         return path
 

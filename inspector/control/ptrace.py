@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from inspector.errors import NotPermitted, TargetGone
+from inspector.errors import Hint, NotPermitted, TargetGone
 from inspector.memory import procfs
 from inspector.memory.prstatus import user_regs
 from inspector.memory.threads import Thread
@@ -66,7 +66,7 @@ def _seize(pid: int, thread: int) -> bool:
         if tracer and tracer != os.getpid():
             raise NotPermitted(
                 f"process {pid} is already traced by process {tracer}",
-                "detach the other debugger, or read without stopping: --no-stop",
+                Hint("detach the other debugger, or read without stopping: {no_stop}"),
             ) from None
         raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
     return True
@@ -99,7 +99,7 @@ def _await_stop(pid: int, thread: int) -> int | None:
         if time.monotonic() > deadline:
             raise NotPermitted(
                 f"thread {thread} of process {pid} is deep in the kernel and does not stop",
-                "try again, or read without stopping: --no-stop",
+                Hint("try again, or read without stopping: {no_stop}"),
             )
         time.sleep(POLL)
     if not os.WIFSTOPPED(state):

@@ -5,25 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inspector.goroutines.running import Goroutine, running
-from inspector.maps.classic.checks.finding import Finding, Where
+from inspector.maps.findings import Finding, Place
 from inspector.target.run import Run
-
-MAP_FUNCTIONS = frozenset(
-    {
-        "mapassign",
-        "mapdelete",
-        "mapclear",
-        "mapaccess1",
-        "mapaccess2",
-        "mapaccessK",
-        "growWork",
-        "hashGrow",
-        "evacuate",
-        "advanceEvacuationMark",
-        "newoverflow",
-    }
-)
-"""Functions of package runtime that work on a map, without the suffixes of their fast variants."""
 
 ARGUMENTS = 32
 """Bytes in front of a function's frame that hold its arguments (type, map, key), or are kept free for them."""
@@ -42,8 +25,8 @@ class Writer:
     ends_the_process: bool
     words: frozenset[int]
 
-    def finding(self, address: int) -> Finding:
-        """What the person is told who asked for the map at an address."""
+    def finding(self, where: Place) -> Finding:
+        """What the user is told of a map that this goroutine is inside of."""
         doing = f"is in {', called by '.join(self.functions)}"
         if self.ends_the_process:
             doing = f"found another goroutine writing this map and ended the process: it {doing}"
@@ -53,7 +36,7 @@ class Writer:
             observed=f"thread {self.thread}",
             expected="one goroutine at a time where a map is written",
             source=self.functions[0],
-            where=Where(address=address),
+            where=where,
             severity="info",
         )
 
@@ -66,7 +49,7 @@ def find_writers(run: Run) -> list[Writer]:
 
 def _at_work(run: Run, goroutine: Goroutine) -> Writer | None:
     frames = goroutine.frames
-    inside = [at for at, frame in enumerate(frames) if _plain(frame.function.name) in MAP_FUNCTIONS]
+    inside = [at for at, frame in enumerate(frames) if run.family.works_on_maps(frame.function.name)]
     if not inside:
         return None
     first, last = inside[0], inside[-1]
@@ -74,8 +57,3 @@ def _at_work(run: Run, goroutine: Goroutine) -> Writer | None:
     words = goroutine.words(run.memory, frames[0].sp, frames[last].end + ARGUMENTS)
     ends = run.release.ender_of_concurrent_writes in names[:first]
     return Writer(goroutine.id, goroutine.thread, tuple(names[first : last + 2]), ends, words)
-
-
-def _plain(function: str) -> str:
-    package, _, name = function.rpartition(".")
-    return name.partition("_")[0] if package.partition(".")[0] == "runtime" else ""

@@ -178,20 +178,3 @@ class Release:
     def embed_in_offset(self) -> bool:
         """Whether structfield.offset is shifted left by one to hold the embedded flag (until 1.18)."""
         return not self.at_least(1, 19)
-
-
-PAGE_SIZE = 8192
-MAX_SMALL_SIZE = 32768
-MALLOC_HEADER_SIZE = 8
-MIN_SIZE_FOR_MALLOC_HEADER = 512
-
-SIZE_CLASSES = (
-    8, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 240, 256, 288, 320, 352, 384,
-    416, 448, 480, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280, 1408, 1536, 1792, 2048, 2304, 2688,
-    3072, 3200, 3456, 4096, 4864, 5376, 6144, 6528, 6784, 6912, 8192, 9472, 9728, 10240, 10880, 12288,
-    13568, 14336, 16384, 18432, 19072, 20480, 21760, 24576, 27264, 28672, 32768,
-)  # fmt: skip
-"""Object sizes in bytes of runtime/sizeclasses.go; the same in every release from 1.16 to 1.25.
-
-Go 1.14 and 1.15 have no class of 24, which no bucket array is small enough to meet.
-"""

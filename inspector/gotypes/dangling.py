@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from inspector.errors import UnreadableMemory
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of, grouped
-from inspector.goruntime.types import itab, rtype
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING
 from inspector.gotypes.table import BadType, TypeTable
@@ -93,14 +92,7 @@ class Dangling:
         return bad
 
     def _dynamic(self, go_type: GoType, tab: int, data: NDArray[Any], depth: int) -> Mask:
-        address = tab
-        if go_type.methods:
-            if not self.regions.covers(tab, itab.sizeof()):
-                raise BadType(f"no itab at {tab:#x}")
-            address = int(itab.parse(self.memory.read(tab, itab.sizeof())).typ)
-        if not self.types.is_static(address) and not self.regions.covers(address, rtype.sizeof()):
-            raise BadType(f"no type at {address:#x}")
-        dynamic = self.types.get(address)
+        dynamic = self.types.dynamic(go_type, tab, self.memory)
         if not self._comparable(dynamic):
             raise BadType(f"{dynamic.name} cannot be a key")
         if dynamic.direct_iface:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from inspector.errors import InspectError, MissedMemory, UnreadableMemory
-from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_ELEMENTS, MAX_STRING, VALUE_LIMITS, WORD, Limits
 from inspector.gotypes.table import TypeTable
@@ -165,9 +164,7 @@ class Decoder:
         tab, word = struct.unpack("<QQ", data)
         if not tab:
             return None
-        if go_type.methods:
-            tab = itab.parse(self.memory.read(tab, itab.sizeof())).typ
-        dynamic = self.types.get(tab)
+        dynamic = self.types.dynamic(go_type, tab, self.memory)
         if dynamic.direct_iface:
             return GoInterface(dynamic.name, self._part(dynamic, data[8:16], limits.inside()))
         content = self.memory.read(word, dynamic.size) if dynamic.size else b""

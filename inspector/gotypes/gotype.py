@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-from inspector.goruntime import types as schema
-from inspector.goruntime.bmap import OVERFLOW_SIZE, TOPHASH_SIZE
-from inspector.goruntime.releases import BUCKET_CELLS
+from inspector.gotypes.layouts import Layout
 
 
 class Kind(IntEnum):
@@ -56,38 +54,6 @@ class Field:
 
 
 @dataclass(frozen=True)
-class MapLayout:
-    """How buckets of a map type are laid out (abi.MapType): slot sizes and bucket size in bytes."""
-
-    key_slot: int
-    elem_slot: int
-    bucket_size: int
-    flags: int
-    bucket_has_pointers: bool
-
-    @property
-    def indirect_key(self) -> bool:
-        """Keys are stored by reference."""
-        return bool(self.flags & schema.INDIRECT_KEY)
-
-    @property
-    def indirect_elem(self) -> bool:
-        """Elements are stored by reference."""
-        return bool(self.flags & schema.INDIRECT_ELEM)
-
-    @property
-    def reflexive_key(self) -> bool:
-        """Every key equals itself (no floats in it)."""
-        return bool(self.flags & schema.REFLEXIVE_KEY)
-
-    @property
-    def fits(self) -> bool:
-        """Whether the bucket size is what its parts add up to, as it always is on amd64."""
-        cells = BUCKET_CELLS * (self.key_slot + self.elem_slot)
-        return self.bucket_size == TOPHASH_SIZE + cells + OVERFLOW_SIZE
-
-
-@dataclass(frozen=True)
 class GoType:
     """A type as its descriptor tells it. Types it is made of are named by their descriptors' addresses.
 
@@ -110,5 +76,5 @@ class GoType:
     length: int = 0
     fields: tuple[Field, ...] = ()
     methods: int = 0
-    layout: MapLayout | None = None
+    layout: Layout | None = None
     hasher: int = 0

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from inspector.errors import InspectError
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of, grouped
-from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
 from inspector.gotypes.table import TypeTable
@@ -100,7 +99,7 @@ class _Identity:
         if not tab or not go_type.methods:
             return tab
         try:
-            return int(itab.parse(self.memory.read(tab, itab.sizeof())).typ)
+            return self.types.dynamic(go_type, tab, self.memory).address
         except InspectError:
             return tab
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from inspector.errors import UnknownVariable
+from inspector.errors import Hint, UnknownVariable
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.memory.protocol import Memory
 
@@ -60,7 +60,8 @@ class Jump:
                 raise _out_of_range(name, self.text, self.index, length)
         if not target:
             raise UnknownVariable(
-                f"{name} cannot be read: {self.text} is nil", "name another variable, or the map's address with --type"
+                f"{name} cannot be read: {self.text} is nil",
+                Hint("name another variable, or the map's address with {type}"),
             )
         return target + (self.index or 0) * self.size
 
@@ -225,9 +226,9 @@ def _out_of_range(name: str, text: str, index: int, length: int) -> UnknownVaria
     return UnknownVariable(f"{name} cannot be read: index {index} is out of range", f"{text} has {length} elements")
 
 
-def _hint(go_type: GoType) -> str:
+def _hint(go_type: GoType) -> Hint | str:
     if go_type.kind == Kind.MAP:
-        return "a path ends at a map; look one entry up with --key"
+        return Hint("a path ends at a map; look one entry up with {key}")
     if go_type.kind == Kind.INTERFACE:
         return "what an interface holds is not declared; list all maps instead"
     return "fields are written main.server.sessions, elements main.shards[2]"

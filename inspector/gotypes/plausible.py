@@ -21,6 +21,14 @@ WORD = 8
 POINTERS = (Kind.POINTER, Kind.CHAN, Kind.FUNC, Kind.MAP, Kind.UNSAFE_POINTER)
 MAX_DEPTH = 4
 
+MOST_BYTES = 1 << 22
+"""Bytes behind the pointers of one type that are looked at."""
+
+MOST_ELEMENTS = 64
+"""Elements of an array that are looked at."""
+
+Mask = NDArray[np.bool_]
+
 
 class Plausibility:
     """Judges rows of bytes as values of a type; `specific` counts what could have spoken against it."""
@@ -72,7 +80,8 @@ class Plausibility:
         elem = self.types.elem(go_type)
         if not self.regions.contains(words, max(elem.size, 1)).all():
             return False
-        targets, ok = gather(self.memory, self.regions, words, elem.size)
+        few = words[: max(1, MOST_BYTES // max(elem.size, 1))]
+        targets, ok = gather(self.memory, self.regions, few, elem.size)
         return bool(ok.all()) and self.holds(elem, targets, depth + 1)
 
     def _interfaces(self, go_type: GoType, rows: Rows) -> bool:
@@ -80,8 +89,53 @@ class Plausibility:
         self.specific += 2
         for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
             try:
-                address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if go_type.methods else tab
-                self.types.get(address)
+                self.types.dynamic(go_type, tab, self.memory)
             except InspectError:
                 return False
         return True
+
+
+class Followable:
+    """Judges rows as values of a type by their strings and interfaces alone, row by row, before any is followed.
+
+    `can` (n,) says which rows can be such values at all, `longest` (n,) how many bytes the longest string of each has.
+    Of strings nothing is read, of interfaces only the heads of their types.
+    """
+
+    def __init__(self, types: TypeTable, memory: Memory, regions: RegionMap, go_type: GoType, rows: Rows) -> None:
+        self.types, self.memory, self.regions = types, memory, regions
+        self.can: Mask = np.ones(len(rows), dtype=bool)
+        self.longest: NDArray[np.int64] = np.zeros(len(rows), np.int64)
+        self._look(go_type, rows, 0)
+
+    def _look(self, go_type: GoType, rows: Rows, depth: int) -> None:
+        if not go_type.has_pointers or depth > MAX_DEPTH:
+            return
+        if go_type.kind == Kind.STRING:
+            self._strings(rows)
+        elif go_type.kind == Kind.INTERFACE:
+            self._interfaces(go_type, rows)
+        elif go_type.kind == Kind.STRUCT:
+            for part in go_type.fields:
+                inner = self.types.get(part.type_address)
+                self._look(inner, rows[:, part.offset : part.offset + inner.size], depth + 1)
+        elif go_type.kind == Kind.ARRAY:
+            elem = self.types.elem(go_type)
+            for at in range(min(go_type.length, MOST_ELEMENTS)):
+                self._look(elem, rows[:, at * elem.size : (at + 1) * elem.size], depth + 1)
+
+    def _strings(self, rows: Rows) -> None:
+        """A string has to lie in readable memory from its first byte to its last, however long it says it is."""
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
+        lengths = headers["len"]
+        sizes = np.maximum(lengths, 0).astype(np.uint64)
+        self.can &= (lengths == 0) | (lengths > 0) & self.regions.contains(headers["data"], sizes)
+        self.longest = np.maximum(self.longest, lengths)
+
+    def _interfaces(self, go_type: GoType, rows: Rows) -> None:
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
+        types = headers["tab"]
+        if go_type.methods:
+            pairs, ok = gather(self.memory, self.regions, types, itab.sizeof())
+            types = np.where(ok, pairs.view(dtype_of(itab))[:, 0]["typ"], np.uint64(0))
+        self.can &= (headers["tab"] == 0) | self.types.may_be_types(types, self.memory, self.regions)

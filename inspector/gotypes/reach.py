@@ -64,9 +64,18 @@ VALUE_LIMITS = Limits(pointers=1)
 class Reach:
     """Copies from `memory` into `frozen` what values of a type point to. Nothing here raises for bad memory."""
 
-    def __init__(self, types: TypeTable, memory: Memory, regions: RegionMap, frozen: FrozenMemory) -> None:
+    def __init__(
+        self,
+        types: TypeTable,
+        memory: Memory,
+        regions: RegionMap,
+        frozen: FrozenMemory,
+        budget: int = BUDGET,
+        longest: int | None = None,
+    ) -> None:
+        """`budget` is how many bytes are copied at most; strings of more than `longest` bytes are not copied at all."""
         self.types, self.memory, self.regions, self.frozen = types, memory, regions, frozen
-        self.left = BUDGET
+        self.left, self.longest = budget, longest
 
     def behind(self, slots: Rows, size: int) -> Rows:
         """Copy the `size` bytes that each pointer (rows of 8 bytes) leads to; returns those that could be."""
@@ -98,7 +107,7 @@ class Reach:
             # A func value leads to a closure, which begins with the address of its code.
             self.types.functions.learn(np.unique(_words(self._copy(_words(rows, 0), WORD), 0))[:MAX_FUNCTIONS].tolist())
         elif kind == Kind.MAP:
-            self._copy(_words(rows, 0), WORD)  # the count, hmap's first word
+            self._copy(_words(rows, 0), WORD)  # the count, the first word of every family's header
 
     def _copy(self, addresses: Addresses, size: int) -> Rows:
         addresses = np.unique(addresses[addresses != 0])
@@ -111,10 +120,12 @@ class Reach:
 
     def _strings(self, rows: Rows) -> None:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
-        sizes = np.clip(headers["len"], 0, MAX_STRING)
-        addresses = headers["data"][sizes > 0]
-        sizes = sizes[sizes > 0]
-        block = gather_pages(self.memory, self.regions, addresses, sizes.astype(np.uint64))
+        wanted = headers["len"] > 0
+        if self.longest is not None:
+            wanted &= headers["len"] <= self.longest
+        addresses, sizes = headers["data"][wanted], np.minimum(headers["len"][wanted], MAX_STRING)
+        most = max(self.left, 0) // PAGE
+        block = gather_pages(self.memory, self.regions, addresses, sizes.astype(np.uint64), most)
         if block is not None:
             self.left -= len(block.data)
             self.frozen.add_block(block)
@@ -142,7 +153,7 @@ class Reach:
         for tab in tabs.tolist():
             data = np.ascontiguousarray(headers["data"][headers["tab"] == tab])
             try:
-                dynamic = self.types.get(self._dynamic_type(go_type, tab))
+                dynamic = self.types.dynamic(go_type, tab, self.frozen)
                 if dynamic.direct_iface:
                     values = data.view(np.uint8).reshape(-1, WORD)
                 else:
@@ -150,12 +161,6 @@ class Reach:
                 self.copy(dynamic, values, limits.inside())
             except InspectError:
                 continue  # the decoder will say that this value's type cannot be read
-
-    def _dynamic_type(self, go_type: GoType, tab: int) -> int:
-        """Address of the dynamic type: the word itself for `any`, else in the copied itab it points to."""
-        if not go_type.methods:
-            return tab
-        return int(itab.parse(self.frozen.read(tab, itab.sizeof())).typ)
 
 
 def _words(rows: Rows, offset: int) -> Addresses:

@@ -13,21 +13,24 @@ from construct import Construct, ConstructError, Container
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from inspector.errors import InspectError, UnknownType, UnreadableMemory
+from inspector.errors import Hint, InspectError, UnknownType, UnreadableMemory
 from inspector.goruntime import types as schema
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import Release
-from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind, MapLayout
+from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.names import normalise, short_form
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
-from inspector.memory.protocol import END_OF_USER_SPACE, Memory, RegionMap
+from inspector.memory.gather import gather
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Memory, RegionMap
 
 MAX_FIELDS = 1 << 16
 MAX_NAME = 1 << 16
 POINTER_SIZE = 8
 NEAR_NAMES = 5
 MAX_TYPE_SIZE = 1 << 40
+ALIGNMENTS = (1, 2, 4, 8)
 MAX_MADE_OF = 64
 """How many types a type without a name is made of, one in the other; what is more leads back to itself."""
 
@@ -102,6 +105,45 @@ class TypeTable:
     def key(self, parent: GoType) -> GoType:
         """Return the key type of a map."""
         return self.get(parent.key_address)
+
+    def dynamic(self, interface: GoType, tab: int, memory: Memory) -> GoType:
+        """The type of the value in an interface, of which `tab` is the first word and not nil (runtime.iface, eface).
+
+        An itab is read from `memory`. Raises BadType or UnreadableMemory.
+        """
+        if not interface.methods:
+            return self.get(tab)
+        return self.get(int(schema.itab.parse(memory.read(tab, schema.itab.sizeof())).typ))
+
+    def dynamic_of_any(self, tab: int, memory: Memory) -> GoType | None:
+        """The type that a word names if it is the first of some interface: by its descriptor, or by an itab.
+
+        Only types of the executable count; None for words that name none.
+        """
+        try:
+            if self.is_static(tab):
+                return self.get(tab)
+            pair = schema.itab.parse(memory.read(tab, schema.itab.sizeof()))
+            if not (self.is_static(pair.typ) and self.is_static(pair.inter)):
+                return None
+            return self.get(pair.typ) if self.get(pair.inter).kind == Kind.INTERFACE else None
+        except InspectError:
+            return None
+
+    def may_be_types(self, addresses: Addresses, memory: Memory, regions: RegionMap) -> NDArray[np.bool_]:
+        """Which addresses can be those of type descriptors, by their first words; nothing is decoded."""
+        may: NDArray[np.bool_] = np.zeros(len(addresses), dtype=bool)
+        for module in self.modules:
+            may |= (addresses >= np.uint64(module.types)) & (addresses < np.uint64(module.etypes))
+        # Those that reflect makes at run time lie on the heap.
+        others = np.flatnonzero(~may)
+        rows, ok = gather(memory, regions, addresses[others], schema.rtype.sizeof())
+        heads = rows.view(dtype_of(schema.rtype))[:, 0]
+        kind = heads["kind"] & schema.KIND_MASK
+        ok &= (heads["size"] <= MAX_TYPE_SIZE) & (heads["ptrdata"] <= heads["size"])
+        ok &= np.isin(heads["align"], ALIGNMENTS) & (kind >= min(Kind)) & (kind <= max(Kind))
+        may[others] = ok
+        return may
 
     # Finding map types
 
@@ -235,7 +277,7 @@ class TypeTable:
     def _search_map_type(self, wanted: str) -> GoType:
         name = normalise(wanted)
         if not name:
-            raise UnknownType("no type name given", "for example --type 'map[string]int'")
+            raise UnknownType("no type name given", Hint("for example {type} 'map[string]int'"))
         exact = [t for t in self.map_types if normalise(self.qualified_name(t)) == name]
         loose = exact or [t for t in self.map_types if normalise(t.name) == name]
         loose = loose or [t for t in self.map_types if normalise(t.name) == short_form(name)]
@@ -290,7 +332,7 @@ class TypeTable:
             kind = Kind(head.kind & schema.KIND_MASK)
         except ValueError:
             raise BadType(f"no type descriptor at {address:#x}: kind {head.kind:#x} is unknown") from None
-        if head.size > MAX_TYPE_SIZE or head.align not in (1, 2, 4, 8) or head.ptrdata > head.size:
+        if head.size > MAX_TYPE_SIZE or head.align not in ALIGNMENTS or head.ptrdata > head.size:
             raise BadType(f"no type descriptor at {address:#x}: size {head.size}, align {head.align}")
         named = bool(head.tflag & schema.TFLAG_NAMED)
         common: dict[str, Any] = {
@@ -334,7 +376,7 @@ class TypeTable:
 
     def _map_details(self, maptype: Container) -> dict[str, Any]:
         bucket = self._parse(schema.rtype, maptype.bucket)
-        layout = MapLayout(
+        layout = ClassicLayout(
             key_slot=maptype.keysize,
             elem_slot=maptype.elemsize,
             bucket_size=maptype.bucketsize,

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from inspector.errors import InspectError
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of, grouped
-from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
 from inspector.gotypes.table import TypeTable
@@ -206,8 +205,7 @@ class Hasher:
         return out
 
     def _dynamic(self, go_type: GoType, tab: int, data: NDArray[Any], at: Hashed, depth: int) -> Hashed:
-        address = itab.parse(self.memory.read(tab, itab.sizeof())).typ if go_type.methods else tab
-        dynamic = self.types.get(address)
+        dynamic = self.types.dynamic(go_type, tab, self.memory)
         words = np.ascontiguousarray(data)
         if dynamic.direct_iface:
             return self.dynamic(dynamic, words.view(np.uint8).reshape(-1, 8), at, depth + 1)

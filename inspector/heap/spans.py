@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from inspector.errors import UnreadableMemory
 from inspector.goruntime import heap as schema
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.releases import PAGE_SIZE, SIZE_CLASSES
+from inspector.goruntime.sizes import PAGE_SIZE, SIZE_CLASSES
 from inspector.memory.gather import gather
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses
 from inspector.target.program import PAGE

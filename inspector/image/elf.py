@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from elftools.elf.elffile import ELFFile
 
-from inspector.errors import BadExecutable, NotGo, NotPermitted, UnsupportedTarget
+from inspector.errors import BadExecutable, Hint, NotGo, NotPermitted, UnsupportedTarget
 from inspector.goruntime.dtypes import dtype_of
 from inspector.image import elfstructs as schema
 from inspector.memory.files import DAMAGE, map_opened, open_file
@@ -80,14 +80,15 @@ class ElfImage:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise BadExecutable(
-                f"cannot open the executable {self.path}: {reason}", "name the right one with --exe"
+                f"cannot open the executable {self.path}: {reason}", Hint("name the right one with {exe}")
             ) from None
         self._parse()
 
     def _parse(self) -> None:
         if self.data[:4] != b"\x7fELF":
             raise NotGo(
-                f"{self.path} is not an ELF executable, so not a Go program for linux", "name the right one with --exe"
+                f"{self.path} is not an ELF executable, so not a Go program for linux",
+                Hint("name the right one with {exe}"),
             )
         try:
             elf = ELFFile(self.data)
@@ -229,6 +230,6 @@ def open_image(path: str | os.PathLike[str], shown: str | None = None) -> ElfIma
     if image.is_core:
         with closing(image):
             raise BadExecutable(
-                f"{image.path} is a core dump, not an executable", "name the program that crashed with --exe"
+                f"{image.path} is a core dump, not an executable", Hint("name the program that crashed with {exe}")
             )
     return image

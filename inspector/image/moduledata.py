@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from construct import Construct, ConstructError, Container
 
-from inspector.errors import UnreadableMemory, UnsupportedTarget
+from inspector.errors import Hint, UnreadableMemory, UnsupportedTarget
 from inspector.goruntime.moduledata import PCLNTAB_MAGICS, moduledata, pc_header
 from inspector.goruntime.releases import Release
 from inspector.image.elf import ElfImage, LoadSegment
@@ -70,7 +70,7 @@ def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Modu
             return modules
     raise UnsupportedTarget(
         f"the module data of {image.path} was not found, so its types are unknown",
-        "is it the executable that the target runs? name the right one, or an unstripped twin, with --exe",
+        Hint("is it the executable that the target runs? name the right one, or an unstripped twin, with {exe}"),
     )
 
 

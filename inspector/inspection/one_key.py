@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
 
-from inspector.errors import UnsupportedTarget, UsageError
+from inspector.errors import EXIT_ABSENT, EXIT_CONSISTENT, Hint, UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
-from inspector.hashing.hasher import MemoryHash
 from inspector.inspection.identification import find_map, with_types_made_later
 from inspector.inspection.one_map import TargetInfo, target_info
-from inspector.maps.classic.lookup import Lookup, Walk
+from inspector.maps.family import Lookup
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.run import MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class KeyAnswer:
-    """The walk for one key, and the map and target it was made in."""
+    """The walk for one key, and the map and target it was made in.
+
+    `family` is the family of the map, `count` its number of entries.
+    """
 
     target: TargetInfo
+    family: str
     ref: MapRef
+    count: int
     key: str
     lookup: Lookup
     notes: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when the key is in the map, 1 when it is absent."""
+        return EXIT_CONSISTENT if self.lookup.found is not None else EXIT_ABSENT
 
 
 def look_up(
@@ -45,21 +57,21 @@ def ask(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAn
     locator = locate(run, text, type_name)
     for sentence in locator.notes:
         run.note(sentence)
-    functions = run.hash_keys.functions(run.release) if run.hash_keys else None
-    if functions is None:
+    if run.hash_keys is None or run.hash_keys.functions(run.release) is None:
         raise UnsupportedTarget(
             f"the hash keys of {run.image.path} were not found, so no key can be looked up",
-            "inspect the whole map instead: leave --key out",
+            Hint("inspect the whole map instead: without {key}"),
         )
-    ref, lookup = run.in_time(partial(_walk, run, locator, key, functions), lambda _: False)
-    return KeyAnswer(target_info(run.target), ref, key, lookup, tuple(run.notes))
+    ref, count, lookup = run.in_time(partial(_walk, run, locator, key), lambda _: False)
+    logger.debug("%d steps of a lookup, %d bytes read", len(lookup.steps), lookup.bytes_read)
+    return KeyAnswer(target_info(run.target), run.family.NAME, ref, count, key, lookup, tuple(run.notes))
 
 
-def _walk(run: Run, locator: Locator, key: str, functions: MemoryHash) -> tuple[MapRef, Lookup]:
+def _walk(run: Run, locator: Locator, key: str) -> tuple[MapRef, int, Lookup]:
     with run.held():
         ref = find_map(run, locator)
         if not ref.address and not ref.type.layout:
-            raise UsageError("a nil map of unknown type holds no key", "give its type with --type")
+            raise UsageError("a nil map of unknown type holds no key", Hint("give its type with {type}"))
         literal = parse_literal(run.types, run.types.key(ref.type), key)
-        walk = Walk(run.memory, run.regions(), ref.type, run.types, functions)
-        return ref, walk.find(ref.address, literal)
+        count = run.family.read_header(run.memory, ref.address, run.release).count if ref.address else 0
+        return ref, count, run.family.look_up(run.source(), ref.address, ref.type, literal)

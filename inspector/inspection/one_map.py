@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
-import numpy as np
-
-from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime, UnreadableMemory
+from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime
 from inspector.goroutines.writers import Writer, find_writers
-from inspector.gotypes.decode import Decoder, unreadable
-from inspector.gotypes.gotype import GoType
-from inspector.gotypes.values import GoValue
 from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
-from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks import Judgement, MapView, judge
-from inspector.maps.classic.checks.finding import Array
-from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
-from inspector.maps.classic.summary import Growth, Occupancy, growth_of, occupancy_of
+from inspector.maps.family import Account, Entry, Snapshot
+from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
 from inspector.target.run import MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_ENTRIES = 20
 RETRIES_WITHOUT_STOP = 5
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry and the cell it lies in."""
-
-    key: GoValue
-    value: GoValue
-    array: Array
-    bucket: int
-    overflow: int
-    cell: int
-    address: int
 
 
 @dataclass(frozen=True)
@@ -68,21 +51,19 @@ class Timing:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The answer for one map. `snapshot`, `growth`, `occupancy` are None for a nil map.
+    """The answer for one map. `snapshot` is None for a nil map; `account` says what the map is and holds.
 
-    `entries` are decoded when asked for, in the order of arrays, buckets, chains and cells.
+    `entries` are decoded when they are asked for, in the order of their places.
     """
 
     target: TargetInfo
     ref: MapRef
-    snapshot: MapSnapshot | None
+    snapshot: Snapshot | None
     judgement: Judgement
-    growth: Growth | None
-    occupancy: Occupancy | None
+    account: Account
     timing: Timing
     notes: tuple[str, ...] = ()
     shown: int | None = DEFAULT_ENTRIES
-    view: MapView | None = field(default=None, repr=False)
 
     @property
     def exit_code(self) -> int:
@@ -93,7 +74,7 @@ class Inspection:
     @property
     def entries_total(self) -> int:
         """Entries found."""
-        return self.view.live_count if self.view else 0
+        return self.account.live
 
     @property
     def entries_shown(self) -> int:
@@ -102,7 +83,7 @@ class Inspection:
 
     def entries(self) -> Iterator[Entry]:
         """Decode the shown entries one by one."""
-        return islice(_entries(self.view), self.shown) if self.view else iter(())
+        return islice(self.snapshot.entries(), self.shown) if self.snapshot else iter(())
 
 
 def inspect(
@@ -123,15 +104,14 @@ def inspect(
     with noticing_the_end(target.local_pid):
         ref, snapshot, judgement = with_types_made_later(run, lambda: _take(run, text, type_name, entries, timing))
     timing.stopped = run.stopped_ms
+    logger.debug(
+        "%s stops, %.1f ms in all, held by %s", len(run.clock.stops), run.stopped_ms, type(run.holder).__name__
+    )
     decoding = time.perf_counter()
-    view = MapView(snapshot) if snapshot else None
-    growth = growth_of(view) if view else None
-    occupancy = occupancy_of(view) if view else None
+    account = snapshot.account() if snapshot else run.family.nothing(run.release)
     timing.decode = _ms(decoding)
     timing.total = _ms(started)
-    return Inspection(
-        target_info(target), ref, snapshot, judgement, growth, occupancy, timing, tuple(run.notes), entries, view
-    )
+    return Inspection(target_info(target), ref, snapshot, judgement, account, timing, tuple(run.notes), entries)
 
 
 @dataclass(frozen=True)
@@ -139,7 +119,7 @@ class Copied:
     """What one stop has brought: where the map is, its copy (None for a nil map), and who was writing maps."""
 
     ref: MapRef
-    snapshot: MapSnapshot | None
+    snapshot: Snapshot | None
     writers: tuple[Writer, ...]
 
     @property
@@ -150,7 +130,7 @@ class Copied:
 
 def _take(
     run: Run, text: str | Locator, type_name: str | None, entries: int | None, timing: Timing
-) -> tuple[MapRef, MapSnapshot | None, Judgement]:
+) -> tuple[MapRef, Snapshot | None, Judgement]:
     """Copy and judge; without a stop a torn copy is taken again before anything is called inconsistent."""
     locator = locate(run, text, type_name)
     for sentence in locator.notes:
@@ -164,12 +144,14 @@ def _take(
         copied = run.in_time(partial(_copy, run, locator, early, entries, timing), lambda copied: copied.late)
         ref, snapshot = copied.ref, copied.snapshot
         if snapshot is None:
-            return ref, None, Judgement("consistent", ())
+            return ref, None, Judgement("consistent")
         checking = time.perf_counter()
-        judgement = judge(snapshot, incomplete=run.missing > 0)
-        told = tuple(writer.finding(ref.address) for writer in copied.writers if ref.address in writer.words)
+        judgement = snapshot.judge(incomplete=run.missing > 0)
+        where = run.family.whole(ref.address)
+        told = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *told))
         timing.check = _ms(checking)
+        _log(ref, snapshot, judgement, timing)
         if judgement.verdict == "consistent" or attempt == tries - 1:
             break
         early = None
@@ -203,7 +185,7 @@ def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, 
             return Copied(ref, snapshot, ())
 
 
-def _say_late(run: Run, snapshot: MapSnapshot) -> None:
+def _say_late(run: Run, snapshot: Snapshot) -> None:
     """Say what a stop was too short for."""
     if snapshot.late:
         assert run.max_stop is not None
@@ -211,21 +193,30 @@ def _say_late(run: Run, snapshot: MapSnapshot) -> None:
         run.note(f"not read within the {run.max_stop * 1000:.0f} ms that a stop may take: {what}")
 
 
+def _log(ref: MapRef, snapshot: Snapshot, judgement: Judgement, timing: Timing) -> None:
+    rules = Counter(finding.rule for finding in judgement.findings)
+    logger.debug(
+        "%s at %#x: %d bytes read in %.1f ms; %d of %d keys lie where their hash says; findings by rule: %s; %s",
+        ref.type.name, ref.address, snapshot.bytes_read, timing.read,
+        judgement.proof.matched, judgement.proof.checked, dict(rules) or "none", judgement.verdict,
+    )  # fmt: skip
+
+
 def _say_contradiction(run: Run, ref: MapRef, judgement: Judgement) -> None:
-    """Say that --type may be wrong, when most keys do not lie where keys of that type hash to."""
+    """Say that the type given may be wrong, when most keys do not lie where keys of that type hash to."""
     proof = judgement.proof
     if proof.checked > 2 * proof.matched:
         run.note(
-            f"--type says {ref.type.name}, but only {proof.matched} of {proof.checked} keys lie where their hash says: "
-            "leave it out to have the type found"
+            f"the type given is {ref.type.name}, but only {proof.matched} of {proof.checked} keys are in the bucket "
+            "that their hash selects: leave the type out to have it found"
         )
 
 
-def _snapshot(run: Run, ref: MapRef, entries: int | None) -> MapSnapshot:
-    regions = run.regions()
+def _snapshot(run: Run, ref: MapRef, entries: int | None) -> Snapshot:
+    source = run.source()
     if not ref.declared:
-        believe(run, regions, ref.address, ref.type, ref.name)
-    return take_snapshot(run.memory, regions, ref.address, ref.type, run.types, entries, run.hash_keys)
+        believe(run, source.regions, ref.address, ref.type, ref.name)
+    return run.family.take_snapshot(source, ref.address, ref.type, entries)
 
 
 def target_info(target: Target) -> TargetInfo:
@@ -240,41 +231,6 @@ def target_info(target: Target) -> TargetInfo:
         stripped=program.image.stripped,
         memory=target.memory.name,
     )
-
-
-def _entries(view: MapView) -> Iterator[Entry]:
-    snapshot = view.snapshot
-    types, layout = snapshot.types, snapshot.layout
-    key, elem = types.key(snapshot.type), types.elem(snapshot.type)
-    decoder = Decoder(types, snapshot.memory)
-
-    def decode(go_type: GoType, slot: bytes, indirect: bool) -> GoValue:
-        if not indirect:
-            return decoder.value(go_type, slot)
-        try:
-            return decoder.value(go_type, snapshot.memory.read(int.from_bytes(slot, "little"), go_type.size))
-        except UnreadableMemory as error:
-            return unreadable(error)
-
-    for name, array, row, cell in live_cells(view):
-        yield Entry(
-            key=decode(key, array.slots("keys")[row, cell].tobytes(), layout.indirect_key),
-            value=decode(elem, array.slots("elems")[row, cell].tobytes(), layout.indirect_elem),
-            array=name,
-            bucket=int(array.home[row]),
-            overflow=int(array.depth[row]),
-            cell=cell,
-            address=int(array.addresses[row]),
-        )
-
-
-def live_cells(view: MapView) -> Iterator[tuple[Array, BucketArray, int, int]]:
-    """The cells that hold entries, in order: which array, its buckets, the bucket's row and the cell in it."""
-    minimum = view.snapshot.release.marks.min_tophash
-    for name, array in view.arrays:
-        rows = array.order
-        for at, cell in np.argwhere(array.live(minimum)[rows]):
-            yield name, array, int(rows[at]), int(cell)
 
 
 def _ms(since: float) -> float:

@@ -45,8 +45,10 @@ def gather(memory: Memory, regions: RegionMap, addresses: Addresses, size: int) 
     return rows, ok
 
 
-def gather_pages(memory: Memory, regions: RegionMap, addresses: Addresses, sizes: NDArray[np.uint64]) -> Block | None:
-    """Copy the pages that many short ranges lie in; None where that would not pay or not work.
+def gather_pages(
+    memory: Memory, regions: RegionMap, addresses: Addresses, sizes: NDArray[np.uint64], most: int = MOST_PAGES
+) -> Block | None:
+    """Copy the pages that many short ranges lie in, up to `most`; None where that would not pay or not work.
 
     Ranges longer than a page, or outside the known regions, are left out of account.
     """
@@ -56,7 +58,7 @@ def gather_pages(memory: Memory, regions: RegionMap, addresses: Addresses, sizes
     first = addresses[fits] // np.uint64(PAGE)
     last = (addresses[fits] + sizes[fits] - np.uint64(1)) // np.uint64(PAGE)
     pages = np.unique(np.concatenate((first, last)))
-    if not 0 < len(pages) <= min(MOST_PAGES, len(first) // RANGES_PER_PAGE):
+    if not 0 < len(pages) <= min(most, MOST_PAGES, len(first) // RANGES_PER_PAGE):
         return None
     starts = pages * np.uint64(PAGE)
     try:

@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inspector.errors import GdbDied, GdbError, GdbMissing, UnknownVariable, UnreadableMemory, UsageError
+from inspector.errors import GdbDied, GdbError, GdbMissing, Hint, UnknownVariable, UnreadableMemory, UsageError
 from inspector.gotypes.names import SHAPE
 from inspector.image.elf import without_type_arguments
 from inspector.target.run import Run
@@ -85,13 +85,13 @@ def prepare(run: Run, name: FrameName) -> FrameName:
     """
     if not run.stops:
         raise UsageError(
-            "--no-stop cannot look into frames: they are gone before they are read",
-            "leave --no-stop out, or give the map's address",
+            "a process that is not stopped has no frames to look into: they are gone before they are read",
+            Hint("leave {no_stop} out, or give the map's address"),
         )
     if run.image.stripped:
         raise UnknownVariable(
             f"{run.image.path} is stripped, so {name.text} cannot be looked up",
-            "give the map's address, or an unstripped twin of the executable with --exe",
+            Hint("give the map's address, or an unstripped twin of the executable with {exe}"),
         )
     functions = _functions(run, name.function)
     try:
@@ -101,7 +101,8 @@ def prepare(run: Run, name: FrameName) -> FrameName:
         raise
     except GdbMissing as error:
         raise GdbMissing(
-            f"frames are found by gdb: {error.message}", "name a package variable, or the map's address with --type"
+            f"frames are found by gdb: {error.message}",
+            Hint("name a package variable, or the map's address with {type}"),
         ) from None
     except GdbError as error:
         raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from inspector.errors import UnknownType, UnknownVariable, UsageError
+from inspector.errors import Hint, UnknownType, UnknownVariable, UsageError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.paths import Way, follow, maps_inside
@@ -40,10 +40,10 @@ UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
 
 @dataclass(frozen=True)
 class MapRef:
-    """Where a map is and what it is: the hmap's address (0 for a nil map), its type, how we know.
+    """Where a map is and what it is: its header's address (0 for a nil map), its type, how we know.
 
     `name` is the variable it was reached by. A map that is declared as one is believed to be one; whatever
-    else is called a map, a bare address above all, has to look like an hmap first. `alternatives` are types
+    else is called a map, a bare address above all, has to look like a map first. `alternatives` are types
     that cannot be told from this one by what lies in memory.
     """
 
@@ -116,7 +116,7 @@ class Locator:
 
 
 def evaluated(types: TypeTable, name: str, declared: str, address: int, type_name: str | None) -> Locator:
-    """A variable that gdb has evaluated: its name, its declared type, the address of its hmap (0 for nil).
+    """A variable that gdb has evaluated: its name, its declared type, the address of its header (0 for nil).
 
     Raises UnknownVariable when it is not declared as a map, UnknownType.
     """
@@ -159,10 +159,10 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
         lacking = run.declarations.lacking(symbol.name)
         if path:
             raise UnknownVariable(
-                f"{lacking}, so nothing tells where its fields are", "give the map's address, with --type"
+                f"{lacking}, so nothing tells where its fields are", Hint("give the map's address, with {type}")
             )
         if wanted is None:
-            raise UnknownVariable(lacking, "add --type 'map[string]int'")
+            raise UnknownVariable(lacking, Hint("add {type} 'map[string]int'"))
         # Nothing tells that it is a map at all: what lies there has to look like one.
         way = Way(name, symbol.address, (), 0, wanted)
         return Locator(wanted, "option", None, way, text, declared=False)
@@ -188,7 +188,7 @@ def _as_map(run: Run, text: str, go_type: GoType) -> GoType:
 
 def _find_type(types: TypeTable, type_name: str) -> GoType:
     if len(type_name) > LONGEST_NAME:
-        raise UnknownType(f"{shown(type_name)!r} is too long for a type name", "try --type 'map[string]int'")
+        raise UnknownType(f"{shown(type_name)!r} is too long for a type name", Hint("try {type} 'map[string]int'"))
     return types.find_map_type(type_name)
 
 
@@ -203,7 +203,7 @@ def _map_type(types: TypeTable, text: str, declared: str) -> GoType:
             raise UnknownVariable(f"{text} is declared as a map, but {error.message}", error.hint) from None
         raise UnknownVariable(
             f"{text} is of type {shown(declared)}, not a map",
-            "name a map variable or a field path to one (main.server.sessions), or give --type",
+            Hint("name a map variable or a field path to one (main.server.sessions), or give {type}"),
         ) from None
 
 
@@ -220,7 +220,7 @@ def _contradictions(text: str, wanted: GoType, declared: GoType) -> tuple[str, .
     """Where the type that the user gives and the declaration differ, in words."""
     if declared.address == wanted.address or SHAPE in declared.name:
         return ()
-    return (f"--type says {wanted.name}, but {text} is declared as {shown(declared.name)}",)
+    return (f"the type given is {wanted.name}, but {text} is declared as {shown(declared.name)}",)
 
 
 def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
@@ -240,7 +240,7 @@ def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
     if run.image.stripped:
         raise UnknownVariable(
             f"{run.image.path} is stripped, so {text} cannot be looked up",
-            "give the map's address, or an unstripped twin of the executable with --exe",
+            Hint("give the map's address, or an unstripped twin of the executable with {exe}"),
         )
     near = difflib.get_close_matches(text, run.image.variables(), NEAR_NAMES, 0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"

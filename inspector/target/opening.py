@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 
@@ -9,13 +10,15 @@ import numpy as np
 
 from inspector.control.gdbmi import GdbMemory
 from inspector.control.hold import Holder, PtraceHolder, Still, Unheld
-from inspector.errors import BadExecutable, NoSuchTarget, UsageError
+from inspector.errors import BadExecutable, Hint, NoSuchTarget, UsageError
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
 from inspector.memory.corefile import CoreFile
 from inspector.memory.process import ProcessMemory
 from inspector.target.program import Program, bias_of, build_matches, built, require_same_build
 from inspector.target.target import MemoryChoice, Target, noticing_the_end
+
+logger = logging.getLogger(__name__)
 
 
 def open_target(
@@ -32,13 +35,15 @@ def open_target(
     """
     if not stop and memory == "gdb-mi":
         raise UsageError(
-            "--no-stop cannot go with --memory gdb-mi: gdb stops what it attaches to", "leave one of them out"
+            "gdb stops what it attaches to, so it cannot read a process without a stop",
+            Hint("leave {no_stop} or {gdb_mi} out"),
         )
     if target.isdecimal():
         return _open_process(int(target), exe, memory, stop, gdb)
     if not stop:
         raise UsageError(
-            f"--no-stop is for live processes, and {target!r} is not a pid", "leave it out: a core dump stands still"
+            f"only live processes can be read without a stop, and {target!r} is not a pid",
+            Hint("leave {no_stop} out: a core dump stands still"),
         )
     return _open_core(target, exe, memory, gdb)
 
@@ -58,7 +63,17 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
             target.memory = target.program.memory = GdbMemory(target.bridge(), pid)
             target.holder = target.gdb_holder()
         _give(target, resources)
+        _log(target)
         return target
+
+
+def _log(target: Target) -> None:
+    image, build = target.program.image, target.program.build
+    logger.debug(
+        "%s %s: executable %s, %s%s, read by %s, held by %s",
+        target.kind, target.path, image.path, build.release.version, ", stripped" if image.stripped else "",
+        target.memory.name, type(target.holder).__name__,
+    )  # fmt: skip
 
 
 def _require_process(pid: int) -> None:
@@ -97,6 +112,7 @@ def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Ta
         resources.callback(core.close)
         target = _of_core(core, exe, choice, gdb)
         _give(target, resources)
+        _log(target)
         return target
 
 
@@ -130,5 +146,5 @@ def _core_image(core: CoreFile, exe: str | None) -> ElfImage:
     path = core.executable_path()
     if path is None:
         cut = " because it is cut short" if core.missing else ""
-        raise BadExecutable(f"{core.path} does not tell which executable it is of{cut}", "name it with --exe")
+        raise BadExecutable(f"{core.path} does not tell which executable it is of{cut}", Hint("name it with {exe}"))
     return open_image(path.removesuffix(" (deleted)"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
-from inspector.errors import BadExecutable, SwissMaps, UnreadableMemory
+from inspector.errors import BadExecutable, Hint, UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
@@ -13,7 +14,11 @@ from inspector.hashing.keys import HashKeys, find_hash_keys
 from inspector.image.buildinfo import BuildInfo, read_build_info
 from inspector.image.elf import ElfImage
 from inspector.image.moduledata import find_modules
+from inspector.maps.families import family_of
+from inspector.maps.family import Family
 from inspector.memory.protocol import Memory
+
+logger = logging.getLogger(__name__)
 
 PAGE = 4096
 """Everything is mapped in whole pages."""
@@ -32,10 +37,18 @@ class Program:
         """The Go release that it was built with."""
         return self.build.release
 
+    @property
+    def family(self) -> Family:
+        """The family of all its maps."""
+        return family_of(self.release, self.image.path)
+
     @cached_property
     def types(self) -> TypeTable:
         """Its type descriptors; raises UnsupportedTarget, UnreadableMemory."""
-        return TypeTable(self.memory, find_modules(self.image, self.memory, self.release), self.release)
+        modules = find_modules(self.image, self.memory, self.release)
+        table = TypeTable(self.memory, modules, self.release)
+        logger.debug("%d modules, %d map types", len(modules), len(table.map_types))
+        return table
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -45,20 +58,18 @@ class Program:
     @cached_property
     def hash_keys(self) -> HashKeys | None:
         """The random keys of its hash functions; None where they are not found."""
-        return find_hash_keys(self.image, self.memory, self.types)
+        found = find_hash_keys(self.image, self.memory, self.types)
+        logger.debug("hash keys %s", "found" if found else "not found")
+        return found
 
 
 def built(image: ElfImage) -> BuildInfo:
     """Read which Go release built an executable.
 
-    Raises NotGo, UnsupportedTarget, and SwissMaps for a program whose maps are not hmaps.
+    Raises NotGo, UnsupportedTarget, and SwissMaps for a program whose family of maps is not known.
     """
     build = read_build_info(image)
-    if build.release.swiss:
-        raise SwissMaps(
-            f"{image.path} was built by {build.release.version} with Swiss maps, which are not supported yet",
-            "only classic maps (hmap) are: Go up to 1.23, or 1.24 and 1.25 with GOEXPERIMENT=noswissmap",
-        )
+    family_of(build.release, image.path)
     return build
 
 
@@ -68,7 +79,7 @@ def bias_of(image: ElfImage, entry: int, whose: str) -> int:
     if bias < 0 or bias % PAGE or (bias and not image.movable):
         raise BadExecutable(
             f"{image.path} is not the executable of {whose}: their entry points do not fit",
-            "name the right one with --exe",
+            Hint("name the right one with {exe}"),
         )
     return bias
 
@@ -79,7 +90,7 @@ def require_same_build(image: ElfImage, expected: dict[str, bytes], whose: str) 
         if name in expected and expected[name] != note:
             raise BadExecutable(
                 f"{image.path} is not the executable of {whose}: their build ids differ",
-                "name the right one with --exe",
+                Hint("name the right one with {exe}"),
             )
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from inspector.control.gdbserver import RemoteBridge, RemoteMemory, parse_endpoint
 from inspector.control.hold import Still
-from inspector.errors import UsageError
+from inspector.errors import Hint, UsageError
 from inspector.image.elf import ElfImage, open_image
 from inspector.target.program import Program, bias_of, build_matches, built
 from inspector.target.target import MemoryChoice, Target
@@ -23,9 +23,11 @@ def open_remote(
     it started stands where it stood, and gdbserver listens again. Raises the InspectError family.
     """
     if memory == "direct":
-        raise UsageError("--remote needs gdb, which --memory direct does without", "leave one of them out")
+        raise UsageError("a gdbserver can only be asked by gdb", Hint("leave {direct} out"))
     if not stop:
-        raise UsageError("--no-stop cannot go with --remote: gdbserver stops the process", "leave one of them out")
+        raise UsageError(
+            "gdbserver stops its process, so it cannot be read without a stop", Hint("leave {no_stop} out")
+        )
     endpoint = parse_endpoint(endpoint)
     whose = f"the process at {endpoint}"
     with ExitStack() as resources:

@@ -15,6 +15,7 @@ from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
 from inspector.hashing.keys import HashKeys
 from inspector.image.elf import ElfImage
+from inspector.maps.family import Family, Source
 from inspector.memory.deadline import Deadline
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Memory, RegionMap
@@ -90,6 +91,11 @@ class Run:
         with self._readable("hash_keys"):
             return self.target.program.hash_keys
 
+    @property
+    def family(self) -> Family:
+        """The family of all maps of the program."""
+        return self.target.program.family
+
     def search_heap_for_types(self) -> bool:
         """Look for map types that were made at run time; returns whether any is new."""
         self.heap_searched = True
@@ -140,6 +146,10 @@ class Run:
         if self._regions is None:
             self._regions = RegionMap(self.memory.regions(), complete=self.target.kind != "core")
         return self._regions
+
+    def source(self) -> Source:
+        """Where a family reads maps from, with what is mapped at this moment."""
+        return Source(self.memory, self.regions(), self.types, self.hash_keys)
 
     def threads(self) -> list[Thread]:
         """The threads with their registers, none where they cannot be had; call it while the target is held."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from inspector.control.gdbmi import GdbBridge, GdbMemory
 from inspector.control.hold import GdbHolder, Holder
-from inspector.errors import GdbMissing, InspectError, TargetGone
+from inspector.errors import GdbMissing, Hint, InspectError, TargetGone
 from inspector.memory import procfs
 from inspector.memory.corefile import CoreFile
 from inspector.memory.protocol import Memory
@@ -68,7 +68,7 @@ class Target:
             raise self._no_bridge
         if self._bridge is None:
             if self.gdb is None:
-                raise GdbMissing("--memory direct does without gdb", "leave it out")
+                raise GdbMissing("this can only be asked of gdb, which is not to be used", Hint("leave {direct} out"))
             files = [self.program.image.file.fileno()]
             if isinstance(self.memory, CoreFile):
                 files.append(self.memory.file.fileno())

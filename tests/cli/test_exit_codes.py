@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from fixtures import USUAL, build, start
-from inspector.cli import command
+from inspector.cli import failing, running
 from tests.support.commandline import Answer, assert_running, cli, cli_here, environment
 
 MEGABYTE = 1 << 20
@@ -42,8 +42,8 @@ def assert_failed_well(answer: Answer) -> None:
 @pytest.fixture(scope="module")
 def large():
     """A process whose maps and heap are larger than what the inspector is given."""
-    with start(build("million", USUAL)) as running:
-        yield running
+    with start(build("million", USUAL)) as process:
+        yield process
 
 
 def needed(*args: object) -> int:
@@ -92,9 +92,9 @@ def test_whatever_is_raised_ends_with_2(run, monkeypatch, error, debug):
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(command, "take_census", fail)
+    monkeypatch.setattr(running, "take_census", fail)
     if debug:
-        monkeypatch.setenv(command.DEBUG_VARIABLE, "1")
+        monkeypatch.setenv(failing.DEBUG_VARIABLE, "1")
     answer = cli_here(run("plain").pid)
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.splitlines()[-1].startswith("go-map-inspect: ")
@@ -105,7 +105,7 @@ def test_a_report_that_cannot_be_drawn_is_a_failure_too(run, monkeypatch):
     def fail(*_: object) -> None:
         raise ValueError("rich gave up")
 
-    monkeypatch.setattr(command, "print_census", fail)
+    monkeypatch.setattr(running, "print_census", fail)
     answer = cli_here(run("plain").pid)
     assert answer.code == 2
     assert "rich gave up" in answer.err
@@ -115,8 +115,8 @@ def test_a_message_that_cannot_be_written_does_not_change_the_exit_code(run, mon
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(command, "take_census", fail)
-    monkeypatch.setattr(command, "_say", fail)
+    monkeypatch.setattr(running, "take_census", fail)
+    monkeypatch.setattr(failing, "say", fail)
     assert cli_here(run("plain").pid).code == 2
 
 
@@ -136,8 +136,8 @@ def test_a_program_that_cannot_be_loaded_ends_with_2():
 
 
 def test_a_full_disk_is_one_line():
-    with start(build("plain", USUAL)) as running, open("/dev/full", "w") as full:
-        words = [sys.executable, "-m", "inspector", str(running.pid), "--json"]
+    with start(build("plain", USUAL)) as process, open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "inspector", str(process.pid), "--json"]
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment())
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert cli(running.pid, "--json").code == 0
+        assert cli(process.pid, "--json").code == 0

@@ -13,8 +13,9 @@ from inspector.hashing.aes import AesHash, aesenc
 from inspector.hashing.fallback import mix
 from inspector.hashing.keys import _by_code
 from inspector.maps.classic.checks import MapView
-from inspector.maps.classic.checks.proof import HashProof, Proof
+from inspector.maps.classic.checks.proof import Proof
 from inspector.maps.classic.snapshot import take_snapshot
+from inspector.maps.findings import HashProof
 from inspector.target.opening import open_target
 from inspector.target.run import Run
 from inspector.target.target import Target
@@ -37,12 +38,11 @@ def direct(running) -> Target:
 
 
 def proof_of(target: Target, state) -> Proof:
-    keys = find_hash_keys(target.program.image, target.memory, target.program.types)
     go_type = target.program.types.find_map_type(state["type"])
     address = int(state["address"], 16)
     run = Run(target, None)
     with run.held():
-        snapshot = take_snapshot(run.memory, run.regions(), address, go_type, target.program.types, 0, keys)
+        snapshot = take_snapshot(run.source(), address, go_type, 0)
     return Proof(MapView(snapshot))
 
 

@@ -17,7 +17,7 @@ from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
 from fixtures.prometheus import prometheus
 from inspector.goruntime import heap as schema
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.releases import MALLOC_HEADER_SIZE
+from inspector.goruntime.sizes import MALLOC_HEADER_SIZE
 from inspector.heap.objects import NOT_FOUND, Heap, read_heap
 from inspector.heap.spans import _candidates, _read_all
 from inspector.memory.corefile import CoreFile

@@ -113,7 +113,7 @@ def test_the_option_wins_over_what_the_hashes_say_and_the_contradiction_shows(ru
     assert document["map"]["type_source"] == "option"
     assert document["verdict"] == "inconsistent"
     assert "C3" in {finding["rule"] for finding in document["findings"]} or document["hash_proof"]["matched"] == 0
-    assert any("--type says map[int64]int64, but only" in note for note in document["notes"])
+    assert any("the type given is map[int64]int64, but only" in note for note in document["notes"])
 
 
 @pytest.mark.skipif(shutil.which("strip") is None, reason="stripping a program takes binutils")

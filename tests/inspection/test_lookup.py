@@ -15,6 +15,7 @@ from inspector.gotypes.render import json_form
 from inspector.gotypes.values import GoString
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
+from inspector.maps.classic.layout import layout_of
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
@@ -122,7 +123,7 @@ def test_a_walk_reads_the_header_and_one_chain_and_nothing_else(run):
     state = run().map("double_middle")
     with open_target(str(run().pid), memory="direct") as target:
         lookup = look_up(target, state["address"], state["type"], literal_of(state["entries"][0]["key"])).lookup
-        bucket = target.program.types.find_map_type(state["type"]).layout.bucket_size
+        bucket = layout_of(target.program.types.find_map_type(state["type"])).bucket_size
     strings = 64 * sum(len(step.compared) for step in lookup.steps)
     assert lookup.bytes_read <= 48 + 1 + bucket * len(lookup.steps) + strings
 
@@ -133,7 +134,7 @@ def test_a_waiting_old_bucket_is_walked_instead_of_the_new_one(run):
     with open_target(str(run().pid), memory="direct", stop=False) as target:
         for entry in state["entries"][:60]:
             lookup = look_up(target, state["address"], state["type"], literal_of(entry["key"])).lookup
-            arrays.add(lookup.steps[0].array)
+            arrays.add(lookup.steps[0].place.form()["array"])
     assert "old" in arrays
 
 
@@ -210,7 +211,7 @@ def test_the_command_shows_the_way_and_the_element(run):
     text = cli(*arguments)
     assert text.code == 0
     assert f": {entry['value']}\n" in text.out
-    document = json.loads(cli_here(*arguments, "--json").out)
+    document = cli_here(*arguments, "--json").document
     assert document["lookup"]["found"] is True
     assert document["lookup"]["value"] == entry["value"]
     assert len(document["lookup"]["path"]) >= 1
@@ -224,8 +225,8 @@ def test_every_key_of_the_demo_is_found_in_the_cell_where_the_whole_map_has_it(d
         assert isinstance(entry.key, GoString)
         found = look_up(demo.target, demo.variable, demo.type_name, json.dumps(entry.key.data.decode())).lookup
         step = found.steps[-1]
-        place = step.array, step.bucket, found.found
-        assert (place, found.value) == ((entry.array, entry.bucket, entry.cell), entry.value), entry
+        place = step.place.form() | {"cell": found.found}
+        assert (place, found.value) == (entry.place.form(), entry.value), entry
 
 
 @pytest.mark.pure

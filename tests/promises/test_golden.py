@@ -40,7 +40,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "absent.txt": (*TARGET, SESSIONS, "--key", '"nobody"'),
     "absent.json": (*TARGET, SESSIONS, "--key", '"nobody"', "--json"),
 }
-EXIT_CODES = dict.fromkeys(CASES, 0)
+EXIT_CODES = dict.fromkeys(CASES, 0) | {"absent.txt": 1, "absent.json": 1}
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,15 @@ import jsonschema
 import pytest
 from rich.console import Console
 
+from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
+from inspector.report.json.one_key import lookup_form
 from inspector.report.text.one_map import print_report
 from inspector.target.opening import open_target
 from tests.support.commandline import cli, cli_here
+from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
-from tests.support.truth import NOT_IN_EXECUTABLE, PROMISED, document_of, in_order
+from tests.support.truth import NOT_IN_EXECUTABLE, document_of, in_order
 
 CLEAR_SEQ = 40
 """Where clearSeq is in an hmap (runtime/map_noswiss.go): behind five words."""
@@ -43,8 +46,7 @@ def test_the_schema_refuses_a_document_that_lacks_a_promised_field(run):
 def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
     answer = cli(run().pid, "main.doubleMiddle", "--json", "--entries", "all")
     assert (answer.code, answer.err) == (0, "")
-    document = json.loads(answer.out)
-    PROMISED.validate(document)
+    document = answer.document
     assert in_order(document["entries"]) == in_order(run().map("double_middle")["entries"])
     assert document["target"]["memory"] == "process_vm_readv"
     assert document["map"]["type_source"] == "variable"
@@ -53,14 +55,14 @@ def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
 def test_ndjson_streams_the_document_and_then_one_entry_a_line(run):
     answer = cli_here(run().pid, "main.keyString", "--ndjson", "--entries", "all")
     head, *lines = answer.out.splitlines()
-    PROMISED.validate(json.loads(head) | {"entries": [json.loads(line) for line in lines]})
+    assert promised(answer.out) == json.loads(head) | {"entries": [json.loads(line) for line in lines]}
     assert in_order([json.loads(line) for line in lines]) == in_order(run().map("key_string")["entries"])
 
 
 def test_no_entries_and_a_few_entries_are_what_was_asked_for(run):
     for asked in (0, 3):
         answer = cli_here(run().pid, "main.doubleMiddle", "--json", "--entries", asked)
-        document = json.loads(answer.out)
+        document = answer.document
         assert len(document["entries"]) == document["entries_shown"] == asked
         assert document["entries_total"] == run().map("double_middle")["len"]
 
@@ -68,11 +70,41 @@ def test_no_entries_and_a_few_entries_are_what_was_asked_for(run):
 def test_a_nil_map_is_an_answer_not_an_error(run):
     for arguments in (["main.nilMap"], ["0x0", "--type", "map[string]int"], ["0", "--type", "map[string]int"]):
         answer = cli_here(run().pid, *arguments, "--json")
-        document = json.loads(answer.out)
-        PROMISED.validate(document)
+        document = answer.document
         assert answer.code == 0
         assert document["map"]["nil"] is True
         assert document["map"]["address"] == "0x0"
+
+
+def test_the_schema_refuses_an_answer_about_a_key_that_lacks_a_promised_field(run):
+    state = run().map("double_middle")
+    with open_target(str(run().pid), memory="direct") as target:
+        document = lookup_form(look_up(target, state["address"], state["type"], state["entries"][0]["key"]))
+    PROMISED.validate(document)
+    for field in ("map", "bytes_read", "notes"):
+        with pytest.raises(jsonschema.ValidationError, match=field):
+            PROMISED.validate({name: part for name, part in document.items() if name != field})
+    for field in ("nil", "family", "count"):
+        less = {name: part for name, part in document["map"].items() if name != field}
+        with pytest.raises(jsonschema.ValidationError, match=field):
+            PROMISED.validate(document | {"map": less})
+
+
+def test_a_key_is_answered_by_a_document_and_by_the_exit_code(run):
+    state = run().map("double_middle")
+    for key, code in ((state["entries"][0]["key"], 0), ("nobody", 1)):
+        answer = cli_here(run().pid, "main.doubleMiddle", "--key", key, "--json")
+        document = answer.document
+        assert (answer.code, document["lookup"]["found"]) == (code, code == 0)
+        assert document["map"]["count"] == state["len"]
+        assert document["map"]["family"] == "classic"
+        assert cli_here(run().pid, "main.doubleMiddle", "--key", key).code == code
+
+
+def test_a_key_of_a_nil_map_is_absent(run):
+    answer = cli_here(run().pid, "main.nilMap", "--key", "nobody", "--json")
+    document = answer.document
+    assert (answer.code, document["map"]["nil"], document["map"]["count"]) == (1, True, 0)
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)

@@ -17,10 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from fixtures import NEWEST
 from inspector.gotypes.render import go_form, plain, quoted
 from inspector.gotypes.values import GoString
+from inspector.gotypes.words import number_of, size
 from inspector.inspection.one_map import inspect
-from inspector.report.text.one_map import frontier_picture, print_report
+from inspector.maps.family import Strip
+from inspector.report.text.one_map import picture, print_report
 from inspector.target.opening import open_target
 
 
@@ -37,7 +40,7 @@ def test_a_growing_map_is_reported_with_its_frontier_and_what_is_left_to_do(run)
     header = run().map("same_middle")["header"]
     assert "growth: same-size" in text
     assert f"^ nevacuate {header['nevacuate']}" in text
-    assert "more writes finish it" in text
+    assert "Growth finishes after" in text
     assert "sameSizeGrow" in text
     assert "verdict: consistent" in text
 
@@ -45,7 +48,7 @@ def test_a_growing_map_is_reported_with_its_frontier_and_what_is_left_to_do(run)
 def test_a_resting_map_is_reported_with_its_next_growth(run):
     text = report_of(run, "main.small9")
     # B = 1 takes 13 entries (12 in Go 1.21): nine are in, so the fifth new key doubles it.
-    assert "the next is double, at new key number 5 from now" in text
+    assert "5 more new keys start the next (double)" in text
 
 
 def test_times_are_written_with_four_digits_of_the_year(run):
@@ -55,6 +58,45 @@ def test_times_are_written_with_four_digits_of_the_year(run):
     shown = {str(go_form(entry.key)): go_form(entry.value) for entry in inspection.entries()}
     assert "0001-01-01T00:00:00Z" in shown['"zero"']
     assert "2024-02-29T12:34:56.000000789Z" in shown['"utc"']
+
+
+def test_the_first_line_is_the_answer(run):
+    told = run().map("same_middle")
+    first = report_of(run, "main.sameMiddle").splitlines()[0]
+    assert first.startswith(f"main.sameMiddle  {told['type']}  {told['len']:,} entries  ")
+    assert re.search(r"KiB  growing \(same-size, \d+ of \d+\)  OK$", first)
+    assert report_of(run, "main.nilMap").splitlines()[0].endswith("  nil  OK")
+
+
+def test_an_empty_map_says_nothing_of_keys(run):
+    text = report_of(run, "main.empty")
+    assert "0 entries" in text.splitlines()[0]
+    assert "hash selects" not in text
+
+
+def test_sizes_are_written_for_people():
+    sizes = {0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1.0 KiB", 22_328: "21.8 KiB", (1 << 20) - 1: "1.0 MiB",
+             2_720_000: "2.6 MiB", 5 << 30: "5.0 GiB", 3 << 60: "3,145,728.0 TiB"}  # fmt: skip
+    assert {count: size(count) for count in sizes} == sizes
+
+
+def test_numbers_agree_with_their_nouns():
+    assert [number_of(count, "entry") for count in (0, 1, 2)] == ["0 entries", "1 entry", "2 entries"]
+    assert [number_of(count, "key") for count in (1, 1000)] == ["1 key", "1,000 keys"]
+
+
+def test_output_that_is_not_unicode_gets_a_picture_in_ascii():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "inspector", "demo", "--entries", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert "  ##########.......##........#.#..\n" in done.stdout
+    assert "\\u" not in done.stdout
+
+
+def test_no_line_of_a_pipe_ends_in_blanks():
+    for words in (["demo"], ["demo", "--top", "5"]):
+        done = subprocess.run([sys.executable, "-m", "inspector", *words], capture_output=True, text=True, timeout=60)
+        assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
 
 
 def test_a_nil_map_is_explained(run):
@@ -68,6 +110,15 @@ def test_the_header_shows_every_field_of_hmap_and_mapextra(run):
         "overflow", "oldoverflow", "nextOverflow",
     ):  # fmt: skip
         assert re.search(rf"^\s*{field} ", text, re.MULTILINE), field
+
+
+def test_the_header_shows_clear_seq_where_the_release_has_it(run):
+    out = io.StringIO()
+    state = run("states", NEWEST).map("key_string")
+    with open_target(str(run("states", NEWEST).pid), memory="direct") as target:
+        print_report(inspect(target, state["address"], state["type"]), Console(file=out, width=200))
+    assert re.search(r"^clearSeq +\d+ *$", out.getvalue(), re.MULTILINE)
+    assert "clearSeq" not in report_of(run, "main.keyString")
 
 
 def test_strings_of_the_target_cannot_command_the_terminal(run):
@@ -143,8 +194,9 @@ def test_times_are_shown_as_moments(run):
 
 @pytest.mark.pure
 def test_the_picture_of_the_old_array_shows_each_share_of_it():
-    assert frontier_picture(np.array([True, True, False, True])) == "██░█"
-    wide = frontier_picture(np.arange(6400) < 3250)
+    legend = "evacuated", "partly", "waiting"
+    assert picture(Strip(np.array([1.0, 1.0, 0.0, 1.0]), legend)) == "██░█"
+    wide = picture(Strip((np.arange(6400) < 3250).astype(float), legend))
     assert len(wide) == 64
     assert wide[:32] == "█" * 32
     assert wide[32] == "▒"

@@ -65,7 +65,7 @@ def assert_interrupted_or_done(answer: Answer) -> bool:
     """It said in one line that it was interrupted, or it had its answer already; returns whether it was interrupted."""
     assert answer.code in (0, 130), answer
     assert_one_line_at_most(answer)
-    assert ("interrupted" in answer.err) == (answer.code == 130), answer
+    assert ("Interrupted." in answer.err) == (answer.code == 130), answer
     return answer.code == 130
 
 

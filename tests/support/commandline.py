@@ -14,17 +14,20 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fixtures import Running
 from inspector.cli.command import main
 from inspector.control.ptrace import INTERRUPTIONS
+from tests.support.promised import promised
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMAND = [sys.executable, "-m", "inspector"]
 PREFIX = "go-map-inspect: "
 PATIENCE = 60.0
+ANSWERED = (0, 1, 3)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Answer:
     code: int
     out: str
     err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The JSON document on standard output, which keeps the promise of the schema that it names."""
+        return promised(self.out)
 
     @property
     def notes(self) -> list[str]:
@@ -71,7 +79,15 @@ def finish(process: subprocess.Popen[str]) -> Answer:
         process.kill()
         process.communicate()
         raise
-    return Answer(process.returncode, out, err)
+    assert isinstance(process.args, list)
+    return _promised(Answer(process.returncode, out, err), process.args)
+
+
+def _promised(answer: Answer, words: Sequence[object]) -> Answer:
+    """The answer, held against the schema if it is a document."""
+    if answer.out and answer.code in ANSWERED and {"--json", "--ndjson"}.intersection(words):
+        assert answer.document
+    return answer
 
 
 def cli(*args: object, before: Sequence[str] = ()) -> Answer:
@@ -90,7 +106,7 @@ def cli_here(*args: object) -> Answer:
     for number, handler in handlers.items():
         signal.signal(number, handler)
     assert isinstance(ended.value.code, int)
-    return Answer(ended.value.code, out.getvalue(), err.getvalue())
+    return _promised(Answer(ended.value.code, out.getvalue(), err.getvalue()), args)
 
 
 def each_here(runs: Iterable[Sequence[object]]) -> list[Answer]:

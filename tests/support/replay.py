@@ -18,7 +18,8 @@ from inspector.goruntime.types import NEED_KEY_UPDATE
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.hashing.hasher import Hasher
 from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks import MapView, judge
+from inspector.maps.classic.checks import MapView
+from inspector.maps.classic.layout import layout_of
 from inspector.maps.classic.mirror.bmap import Bmap, Buckets
 from inspector.maps.classic.mirror.clone import clone
 from inspector.maps.classic.mirror.growth import load_limit, over_load_factor
@@ -70,8 +71,7 @@ class Replay:
         self.address = int(told["map"], 16)
         self.go_type = target.program.types.find_map_type(told["type"])
         self.key_type = target.program.types.key(self.go_type)
-        assert self.go_type.layout is not None
-        self.layout = self.go_type.layout
+        self.layout = layout_of(self.go_type)
         raw = target.memory.read(int(told["keys"], 16), self.number * self.key_type.size)
         self.keys = np.frombuffer(raw, np.uint8).reshape(self.number, -1)
         self.originals = [original(kind, number) for number in range(self.number)]
@@ -200,12 +200,9 @@ class Replay:
 
     def snapshot(self) -> MapSnapshot:
         """Copy the map as the inspector does."""
-        keys = self.target.program.hash_keys
         run = Run(self.target, None)
         with run.held():
-            return take_snapshot(
-                run.memory, run.regions(), self.address, self.go_type, self.target.program.types, 0, keys
-            )
+            return take_snapshot(run.source(), self.address, self.go_type, 0)
 
     def _elems(self, array: BucketArray) -> np.ndarray:
         return np.ascontiguousarray(array.slots("elems")).view("<i8")[..., 0]
@@ -217,7 +214,7 @@ class Replay:
         """
         snapshot = self.snapshot()
         found = _Comparison(self, snapshot).run()
-        for finding in judge(snapshot).findings if judged else ():
+        for finding in snapshot.judge().findings if judged else ():
             if finding.severity == "error":
                 found.append(f"{finding.rule}: {finding.message}")
         return found

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from importlib.resources import files
 from typing import Any
-
-import jsonschema
 
 from inspector.inspection.one_map import Inspection, inspect
 from inspector.report.json.one_map import write_json
 from inspector.target.target import Target
-
-SCHEMA = json.loads((files("inspector") / "report" / "schema.json").read_text())
-PROMISED = jsonschema.Draft202012Validator(SCHEMA)
-"""The machine output's promise."""
 
 NOT_IN_EXECUTABLE = {"reflect_map"}
 """States whose map type only exists at run time, so that no name leads to it."""

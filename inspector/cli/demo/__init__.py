@@ -10,25 +10,35 @@ import lzma
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from inspector.target.opening import open_target
-from inspector.target.target import Target
+from inspector.target.target import MemoryChoice, Target
 
 CORE = "core.xz"
 EXECUTABLE = "executable.xz"
 ABOUT = "about.json"
 
 
+@dataclass(frozen=True)
+class Demo:
+    """The open core, and the variable that it is about, with its type."""
+
+    target: Target
+    variable: str
+    type: str
+
+
 @contextmanager
-def open_demo() -> Iterator[tuple[Target, str, str]]:
-    """Unpack the demo core to a temporary folder and open it: (target, variable, type)."""
+def open_demo(memory: MemoryChoice = "direct", gdb: str = "gdb") -> Iterator[Demo]:
+    """Unpack the demo core to a temporary folder and open it."""
     here = files(__name__)
     about = json.loads((here / ABOUT).read_text())
     with tempfile.TemporaryDirectory(prefix="go-map-inspect-demo-") as folder:
         core, executable = Path(folder, "core"), Path(folder, about["executable"])
         core.write_bytes(lzma.decompress((here / CORE).read_bytes()))
         executable.write_bytes(lzma.decompress((here / EXECUTABLE).read_bytes()))
-        with open_target(str(core), exe=str(executable), memory="direct") as target:
-            yield target, about["variable"], about["type"]
+        with open_target(str(core), exe=str(executable), memory=memory, gdb=gdb) as target:
+            yield Demo(target, about["variable"], about["type"])

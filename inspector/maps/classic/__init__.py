@@ -1,1 +1,35 @@
-"""The classic map family: hmap, bmap and mapextra (Go up to 1.23, noswissmap in 1.24 and 1.25)."""
+"""The classic family: hmap, bmap, mapextra, as the runtime made maps until Go 1.23 (and 1.25 without Swiss maps).
+
+Satisfies inspector.maps.family.Family.
+"""
+
+from inspector.maps.classic.account import nothing
+from inspector.maps.classic.candidates import candidates, plausible, provable
+from inspector.maps.classic.cells import cells
+from inspector.maps.classic.functions import works_on_maps
+from inspector.maps.classic.header import HEADER, NAME, header_dtype, header_of, read_header, seeds, storage
+from inspector.maps.classic.lookup import look_up
+from inspector.maps.classic.places import whole
+from inspector.maps.classic.sample import agrees, sample
+from inspector.maps.classic.snapshot import take_snapshot
+
+__all__ = [
+    "HEADER",
+    "NAME",
+    "agrees",
+    "candidates",
+    "cells",
+    "header_dtype",
+    "header_of",
+    "look_up",
+    "nothing",
+    "plausible",
+    "provable",
+    "read_header",
+    "sample",
+    "seeds",
+    "storage",
+    "take_snapshot",
+    "whole",
+    "works_on_maps",
+]

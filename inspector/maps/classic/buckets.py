@@ -69,6 +69,16 @@ class BucketArray:
         return doubtful
 
     @cached_property
+    def tail_in_use(self) -> bool:
+        """Whether chains lead to every preallocated overflow bucket, in the order that newoverflow gives them out."""
+        tail = np.arange(self.size, self.size + self.tail)
+        if not self.tail or (self.home[tail] < 0).any():
+            return False
+        # What a chain took later lies behind what it took before.
+        inside = tail[(self.next[tail] >= 0) & (self.next[tail] < self.size + self.tail)]
+        return bool((self.next[inside] > inside).all())
+
+    @cached_property
     def order(self) -> NDArray[np.int64]:
         """Rows in use, in the order of their bucket and then of their place in the chain."""
         used = np.flatnonzero(self.in_use)

@@ -3,84 +3,73 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.errors import UnreadableMemory, UsageError
+from inspector.errors import Hint, UnreadableMemory, UsageError
 from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.hmap import SAME_SIZE_GROW, hmap
+from inspector.goruntime.hmap import SAME_SIZE_GROW
+from inspector.goruntime.releases import TophashMarks
 from inspector.gotypes.decode import Decoder
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
 from inspector.gotypes.identity import UNEQUAL, identify
 from inspector.gotypes.literal import Literal
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
-from inspector.gotypes.table import TypeTable
 from inspector.gotypes.values import GoValue
 from inspector.hashing.hasher import Hasher, MemoryHash
-from inspector.maps.classic.checks.finding import Array
-from inspector.maps.classic.header import Hmap
+from inspector.maps.classic.header import Hmap, read_header
+from inspector.maps.classic.layout import layout_of
 from inspector.maps.classic.mirror.bmap import tophash
-from inspector.maps.classic.snapshot import LARGEST_B, CountingMemory
+from inspector.maps.classic.mirror.growth import LARGEST_B
+from inspector.maps.classic.places import Array, Bucket
+from inspector.maps.family import Lookup, Source, Step
+from inspector.memory.counting import CountingMemory
 from inspector.memory.frozen import FrozenMemory
-from inspector.memory.protocol import Memory, RegionMap
 
 LONGEST_WALK = 1 << 16
 """Buckets of one chain that are walked at most: hostile memory may be one endless chain."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One bucket of the walk: which it is, its tophashes, and the cells whose tophash is the key's."""
-
-    array: Array
-    bucket: int
-    overflow: int
-    address: int
-    tophash: tuple[int, ...]
-    compared: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """The walk for a key: its hash (None where the runtime computes none, or a random one), the buckets, the end.
-
-    `found` is the cell of the last step that holds the key, and `value` its element.
-    """
-
-    hash: int | None
-    tophash: int | None
-    steps: tuple[Step, ...]
-    found: int | None
-    value: GoValue
-    ended: str
-    bytes_read: int
+MARKS = TophashMarks()
+WORDS = {
+    MARKS.empty_rest: "rest",
+    MARKS.empty_one: "one",
+    MARKS.evacuated_x: "X",
+    MARKS.evacuated_y: "Y",
+    MARKS.evacuated_empty: "evac",
+}
+"""What people call the tophashes that are not part of a hash."""
 
 
-class Walk:
-    """Walks the chain of one key. `functions` are the process's hash functions."""
+def look_up(source: Source, address: int, go_type: GoType, key: Literal) -> Lookup:
+    """See Family.look_up: mapaccess2, evacuated buckets of a growing map included."""
+    functions = source.functions
+    assert functions is not None
+    return _Walk(source, go_type, functions).find(address, key)
 
-    def __init__(
-        self, memory: Memory, regions: RegionMap, map_type: GoType, types: TypeTable, functions: MemoryHash
-    ) -> None:
-        assert map_type.layout is not None
-        self.memory, self.regions = CountingMemory(memory), regions
-        self.type, self.types, self.functions = map_type, types, functions
-        self.layout: MapLayout = map_type.layout
-        self.release, self.marks = types.release, types.release.marks
+
+class _Walk:
+    """Walks the chain of one key."""
+
+    def __init__(self, source: Source, map_type: GoType, functions: MemoryHash) -> None:
+        self.memory, self.regions = CountingMemory(source.memory), source.regions
+        self.type, self.types, self.functions = map_type, source.types, functions
+        self.layout = layout_of(map_type)
+        self.release, self.marks = source.release, source.release.marks
         self.frozen = FrozenMemory()
 
     def find(self, address: int, literal: Literal) -> Lookup:
         """Look a key up in the hmap at an address (0 for nil); raises UnreadableMemory, UsageError."""
         if not address:
             return self._ended(None, (), "the map is nil")
-        declaration = hmap(self.release)
-        header = Hmap.of(declaration.parse(self.memory.read(address, dtype_of(declaration).itemsize)))
+        header = read_header(self.memory, address, self.release)
         if not header.count:
             return self._ended(None, (), "the map is empty")
         if header.B > LARGEST_B:
-            raise UsageError(f"B {header.B} is impossible", "the header is damaged: inspect the map without --key")
+            raise UsageError(
+                f"B {header.B} is impossible", Hint("the header is damaged: inspect the map without {key}")
+            )
         self.frozen.blocks += literal.memory.blocks
         hashed = self._hash(literal, header.hash0)
         if hashed is None:
@@ -120,9 +109,9 @@ class Walk:
             for cell in (cell for cell in range(end) if tops[cell] == top):
                 compared.append(cell)
                 if self._equal(literal, cells["keys"][cell].tobytes()):
-                    steps.append(Step(array, bucket, len(steps), base, tuple(tops), tuple(compared)))
+                    steps.append(_step(Bucket(array, bucket, len(steps), base), tops, compared))
                     return self._found(hashed, top, steps, cell, cells["elems"][cell].tobytes())
-            steps.append(Step(array, bucket, len(steps), base, tuple(tops), tuple(compared)))
+            steps.append(_step(Bucket(array, bucket, len(steps), base), tops, compared))
             if end < len(tops):
                 return self._ended(hashed, steps, f"absent: cell {end} is emptyRest, nothing comes behind it", top)
             base = int(cells["overflow"])
@@ -151,12 +140,28 @@ class Walk:
                 raise UnreadableMemory(int.from_bytes(slot, "little"), elem.size, "the element is not mapped")
         reach.copy(elem, row, VALUE_LIMITS)
         value = Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
-        return Lookup(hashed, top, tuple(steps), cell, value, "found", self.memory.count)
+        return self._answer(hashed, top, steps, cell, value, "found")
 
     def _ended(
         self, hashed: int | None, steps: list[Step] | tuple[Step, ...], why: str, top: int | None = None
     ) -> Lookup:
-        return Lookup(hashed, top, tuple(steps), None, None, why, self.memory.count)
+        return self._answer(hashed, top, steps, None, None, why)
+
+    def _answer(
+        self,
+        hashed: int | None,
+        top: int | None,
+        steps: list[Step] | tuple[Step, ...],
+        cell: int | None,
+        value: GoValue,
+        ended: str,
+    ) -> Lookup:
+        return Lookup(hashed, top, "tophash", tuple(steps), cell, "cell", value, ended, self.memory.count)
+
+
+def _step(place: Bucket, tops: list[int], compared: list[int]) -> Step:
+    form = {**place.form(), "address": f"{place.address:#x}", "tophash": tops, "compared": compared}
+    return Step(place, tuple(tops), tuple(WORDS.get(top, str(top)) for top in tops), tuple(compared), form)
 
 
 LITERAL_AT = 1 << 61

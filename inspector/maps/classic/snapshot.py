@@ -13,24 +13,27 @@ from numpy.typing import NDArray
 from inspector.errors import NotReadInTime, UnreadableMemory
 from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.hmap import hmap
 from inspector.goruntime.mapextra import mapextra
 from inspector.goruntime.releases import Release
 from inspector.goruntime.scalars import slice_header
-from inspector.gotypes.gotype import GoType, MapLayout
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.keys import HashKeys
+from inspector.maps.classic.account import account_of
 from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray
-from inspector.maps.classic.header import Hmap, MapExtra
-from inspector.maps.classic.mirror.growth import allocated_buckets
+from inspector.maps.classic.checks import MapView, judge
+from inspector.maps.classic.contents import entries_of, slots_of_all, string_bytes_of
+from inspector.maps.classic.header import Hmap, MapExtra, read_header
+from inspector.maps.classic.layout import layout_of
+from inspector.maps.classic.mirror.growth import LARGEST_B, PREALLOCATED_FROM_B, allocated_buckets
+from inspector.maps.family import Account, Entry, Slots, Source
+from inspector.maps.findings import Judgement
+from inspector.memory.counting import CountingMemory
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses, Memory, RegionMap
-
-LARGEST_B = 40
-"""No array of 2^41 buckets fits into 47 bits of addresses: even an empty bucket has 16 bytes, and a count
-that large would not fit into any machine that runs Go today."""
+from inspector.memory.protocol import Addresses, RegionMap
 
 OUTSIDE = -9
 """The overflow pointer leads to a bucket that was allocated on its own."""
@@ -69,65 +72,62 @@ class MapSnapshot:
     bytes_read: int = 0
 
     @property
-    def layout(self) -> MapLayout:
+    def layout(self) -> ClassicLayout:
         """The layout of the map's buckets."""
-        assert self.type.layout is not None
-        return self.type.layout
+        return layout_of(self.type)
+
+    @property
+    def view(self) -> MapView:
+        """The map in the mirror's terms. It is not kept: the two would hold each other, and megabytes, in memory."""
+        return MapView(self)
+
+    def judge(self, incomplete: bool = False) -> Judgement:
+        """See Snapshot.judge."""
+        return judge(self.view, incomplete)
+
+    def account(self) -> Account:
+        """See Snapshot.account."""
+        return account_of(self.view)
+
+    def entries(self) -> Iterator[Entry]:
+        """See Snapshot.entries."""
+        return entries_of(self.view)
+
+    def slots(self) -> Slots:
+        """See Snapshot.slots."""
+        return slots_of_all(self.view)
+
+    def string_bytes(self) -> int:
+        """See Snapshot.string_bytes."""
+        return string_bytes_of(self.view)
+
+    def proven_without_keys(self) -> bool:
+        """See Snapshot.proven_without_keys: by the overflow buckets that makeBucketArray allocates with an array.
+
+        Some may be in store: rule O3 then finds a pointer back to the array at their end, and that word is nowhere else
+        than where makeBucketArray puts it for buckets of this size. Or all of them are in chains.
+        """
+        if self.header.count or self.header.B < PREALLOCATED_FROM_B or self.extra is None or self.buckets is None:
+            return False
+        return self.extra.next_overflow != 0 or self.buckets.tail_in_use
 
 
-class CountingMemory:
-    """A Memory that counts the bytes it hands out."""
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self.name = memory.name
-        self.regions = memory.regions
-        self.count = 0
-
-    def read(self, address: int, size: int) -> memoryview:
-        """See Memory.read."""
-        self.count += size
-        return self._memory.read(address, size)
-
-    def read_many(self, addresses: Addresses, size: int) -> NDArray[np.uint8]:
-        """See Memory.read_many."""
-        self.count += size * len(addresses)
-        return self._memory.read_many(addresses, size)
-
-
-def take_snapshot(
-    memory: Memory,
-    regions: RegionMap,
-    address: int,
-    go_type: GoType,
-    types: TypeTable,
-    shown: int | None,
-    hash_keys: HashKeys | None = None,
-) -> MapSnapshot:
-    """Copy the map at `address`; call it while the target is held.
-
-    `shown` is how many entries will be rendered (None for all): what their keys and elements point to is
-    copied too. Only an unreadable header raises UnreadableMemory; whatever else cannot be read is told in
-    the snapshot.
-    """
-    reader = CountingMemory(memory)
-    snapshot = _SnapshotTaker(reader, regions, address, go_type, types).take(shown)
-    return replace(snapshot, hash_keys=hash_keys, bytes_read=reader.count)
+def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> MapSnapshot:
+    """See Family.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
+    reader = CountingMemory(source.memory)
+    snapshot = _SnapshotTaker(replace(source, memory=reader), address, go_type).take(shown)
+    return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)
 
 
 class _SnapshotTaker:
-    def __init__(
-        self, memory: CountingMemory, regions: RegionMap, address: int, go_type: GoType, types: TypeTable
-    ) -> None:
-        assert go_type.layout is not None
-        self.memory, self.regions, self.address, self.type = memory, regions, address, go_type
-        self.types, self.release, self.layout = types, types.release, go_type.layout
+    def __init__(self, source: Source, address: int, go_type: GoType) -> None:
+        self.memory, self.regions, self.address, self.type = source.memory, source.regions, address, go_type
+        self.types, self.release, self.layout = source.types, source.release, layout_of(go_type)
         self.unusable: dict[str, str] = {}
         self.late: list[str] = []
 
     def take(self, shown: int | None) -> MapSnapshot:
-        declaration = hmap(self.release)
-        header = Hmap.of(declaration.parse(self.memory.read(self.address, declaration.sizeof())))
+        header = read_header(self.memory, self.address, self.release)
         extra = None
         if header.extra:
             with self._in_time("extra", "extra"):

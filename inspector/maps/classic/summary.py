@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import hmap
 from inspector.goruntime.mapextra import mapextra
 from inspector.goruntime.releases import BUCKET_CELLS
-from inspector.goruntime.scalars import string_header
-from inspector.gotypes.gotype import GoType, Kind
-from inspector.gotypes.table import TypeTable
 from inspector.maps.classic.checks.view import MapView
+from inspector.maps.classic.header import MAX_B
 from inspector.maps.classic.mirror.evacuation import WritesToFinish, writes_to_finish
 from inspector.maps.classic.mirror.growth import (
     GrowthKind,
@@ -23,10 +19,10 @@ from inspector.maps.classic.mirror.growth import (
     b_for_hint,
     next_growth,
 )
+from inspector.maps.family import Held
 
 SLICE_HEADER = 24
 POINTER_SIZE = 8
-MAX_B = 62
 
 
 @dataclass(frozen=True)
@@ -48,22 +44,6 @@ class Growth:
 
 
 @dataclass(frozen=True)
-class BytesHeld:
-    """Bytes that the map's own structures hold, and what they would be if it were rebuilt with its count."""
-
-    buckets: int
-    overflow: int
-    old: int
-    header: int
-    if_rebuilt: int
-
-    @property
-    def total(self) -> int:
-        """All of them together."""
-        return self.buckets + self.overflow + self.old + self.header
-
-
-@dataclass(frozen=True)
 class Occupancy:
     """Cells and buckets of the new array with its overflow buckets, and what the old array still hangs on to."""
 
@@ -73,13 +53,12 @@ class Occupancy:
     cells: int
     live: int
     chain_lengths: dict[int, int]
-    bytes: BytesHeld
+    bytes: Held
 
 
 def growth_of(view: MapView) -> Growth:
     """Summarise the growth of a map; numbers that its state makes impossible are 0 or None."""
     header, release = view.header, view.snapshot.release
-    b = min(header.B, MAX_B)
     kind = view.growing
     evacuated = view.evacuated
     mark = min(header.nevacuate, len(evacuated))
@@ -91,7 +70,7 @@ def growth_of(view: MapView) -> Growth:
         evacuated=int(np.count_nonzero(evacuated)),
         frontier=int(np.count_nonzero(evacuated[:mark])),
         writes_to_finish=left,
-        load=header.count / (1 << b),
+        load=header.load,
         load_factor_limit=release.load_factor_half / 2,
         next=next_growth(release, header.count, header.B, header.noverflow) if sound else None,
     )
@@ -113,7 +92,7 @@ def occupancy_of(view: MapView) -> Occupancy:
     )
 
 
-def _bytes_held(view: MapView) -> BytesHeld:
+def _bytes_held(view: MapView) -> Held:
     snapshot, new, old = view.snapshot, view.new, view.old
     size = snapshot.layout.bucket_size
     extra = snapshot.extra
@@ -122,56 +101,13 @@ def _bytes_held(view: MapView) -> BytesHeld:
         header += mapextra.sizeof()
         for listed in (extra.overflow, extra.oldoverflow):
             header += SLICE_HEADER + POINTER_SIZE * len(listed) if listed is not None else 0
-    return BytesHeld(
-        buckets=new.size * size if new else 0,
-        overflow=(len(new.cells) - new.size) * size if new else 0,
-        old=len(old.cells) * size if old else 0,
-        header=header,
-        if_rebuilt=_if_rebuilt(view),
-    )
-
-
-def string_bytes(view: MapView) -> int:
-    """Bytes of the strings in the cells of live entries, each string once however often it is there.
-
-    Strings in structs and arrays count; what lies behind pointers, interfaces and slices, or in keys and elements that
-    are stored apart, does not.
-    """
-    snapshot, types = view.snapshot, view.snapshot.types
-    minimum = snapshot.release.marks.min_tophash
-    parts = [
-        ("keys", types.key(snapshot.type), snapshot.layout.indirect_key),
-        ("elems", types.elem(snapshot.type), snapshot.layout.indirect_elem),
-    ]
-    headers = [
-        np.ascontiguousarray(array.slots(name)[array.live(minimum)][:, at : at + string_header.sizeof()])
-        for name, go_type, indirect in parts
-        for at in (() if indirect else _string_offsets(types, go_type))
-        for _, array in view.arrays
-    ]
-    if not headers:
-        return 0
-    strings = np.concatenate(headers).view(dtype_of(string_header)).reshape(-1)
-    lengths = np.where(strings["len"] > 0, strings["len"], 0).astype(np.uint64)
-    sound = snapshot.regions.contains(strings["data"], lengths)
-    first, group = np.unique(strings["data"][sound], return_inverse=True)
-    # One string may begin where another does that is a part of it.
-    longest = np.zeros(len(first), np.uint64)
-    np.maximum.at(longest, group, lengths[sound])
-    return int(longest.sum())
-
-
-def _string_offsets(types: TypeTable, go_type: GoType, at: int = 0) -> Iterator[int]:
-    """Where in a value strings are."""
-    if go_type.kind == Kind.STRING:
-        yield at
-    elif go_type.kind == Kind.STRUCT:
-        for field in go_type.fields:
-            yield from _string_offsets(types, types.get(field.type_address), at + field.offset)
-    elif go_type.kind == Kind.ARRAY and go_type.size:
-        elem = types.elem(go_type)
-        for each in range(at, at + go_type.size, elem.size):
-            yield from _string_offsets(types, elem, each)
+    parts = {
+        "buckets": new.size * size if new else 0,
+        "overflow": (len(new.cells) - new.size) * size if new else 0,
+        "old": len(old.cells) * size if old else 0,
+        "header": header,
+    }
+    return Held(parts, _if_rebuilt(view))
 
 
 def _if_rebuilt(view: MapView) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import IO, Any
 
-from inspector.census import Census, CensusMap, Held, Sum, by_type, total
+from inspector.census import Census, CensusMap, Sum, by_type, total
 from inspector.census.diff import Change, Diff, Row
 from inspector.census.select import Selection
 from inspector.report.json.one_map import SCHEMA, finding_form, target_form
@@ -41,31 +41,16 @@ def _map(one: CensusMap) -> dict[str, Any]:
         "type_source": one.type_source,
         "type_alternatives": list(one.alternatives),
         "count": one.count,
-        "B": one.b,
+        **one.form,
         "load": one.load,
-        "growing": one.growing is not None,
-        "growth": None
-        if one.growing is None
-        else {"kind": one.growing, "old_buckets": one.old_buckets, "evacuated": one.evacuated},
+        "growing": one.growing,
+        "growth": one.growth,
         "verdict": one.verdict,
         "findings": [finding_form(finding) for finding in one.findings],
-        "bytes": _bytes(one.bytes),
+        "bytes": one.bytes.form(),
         "found_by": one.found_by,
         "name": one.name,
         "holder": one.holder,
-    }
-
-
-def _bytes(held: Held) -> dict[str, int]:
-    return {
-        "buckets": held.buckets,
-        "overflow": held.overflow,
-        "old": held.old,
-        "header": held.header,
-        "indirect": held.indirect,
-        "strings": held.strings,
-        "total": held.total,
-        "if_rebuilt": held.if_rebuilt,
     }
 
 

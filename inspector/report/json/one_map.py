@@ -6,17 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
-from inspector.goruntime.releases import Release
 from inspector.gotypes.render import json_form
-from inspector.inspection.one_map import Entry, Inspection, TargetInfo
-from inspector.maps.classic.checks.finding import Finding
-from inspector.maps.classic.header import Hmap, MapExtra
-from inspector.maps.classic.summary import BytesHeld, Growth, Occupancy
+from inspector.inspection.one_map import Inspection, TargetInfo
+from inspector.maps.family import Entry
+from inspector.maps.findings import Finding
+from inspector.naming.locate import MapRef
 
 SCHEMA = "go-map-inspect/1"
-
-NIL_HEADER = Hmap(0, 0, 0, 0, 0, 0, 0, 0, 0)
-NIL_OCCUPANCY = Occupancy(0, 0, 0, 0, 0, {}, BytesHeld(0, 0, 0, 0, 0))
 
 
 def document(inspection: Inspection) -> dict[str, Any]:
@@ -25,8 +21,8 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "schema": SCHEMA,
         "target": target_form(inspection.target),
         "map": _map(inspection),
-        "growth": _growth(inspection.growth or _growth_of_nil(inspection.target)),
-        "occupancy": _occupancy(inspection.occupancy or NIL_OCCUPANCY),
+        "growth": inspection.account.growth_form,
+        "occupancy": inspection.account.occupancy_form,
         "verdict": inspection.judgement.verdict,
         "findings": [finding_form(finding) for finding in inspection.judgement.findings],
         "findings_cut": list(inspection.judgement.cut),
@@ -44,11 +40,8 @@ def entry_form(entry: Entry) -> dict[str, Any]:
     return {
         "key": json_form(entry.key),
         "value": json_form(entry.value),
-        "array": entry.array,
-        "bucket": entry.bucket,
-        "overflow": entry.overflow,
-        "cell": entry.cell,
-        "address": f"{entry.address:#x}",
+        **entry.place.form(),
+        "address": f"{entry.place.address:#x}",
     }
 
 
@@ -77,10 +70,6 @@ def _dumps(form: dict[str, Any]) -> str:
     return json.dumps(form, ensure_ascii=True, allow_nan=False)
 
 
-def _address(value: int) -> str | None:
-    return f"{value:#x}" if value else None
-
-
 def target_form(target: TargetInfo) -> dict[str, Any]:
     """What the machine output says about a target."""
     return {
@@ -94,96 +83,36 @@ def target_form(target: TargetInfo) -> dict[str, Any]:
     }
 
 
-def _map(inspection: Inspection) -> dict[str, Any]:
-    snapshot, ref = inspection.snapshot, inspection.ref
-    header = snapshot.header if snapshot else NIL_HEADER
+def head_form(ref: MapRef, family: str, count: int) -> dict[str, Any]:
+    """Which map it is: what every document about one map has."""
     return {
         "address": f"{ref.address:#x}",
         "nil": not ref.address,
         "name": ref.name,
-        "family": "classic",
+        "family": family,
         "type": ref.type.name,
         "type_source": ref.type_source,
         "type_alternatives": [go_type.name for go_type in ref.alternatives],
-        "count": header.count,
-        "flags": header.flag_names,
-        "flags_raw": header.flags,
-        "B": header.B,
-        "noverflow": header.noverflow,
-        "hash0": header.hash0,
-        "buckets": _address(header.buckets),
-        "oldbuckets": _address(header.oldbuckets),
-        "nevacuate": header.nevacuate,
-        **({} if header.clear_seq is None else {"clearSeq": header.clear_seq}),
-        "extra": _extra(snapshot.extra) if snapshot and snapshot.extra else None,
+        "count": count,
     }
 
 
-def _extra(extra: MapExtra) -> dict[str, Any]:
-    def listed(pointers: tuple[int, ...] | None) -> list[str] | None:
-        return None if pointers is None else [f"{pointer:#x}" for pointer in pointers]
-
+def _map(inspection: Inspection) -> dict[str, Any]:
+    snapshot, ref = inspection.snapshot, inspection.ref
     return {
-        "address": f"{extra.address:#x}",
-        "overflow": listed(extra.overflow),
-        "oldoverflow": listed(extra.oldoverflow),
-        "nextOverflow": _address(extra.next_overflow),
-    }
-
-
-def _growth_of_nil(target: TargetInfo) -> Growth:
-    release = Release.parse(target.go_version, frozenset(target.experiments))
-    return Growth(None, 0, 0, 0, None, 0.0, release.load_factor_half / 2, None)
-
-
-def _growth(growth: Growth) -> dict[str, Any]:
-    left, coming = growth.writes_to_finish, growth.next
-    return {
-        "growing": growth.kind is not None,
-        "kind": growth.kind,
-        "old_buckets": growth.old_buckets,
-        "evacuated": growth.evacuated,
-        "frontier": growth.frontier,
-        "writes_to_finish": {"min": left.min, "max": left.max} if left else None,
-        "load": growth.load,
-        "load_factor_limit": growth.load_factor_limit,
-        "next": {"kind": coming.kind, "inserts": coming.inserts} if coming else None,
-    }
-
-
-def _occupancy(occupancy: Occupancy) -> dict[str, Any]:
-    held = occupancy.bytes
-    return {
-        "buckets": occupancy.buckets,
-        "overflow_buckets": occupancy.overflow_buckets,
-        "old_overflow_buckets": occupancy.old_overflow_buckets,
-        "cells": occupancy.cells,
-        "live": occupancy.live,
-        "chain_lengths": {str(length): count for length, count in occupancy.chain_lengths.items()},
-        "bytes": {
-            "buckets": held.buckets,
-            "overflow": held.overflow,
-            "old": held.old,
-            "header": held.header,
-            "total": held.total,
-            "if_rebuilt": held.if_rebuilt,
-        },
+        **head_form(ref, inspection.account.family, snapshot.header.count if snapshot else 0),
+        **inspection.account.map_form,
     }
 
 
 def finding_form(finding: Finding) -> dict[str, Any]:
-    where = finding.where
+    """A finding and its place."""
+    address = finding.where.address
     return {
         "rule": finding.rule,
         "severity": finding.severity,
         "message": finding.message,
-        "where": {
-            "array": where.array,
-            "bucket": where.bucket,
-            "overflow": where.overflow,
-            "cell": where.cell,
-            "address": None if where.address is None else f"{where.address:#x}",
-        },
+        "where": {**finding.where.form(), "address": None if address is None else f"{address:#x}"},
         "observed": finding.observed,
         "expected": finding.expected,
         "source": finding.source,

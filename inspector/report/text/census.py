@@ -10,21 +10,21 @@ from inspector.census import Census, CensusMap, by_type, total
 from inspector.census.diff import Change, Diff, Row
 from inspector.census.select import Selection
 from inspector.gotypes.render import plain
+from inspector.gotypes.words import number_of, size
 from inspector.report.text.one_map import VERDICT_STYLES, VERDICT_WORDS
+from inspector.report.text.words import described
 
 TYPES_SHOWN = 10
-ALTERNATIVES = 2
 CHANGES_SHOWN = 30
+ABSENT = "-"
+"""In the place of a number where there was no such map."""
 
 Cell = str | Text
 
 
 def print_census(census: Census, selection: Selection, diff: Diff | None, console: Console) -> None:
     """Print the whole census. Nothing from the target reaches the terminal unescaped."""
-    target = census.target
-    what = f"process {target.pid}" if target.kind == "process" else "core"
-    stripped = ", stripped" if target.stripped else ""
-    console.print(Text(f"{what} of {plain(target.exe)}, {target.go_version}{stripped}, read by {target.memory}"))
+    console.print(Text(described(census.target)))
     maps = selection.matching(census.maps)
     if maps:
         _maps(maps, selection, console)
@@ -39,7 +39,7 @@ def _maps(maps: list[CensusMap], selection: Selection, console: Console) -> None
     shown = maps[: selection.top]
     title = f"maps by {selection.sort}"
     title += f" ({len(shown):,} of {len(maps):,})" if len(shown) < len(maps) else f" ({len(maps):,})"
-    table = _table(title, "address", "type", "name", ">count", ">load", ">bytes", ">if rebuilt", "growing", "verdict")
+    table = _table(title, "address", "type", "name", ">count", ">load", ">bytes", ">fresh map", "growing", "verdict")
     for one in shown:
         table.add_row(
             Text(f"{one.address:#x}"),
@@ -47,12 +47,14 @@ def _maps(maps: list[CensusMap], selection: Selection, console: Console) -> None
             Text(plain(one.name or (f"in {one.holder}" if one.holder else ""))),
             f"{one.count:,}",
             f"{one.load:.2f}",
-            f"{one.bytes.total:,}",
-            f"{one.bytes.if_rebuilt:,}",
-            _growing(one),
+            size(one.bytes.total),
+            size(one.bytes.if_rebuilt),
+            one.state,
             Text(one.verdict, style=VERDICT_STYLES[one.verdict]),
         )
     console.print(table)
+    if any(one.alternatives for one in shown):
+        console.print(Text("? another type fits as well: inspect the map by its address to see which", style="dim"))
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -65,23 +67,16 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _type(one: CensusMap) -> str:
-    more = len(one.alternatives) - ALTERNATIVES
-    others = ", ".join(plain(name) for name in one.alternatives[:ALTERNATIVES])
-    alternatives = f" (or {others}{f' and {more} more' if more > 0 else ''})" if others else ""
-    return plain(one.type) + alternatives
-
-
-def _growing(one: CensusMap) -> str:
-    return f"{one.growing}, {one.evacuated:,} of {one.old_buckets:,}" if one.growing else ""
+    return plain(one.type) + (" ?" if one.alternatives else "")
 
 
 def _types(maps: list[CensusMap], console: Console) -> None:
     sums = by_type(maps)
     title = "types" if len(sums) <= TYPES_SHOWN else f"types (the largest {TYPES_SHOWN} of {len(sums)})"
-    table = _table(title, "type", ">maps", ">entries", ">bytes", ">wasted", ">growing")
+    table = _table(title, "type", ">maps", ">entries", ">bytes", ">reclaimable", ">growing")
     for name, each in list(sums.items())[:TYPES_SHOWN]:
-        numbers = (each.maps, each.entries, each.bytes, each.wasted, each.growing)
-        table.add_row(Text(plain(name)), *(f"{number:,}" for number in numbers))
+        numbers = (f"{each.maps:,}", f"{each.entries:,}", size(each.bytes), size(each.wasted), f"{each.growing:,}")
+        table.add_row(Text(plain(name)), *numbers)
     console.print()
     console.print(table)
 
@@ -105,7 +100,7 @@ def _diff(diff: Diff, console: Console) -> None:
     for change in diff.changes[:CHANGES_SHOWN]:
         table.add_row(*_change(change))
     console.print()
-    console.print(table if diff.changes else Text("nothing changed"))
+    console.print(table if diff.changes else Text("No map changed."))
 
 
 def _change(change: Change) -> list[Cell]:
@@ -114,18 +109,23 @@ def _change(change: Change) -> list[Cell]:
     several = f" ({one.maps:,} maps)" if one.maps > 1 else ""
     place = one.name or (f"{one.address:#x}" if one.address else "")
 
-    def number(row: Row | None, part: str) -> str:
-        return f"{getattr(row, part):,}" if row else "none"
-
     return [
         Text(plain(one.type) + several),
         Text(plain(place)),
-        number(change.before, "count"),
-        number(change.after, "count"),
-        number(change.before, "bytes"),
-        number(change.after, "bytes"),
-        f"{change.bytes:+,}",
+        _count(change.before),
+        _count(change.after),
+        _size(change.before),
+        _size(change.after),
+        f"{'-' if change.bytes < 0 else '+'}{size(abs(change.bytes))}",
     ]
+
+
+def _count(row: Row | None) -> str:
+    return f"{row.count:,}" if row else ABSENT
+
+
+def _size(row: Row | None) -> str:
+    return size(row.bytes) if row else ABSENT
 
 
 def _totals(census: Census, maps: list[CensusMap], console: Console) -> None:
@@ -133,15 +133,15 @@ def _totals(census: Census, maps: list[CensusMap], console: Console) -> None:
     console.print()
     console.print(
         Text(
-            f"{every.maps:,} maps with {every.entries:,} entries hold {every.bytes:,} bytes, {every.wasted:,} of them "
-            f"given back if they were rebuilt; {every.growing:,} growing, {every.inconsistent:,} inconsistent"
+            f"{number_of(every.maps, 'map')} with {number_of(every.entries, 'entry')}: {size(every.bytes)}, "
+            f"{size(every.wasted)} reclaimable; {every.growing:,} growing, {every.inconsistent:,} inconsistent"
         )
     )
-    held = f", held {timing.stopped:.0f} ms in all, {timing.longest_stop:.1f} ms in a row"
+    paused = f"; paused {timing.stopped:.0f} ms in total, {timing.longest_stop:.1f} ms at most"
     console.print(
         Text(
-            f"{census.scanned_bytes:,} bytes scanned, {timing.total / 1000:.1f} s"
-            f"{held if census.target.kind == 'process' else ''}",
+            f"{size(census.scanned_bytes)} scanned in {timing.total / 1000:.1f} s"
+            f"{paused if census.target.kind == 'process' else ''}",
             style="dim",
         )
     )

@@ -11,20 +11,22 @@ from rich.console import Console
 
 from benchmarks.faults.patched import PatchedMemory
 from fixtures import USUAL, build, start
-from inspector.census import examine, take_census
+from inspector.census import take_census
 from inspector.census.select import Selection
 from inspector.errors import EXIT_PARTIAL, TargetGone
 from inspector.inspection.one_map import inspect
-from inspector.maps.classic.checks import judge, proof, verdict
-from inspector.maps.classic.checks.finding import NOT_CHECKED
-from inspector.maps.classic.checks.verdict import MOST_FINDINGS
-from inspector.maps.classic.snapshot import take_snapshot
+from inspector.maps import classic
+from inspector.maps.classic.checks import proof, verdict
+from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
+from inspector.maps.family import Source
+from inspector.maps.judging import MOST_FINDINGS, NOT_CHECKED
 from inspector.report.json.census import census_form
 from inspector.report.text.one_map import print_report
 from inspector.target.opening import open_target
 from inspector.target.run import Run
 from tests.support.commandline import assert_running
-from tests.support.truth import PROMISED, document_of
+from tests.support.promised import PROMISED
+from tests.support.truth import document_of
 
 FAILURES: dict[str, Callable[[], object]] = {
     "index": lambda: [][1],
@@ -103,7 +105,7 @@ def test_what_other_rules_find_is_still_inconsistent(run, break_rule):
         memory = PatchedMemory(target.memory, {address: count + 1})
         types, regions = target.program.types, Run(target).regions()
         go_type = types.find_map_type(told["type"])
-        judgement = judge(take_snapshot(memory, regions, address, go_type, types, 0))
+        judgement = take_snapshot(Source(memory, regions, types), address, go_type, 0).judge()
     assert [finding.rule for finding in judgement.findings] == ["H1", "H3"]
     assert judgement.verdict == "inconsistent"
 
@@ -114,14 +116,14 @@ def test_what_a_rule_found_before_it_failed_is_kept_and_the_failure_stands_first
     with open_target(str(running.pid), memory="direct") as target:
         types, regions = target.program.types, Run(target).regions()
         go_type = types.find_map_type(told["type"])
-        whole = take_snapshot(target.memory, regions, int(told["address"], 16), go_type, types, 0)
+        whole = take_snapshot(Source(target.memory, regions, types), int(told["address"], 16), go_type, 0)
         assert whole.buckets is not None
         rows, cells = np.nonzero(whole.buckets.live(types.release.marks.min_tophash))
         live = whole.buckets.addresses[rows] + cells.astype(np.uint64)
         memory = PatchedMemory(target.memory, dict.fromkeys(live.tolist(), 5))
-        snapshot = take_snapshot(memory, regions, whole.address, go_type, types, 0, target.program.hash_keys)
+        snapshot = take_snapshot(Source(memory, regions, types, target.program.hash_keys), whole.address, go_type, 0)
     break_rule("c3_keys_hash_to_their_cells", FAILURES["index"], after=MOST_FINDINGS)
-    judgement = judge(snapshot)
+    judgement = snapshot.judge()
     of_rule = [finding for finding in judgement.findings if finding.rule == "C3"]
     assert (len(of_rule), of_rule[0].message, of_rule[1].severity) == (MOST_FINDINGS, NOT_CHECKED, "error")
     assert "C3" in judgement.cut
@@ -142,13 +144,14 @@ def test_the_report_says_which_rule_it_was(run, break_rule):
 
 def fail_at(monkeypatch, function, address, fail):
     """Make a step of the census fail for the map at an address."""
-    real = getattr(examine, function)
+    owner = classic if function == "take_snapshot" else MapSnapshot
+    real = getattr(owner, function)
 
     def step(*arguments, **named):
-        at = arguments[2] if function == "take_snapshot" else arguments[0].address
+        at = arguments[1] if function == "take_snapshot" else arguments[0].address
         return fail() if at == address else real(*arguments, **named)
 
-    monkeypatch.setattr(examine, function, step)
+    monkeypatch.setattr(owner, function, step)
 
 
 @pytest.mark.parametrize("function", ["take_snapshot", "judge"])

@@ -16,10 +16,11 @@ from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
+from tests.support.promised import PROMISED
 from tests.support.replay import KINDS
 from tests.support.stepping import some_of, writing
 from tests.support.toolchains import EVERY_TOOLCHAIN
-from tests.support.truth import PROMISED, document_of
+from tests.support.truth import document_of
 
 SPREAD = 700
 STEPS_ON = 6
@@ -85,12 +86,12 @@ def stops(toolchain: Toolchain, kind: str, wanted: int, seed: int = 0) -> Iterat
 def look(target: Target, truth: dict[str, str], stack: list[str]) -> Stop | None:
     """Judge the map while it stands still; None if it is not being written at this moment."""
     inspection = inspect(target, truth["map"], truth["type"], entries=0)
-    assert inspection.view is not None
-    if not inspection.view.header.writing:
+    assert inspection.snapshot is not None
+    if not inspection.snapshot.header.writing:
         return None
     judgement = inspection.judgement
     rules = tuple(sorted({finding.rule for finding in judgement.findings} - {"W1"}))
-    return Stop(judgement.verdict, judgement.interruption.steps if judgement.interruption else (), rules, tuple(stack))
+    return Stop(judgement.verdict, judgement.interrupted or (), rules, tuple(stack))
 
 
 def named(toolchain: Toolchain, kind: str, wanted: int) -> Counter[str]:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inspector.goruntime.releases import Release
+from inspector.goruntime.sizes import roundup_size
 from inspector.maps.classic.mirror.evacuation import ADVANCE_LIMIT, advance_mark, writes_to_finish
 from inspector.maps.classic.mirror.growth import (
     NextGrowth,
@@ -16,7 +17,6 @@ from inspector.maps.classic.mirror.growth import (
     load_limit,
     next_growth,
     old_b,
-    roundup_size,
     too_many_overflow_buckets,
 )
 from tests.support.toolchains import EVERY_TOOLCHAIN
@@ -80,7 +80,7 @@ def test_sizes_are_rounded_to_classes_pages_and_headers_as_the_release_does():
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_the_last_preallocated_bucket_holds_the_sentinel_where_the_mirror_says_the_array_ends(run, toolchain):
     """The size of the array is seen in memory: makeBucketArray marks its very last overflow pointer."""
-    from inspector.gotypes.gotype import MapLayout
+    from inspector.gotypes.layouts import ClassicLayout
     from inspector.target.opening import open_target
 
     running = run("states", toolchain)
@@ -96,7 +96,7 @@ def test_the_last_preallocated_bucket_holds_the_sentinel_where_the_mirror_says_t
             ):
                 continue
             layout = target.program.types.find_map_type(state["type"]).layout
-            assert isinstance(layout, MapLayout)
+            assert isinstance(layout, ClassicLayout)
             rows = allocated_buckets(
                 target.program.release, layout.bucket_size, layout.bucket_has_pointers, header["B"]
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import re
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,11 +20,13 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import HASH_WRITING, hmap
 from inspector.goruntime.mapextra import mapextra
 from inspector.hashing import HashKeys, find_hash_keys
-from inspector.maps.classic.checks import Judgement, MapView, judge
+from inspector.maps.classic.checks import MapView
 from inspector.maps.classic.checks.proof import e9_evacuated_memory_is_cleared_or_kept
 from inspector.maps.classic.checks.verdict import PROOF_RULES, RULES
 from inspector.maps.classic.snapshot import MapSnapshot, take_snapshot
 from inspector.maps.classic.summary import growth_of, occupancy_of
+from inspector.maps.family import Source
+from inspector.maps.findings import Judgement
 from inspector.memory import RegionMap
 from inspector.target.opening import open_target
 from inspector.target.target import Target
@@ -45,9 +49,8 @@ class Subject:
     def copy(self, patches: dict[int, int] | None = None) -> MapSnapshot:
         memory = PatchedMemory(self.target.memory, patches or {})
         go_type = self.target.program.types.find_map_type(self.type_name)
-        return take_snapshot(
-            memory, RegionMap(memory.regions()), self.address, go_type, self.target.program.types, 5, self.keys
-        )
+        source = Source(memory, RegionMap(memory.regions()), self.target.program.types, self.keys)
+        return take_snapshot(source, self.address, go_type, 5)
 
     def field(self, name: str, byte: int = 0) -> int:
         """Address of a byte of a header field."""
@@ -475,8 +478,8 @@ def fired(judgement: Judgement) -> set[str]:
 )
 def test_one_byte_overwritten_makes_exactly_the_rule_fire_that_it_breaks(subject, toolchain, rule, state, mutation):
     it = subject(toolchain, *state_of(state))
-    assert judge(it.copy()).findings == ()
-    broken = judge(it.copy(mutation(it)))
+    assert it.copy().judge().findings == ()
+    broken = it.copy(mutation(it)).judge()
     assert fired(broken) == {rule}
     sampled = mutation is noverflow_far_off
     assert broken.verdict == ("consistent" if sampled else "inconsistent")
@@ -511,8 +514,8 @@ def subject_of(demo: Demo) -> Subject:
 )
 def test_one_byte_overwritten_in_the_demo_makes_exactly_the_rule_fire_that_it_breaks(demo, rule, mutation):
     it = subject_of(demo)
-    assert judge(it.copy()).findings == ()
-    broken = judge(it.copy(mutation(it)))
+    assert it.copy().judge().findings == ()
+    broken = it.copy(mutation(it)).judge()
     assert (fired(broken), broken.verdict) == ({rule}, "inconsistent")
 
 
@@ -530,7 +533,7 @@ def test_every_rule_has_an_id_of_its_own_and_a_mutation_that_breaks_it():
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_keys_chosen_to_collide_are_a_warning_and_the_map_stays_consistent(subject, toolchain):
-    judgement = judge(subject(toolchain, "chain_long").copy())
+    judgement = subject(toolchain, "chain_long").copy().judge()
     assert fired(judgement) == {"O5"}
     assert judgement.findings[0].severity == "warning"
     assert judgement.verdict == "consistent"
@@ -540,7 +543,7 @@ def test_keys_chosen_to_collide_are_a_warning_and_the_map_stays_consistent(subje
 def writing(it: Subject, patches: dict[int, int]) -> Judgement:
     """Judge a map with patches and with hashWriting set."""
     flags = it.field("flags")
-    return judge(it.copy(patches | {flags: it.byte(flags) | HASH_WRITING}))
+    return it.copy(patches | {flags: it.byte(flags) | HASH_WRITING}).judge()
 
 
 def one_cell_moved(s):
@@ -563,8 +566,7 @@ def test_what_one_interrupted_step_leaves_is_a_write_in_progress_that_names_the_
     it = subject(USUAL, state)
     judgement = writing(it, mutation(it))
     assert judgement.verdict == "write-in-progress"
-    assert judgement.interruption is not None
-    assert judgement.interruption.steps == steps
+    assert judgement.interrupted == steps
     first, *others = judgement.findings
     assert first.rule == "W1"
     assert all(step in first.message for step in steps)
@@ -577,7 +579,7 @@ def test_faults_in_two_buckets_are_more_than_one_interrupted_step_leaves(subject
     assert writing(it, other_key).verdict == "write-in-progress"
     judgement = writing(it, other_key | one_cell_moved(it))
     assert judgement.verdict == "inconsistent"
-    assert judgement.interruption is None
+    assert judgement.interrupted is None
 
 
 def test_what_no_write_explains_stays_inconsistent_while_hash_writing_is_set(subject):
@@ -588,8 +590,25 @@ def test_what_no_write_explains_stays_inconsistent_while_hash_writing_is_set(sub
 def test_a_snapshot_can_be_pickled_and_judged_again_without_its_process(subject):
     snapshot = subject(USUAL, "key_interface").copy()
     again = pickle.loads(pickle.dumps(snapshot))
-    assert judge(again) == judge(snapshot)
+    assert again.judge() == snapshot.judge()
     assert occupancy_of(MapView(again)) == occupancy_of(MapView(snapshot))
+
+
+@pytest.mark.pure
+def test_the_bytes_of_a_map_are_given_back_at_once_when_nobody_holds_its_snapshot(demo):
+    snapshot = subject_of(demo).copy()
+    held = weakref.ref(snapshot)
+    assert (snapshot.judge().verdict, snapshot.account().live, len(list(snapshot.entries()))) == (
+        "consistent",
+        209,
+        209,
+    )
+    gc.disable()
+    try:
+        del snapshot
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
@@ -602,7 +621,7 @@ def test_an_overflow_bucket_that_lies_on_another_one_is_seen(subject, toolchain)
         snapshot = it.copy({place: (int(buckets.overflow[row]) + 8) & 0xFF})
         starts = sorted(snapshot.buckets.addresses.tolist())
         if min(b - a for a, b in pairwise(starts)) < buckets.cells.dtype.itemsize:
-            messages = [finding.message for finding in judge(snapshot).findings if finding.rule == "O1"]
+            messages = [finding.message for finding in snapshot.judge().findings if finding.rule == "O1"]
             assert "an overflow bucket lies on another bucket" in messages
             overlapping += 1
     assert overlapping
@@ -611,10 +630,10 @@ def test_an_overflow_bucket_that_lies_on_another_one_is_seen(subject, toolchain)
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_old_iterator_alone_at_rest_needs_a_growth_or_since_clears_are_counted_a_clear(subject, toolchain):
     it = subject(toolchain, "hint_100")
-    fresh = judge(it.copy(old_iterator_alone(it)))
+    fresh = it.copy(old_iterator_alone(it)).judge()
     grown = subject(toolchain, "struct_elem")
     assert fired(fresh) == ({"E12"} if it.target.program.release.has_clear_seq else set())
-    assert fired(judge(grown.copy(old_iterator_alone(grown)))) == set()
+    assert fired(grown.copy(old_iterator_alone(grown)).judge()) == set()
 
 
 HOSTILE_STATES = ["double_middle", "same_middle_int64", "no_pointers_old", "key_elem_129", "key_interface", "elem_any"]
@@ -638,7 +657,7 @@ def hold_against_random_bytes(it: Subject, seed: str) -> None:
         except UnreadableMemory:
             continue
         view = MapView(snapshot)
-        assert judge(snapshot).verdict in {"consistent", "write-in-progress", "inconsistent"}
+        assert snapshot.judge().verdict in {"consistent", "write-in-progress", "inconsistent"}
         growth_of(view), occupancy_of(view)
         judged += 1
     assert judged == 150
@@ -658,5 +677,5 @@ def test_random_bytes_in_the_demo_never_break_the_inspector(demo):
 def test_a_snapshot_of_the_demo_can_be_pickled_and_judged_again(demo):
     snapshot = subject_of(demo).copy()
     again = pickle.loads(pickle.dumps(snapshot))
-    assert judge(again) == judge(snapshot)
+    assert again.judge() == snapshot.judge()
     assert growth_of(MapView(again)) == growth_of(MapView(snapshot))

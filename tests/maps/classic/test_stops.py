@@ -38,8 +38,7 @@ def verdicts(toolchain, stops: int) -> tuple[Counter[str], list[str]]:
             name = dice.choice(list(TYPES))
             inspection = inspect(target, name, TYPES[name], entries=0)
             counted[inspection.judgement.verdict] += 1
-            if inspection.growth is not None and inspection.growth.kind:
-                counted[inspection.growth.kind] += 1
+            counted[inspection.account.growth_form["kind"] or "at rest"] += 1
             if inspection.judgement.verdict == "inconsistent":
                 wrong.append(f"{name}: {[finding.message for finding in inspection.judgement.findings]}")
     return counted, wrong

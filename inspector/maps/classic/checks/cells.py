@@ -11,8 +11,10 @@ from inspector.goruntime.releases import BUCKET_CELLS
 from inspector.gotypes.dangling import Dangling
 from inspector.gotypes.identity import UNEQUAL, identify
 from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks.finding import OF_ONE_CELL, Array, Finding, Where
+from inspector.maps.classic.checks.steps import OF_ONE_CELL
 from inspector.maps.classic.checks.view import MapView
+from inspector.maps.classic.places import Array, Where
+from inspector.maps.findings import Finding
 from inspector.memory.protocol import END_OF_USER_SPACE, Region, RegionMap
 
 WORD = 8

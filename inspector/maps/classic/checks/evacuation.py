@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from inspector.goruntime.hmap import ITERATOR, OLD_ITERATOR, SAME_SIZE_GROW
-from inspector.maps.classic.checks.finding import Finding, Step, Where
+from inspector.maps.classic.checks.steps import Step
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.mirror.evacuation import ADVANCE_LIMIT, mark_may_rest_on_evacuated
 from inspector.maps.classic.mirror.growth import too_many_overflow_buckets
+from inspector.maps.classic.places import Where
+from inspector.maps.findings import Finding
 
 
 def e1_no_trace_of_growth_when_not_growing(view: MapView) -> Iterator[Finding]:

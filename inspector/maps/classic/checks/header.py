@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from inspector.goruntime.hmap import FLAG_NAMES
 from inspector.maps.classic.checks.binomial import two_sided_tail
-from inspector.maps.classic.checks.finding import OF_NEW_OVERFLOW, Finding, Step, Where
+from inspector.maps.classic.checks.steps import OF_NEW_OVERFLOW, Step
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.mirror.growth import EXACT_NOVERFLOW_B, PREALLOCATED_FROM_B, most_entries
+from inspector.maps.classic.places import Where
+from inspector.maps.findings import Finding
 
 UNLIKELY = 1e-12
 """Chance below which a sampled noverflow is worth a warning: never seen in a healthy process."""
@@ -27,6 +29,7 @@ def h1_flags_are_defined(view: MapView) -> Iterator[Finding]:
             observed=f"{view.header.flags:#x}",
             expected="only iterator (1), oldIterator (2), hashWriting (4), sameSizeGrow (8)",
             source="runtime.hmap",
+            where=Where(),
         )
 
 

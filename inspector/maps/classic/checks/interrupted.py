@@ -8,11 +8,13 @@ is in one place at a time, so one step has to explain everything that is broken.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-from inspector.maps.classic.checks.finding import Finding, Step, Where
+from inspector.maps.classic.checks.steps import Step
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.mirror.growth import load_limit
+from inspector.maps.classic.places import Where
+from inspector.maps.findings import Finding
+from inspector.maps.judging import Explanation
 
 BY_NEW_ARRAY = frozenset({"H5", "E2", "E3", "E4", "E12", "O2", "O3", "O4"})
 """Rules about what hashGrow stores after the arrays: nevacuate, noverflow, the lists in extra."""
@@ -38,50 +40,45 @@ WHAT: dict[Step, str] = {
 """What each step was doing, innermost functions first."""
 
 
-@dataclass(frozen=True)
-class Interruption:
-    """The step that was interrupted: the functions that fit (none when nothing is half done), and where."""
-
-    steps: tuple[Step, ...]
-    where: Where
-
-    @property
-    def message(self) -> str:
-        """One sentence for a person."""
-        if not self.steps:
-            return "a write was interrupted before it changed anything, or with everything done but its flag"
-        return f"a write was interrupted while {' or '.join(f'{step} {WHAT[step]}' for step in self.steps)}"
-
-    @property
-    def finding(self) -> Finding:
-        """Rule W1: what the write in progress was doing."""
-        return Finding(
-            rule="W1",
-            message=self.message,
-            observed="hashWriting is set",
-            expected="clear, once the write is done",
-            source=", ".join(self.steps) or "runtime.mapassign, runtime.mapdelete, runtime.mapclear",
-            where=self.where,
-            severity="info",
-        )
+def _explained(steps: tuple[Step, ...], where: Where) -> Explanation:
+    """Rule W1: the step that was interrupted; several where any of them fits, none when nothing is half done."""
+    doing = " or ".join(f"{step} {WHAT[step]}" for step in steps)
+    message = f"a write was interrupted while {doing}"
+    if not steps:
+        message = "a write was interrupted before it changed anything, or with everything done but its flag"
+    finding = Finding(
+        rule="W1",
+        message=message,
+        observed="hashWriting is set",
+        expected="clear, once the write is done",
+        source=", ".join(steps) or "runtime.mapassign, runtime.mapdelete, runtime.mapclear",
+        where=where,
+        severity="info",
+    )
+    return Explanation(steps, finding)
 
 
-def interruption(view: MapView, errors: Iterable[Finding]) -> Interruption | None:
+def place_of(finding: Finding) -> Where:
+    """The place of a finding of this family."""
+    assert isinstance(finding.where, Where)
+    return finding.where
+
+
+def interruption(view: MapView, errors: Iterable[Finding]) -> Explanation | None:
     """The one interrupted step that explains all errors; None when none does, or no write was under way."""
     if not view.header.writing:
         return None
     errors = tuple(errors)
-    place = next(
-        (error.where for error in errors if error.where.bucket is not None), Where(address=view.snapshot.address)
-    )
+    places = (place_of(error) for error in errors)
+    place = next((place for place in places if place.bucket is not None), Where(address=view.snapshot.address))
     if not errors:
-        return Interruption((), place)
+        return _explained((), place)
     steps = [step for step in WHAT if _fits(step, view, errors)]
     if "runtime.newoverflow" in steps:
         # It runs inside evacuate, which then has nothing else half done.
         steps = ["runtime.newoverflow"]
     steps += [step for step in _of_the_whole_map(view, errors, alone=not steps) if step not in steps]
-    return Interruption(tuple(steps), place) if steps else None
+    return _explained(tuple(steps), place) if steps else None
 
 
 def _fits(step: Step, view: MapView, errors: tuple[Finding, ...]) -> bool:
@@ -91,8 +88,8 @@ def _fits(step: Step, view: MapView, errors: tuple[Finding, ...]) -> bool:
     # Evacuation fills two new buckets from one old one.
     size = view.old.size if view.old is not None else 1 << view.header.B
     # Of two cells with the same key (C4) the place of the first is told, which may be the rightful one.
-    placed = [error.where.bucket for error in errors if error.rule != "C4" and error.where.bucket is not None]
-    places = {bucket % size for bucket in placed}
+    placed = [place_of(error).bucket for error in errors if error.rule != "C4"]
+    places = {bucket % size for bucket in placed if bucket is not None}
     return len(places) <= 1 and all(step in error.in_flight for error in errors)
 
 
@@ -100,7 +97,7 @@ def _of_the_whole_map(view: MapView, errors: tuple[Finding, ...], alone: bool) -
     """Name mapclear or hashGrow, where they may have left all errors in this state; `alone` if nothing else may."""
     rules = {error.rule for error in errors}
     # mapclear goes through the buckets: only one is in the middle of it, many may be done or still wait.
-    in_the_middle = {error.where.bucket for error in errors if error.rule == "C2"}
+    in_the_middle = {place_of(error).bucket for error in errors if error.rule == "C2"}
     if rules <= _left_by_map_clear(view) and len(in_the_middle) <= 1:
         yield "runtime.mapclear"
     if rules <= _left_by_hash_grow(view, rules, alone):

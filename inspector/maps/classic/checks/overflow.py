@@ -12,9 +12,11 @@ from inspector.goruntime.bmap import OVERFLOW_SIZE
 from inspector.goruntime.releases import BUCKET_CELLS
 from inspector.maps.classic.buckets import SHARED_NEXT, BucketArray
 from inspector.maps.classic.checks.binomial import upper_tail
-from inspector.maps.classic.checks.finding import OF_NEW_OVERFLOW, Array, Finding, Step, Where
+from inspector.maps.classic.checks.steps import OF_NEW_OVERFLOW, Step
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, most_entries
+from inspector.maps.classic.places import Array, Where
+from inspector.maps.findings import Finding
 
 POINTER_SIZE = 8
 NOWHERE = np.empty(0, dtype=np.uint64)

@@ -14,27 +14,16 @@ from inspector.goruntime.hmap import ITERATOR, OLD_ITERATOR
 from inspector.hashing.hasher import Hasher, MemoryHash
 from inspector.maps.classic.buckets import BucketArray
 from inspector.maps.classic.checks.binomial import lower_tail
-from inspector.maps.classic.checks.finding import OF_ONE_CELL, Array, Finding
+from inspector.maps.classic.checks.steps import OF_ONE_CELL
 from inspector.maps.classic.checks.view import MapView
+from inspector.maps.classic.mirror.bmap import tophashes
+from inspector.maps.classic.places import Array
+from inspector.maps.findings import Finding, HashProof
 
 NO_KEYS = "the process's hash keys were not found"
 NO_ALGORITHM = "the hash function of this Go release is not known here"
 SEED_IS_THE_SAME = 1e-9
 """Below this chance that so few old keys disagree by luck, hash0 is the one they were placed with."""
-
-
-@dataclass(frozen=True)
-class HashProof:
-    """How many live keys were hashed, how many lie where their hash says, how many have no repeatable hash.
-
-    `algorithm` is None and `reason` says why when nothing could be hashed.
-    """
-
-    checked: int
-    matched: int
-    skipped: int
-    algorithm: str | None
-    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -87,9 +76,7 @@ class Proof:
 
     def tophash(self, cells: ProvenCells) -> NDArray[np.uint8]:
         """runtime.tophash of each hash."""
-        minimum = self.snapshot.release.marks.min_tophash
-        top = (cells.hashes >> np.uint64(56)).astype(np.uint8)
-        return np.where(top < minimum, top + minimum, top).astype(np.uint8)
+        return tophashes(cells.hashes)
 
     def summary(self) -> HashProof:
         """Count what was proven."""

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from inspector.maps.classic.checks import cells, evacuation, header, overflow, proof
-from inspector.maps.classic.checks.finding import Finding, Verdict, not_checked
-from inspector.maps.classic.checks.interrupted import Interruption, interruption
-from inspector.maps.classic.checks.proof import HashProof, Proof
+from inspector.maps.classic.checks.interrupted import interruption
+from inspector.maps.classic.checks.proof import Proof
 from inspector.maps.classic.checks.view import MapView
-from inspector.maps.classic.snapshot import MapSnapshot
+from inspector.maps.classic.places import Where
+from inspector.maps.findings import Finding, Judgement
+from inspector.maps.judging import Explanation, check, judged
 
 Rule = Callable[[MapView], Iterator[Finding]]
 ProofRule = Callable[[Proof], Iterator[Finding]]
-Subject = TypeVar("Subject", MapView, Proof)
 
 RULES: tuple[Rule, ...] = (
     header.h1_flags_are_defined,
@@ -53,96 +51,16 @@ PROOF_RULES: tuple[ProofRule, ...] = (
 )
 """Rules that need the keys' hashes."""
 
-MOST_FINDINGS = 20
-"""Findings of one rule that are listed: garbage breaks a rule a million times."""
 
-
-@dataclass(frozen=True)
-class Judgement:
-    """The verdict on a snapshot and the findings it rests on.
-
-    `cut` names rules with more findings than listed, `interruption` the step of a write that explains all errors.
-    """
-
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-    cut: tuple[str, ...] = ()
-    proof: HashProof = field(default_factory=lambda: HashProof(0, 0, 0, None, None))
-    interruption: Interruption | None = None
-
-
-def judge(snapshot: MapSnapshot, incomplete: bool = False) -> Judgement:
-    """Hold a snapshot against every rule.
-
-    `incomplete` says that the target's memory is known to lack parts (a core cut short): what cannot be
-    read is then missing, not wrong. What a stop was too short for (`snapshot.late`) is missing, too. A rule whose
-    function fails is reported as not checked, and the others still count.
-    """
-    view = MapView(snapshot)
-    hashes = Proof(view)
-    by_rule = [_check(rule, view) for rule in RULES]
-    by_rule.append(_check(proof.e9_evacuated_memory_is_cleared_or_kept, hashes))
+def judge(view: MapView, incomplete: bool = False) -> Judgement:
+    """Hold a map against every rule (see Snapshot.judge)."""
+    hashes, nowhere = Proof(view), Where()
+    by_rule = [check(rule, view, nowhere) for rule in RULES]
+    by_rule.append(check(proof.e9_evacuated_memory_is_cleared_or_kept, hashes, nowhere))
     if hashes.functions is not None:
-        by_rule += [_check(rule, hashes) for rule in PROOF_RULES]
-    cut = tuple(some[0].rule for some in by_rule if len(some) > MOST_FINDINGS)
-    findings = [finding for some in by_rule for finding in some[:MOST_FINDINGS]]
-    if snapshot.late:
-        findings = [finding for finding in findings if not finding.unreadable]
-    if incomplete:
-        findings = [replace(f, severity="warning") if f.unreadable else f for f in findings]
-    errors = [finding for finding in findings if finding.severity == "error"]
-    try:
-        interrupted = interruption(view, errors)
-    except Exception as error:
-        # Whether a write explains the errors is not known, so they do not count.
-        interrupted, errors = None, []
-        findings.append(not_checked("W1", _place_of(interruption), error))
-    if interrupted is not None:
-        # What the interrupted step explains is no fault; it is shown as what the step left.
-        findings = [interrupted.finding, *(replace(f, severity="info") if f in errors else f for f in findings)]
-    verdict = _verdict(findings, errors, interrupted, incomplete, snapshot.late)
-    return Judgement(verdict, tuple(findings), cut, _summary(hashes), interrupted)
+        by_rule += [check(rule, hashes, nowhere) for rule in PROOF_RULES]
 
+    def explain(errors: list[Finding]) -> Explanation | None:
+        return interruption(view, errors)
 
-def _check(rule: Callable[[Subject], Iterator[Finding]], subject: Subject) -> list[Finding]:
-    """The findings of a rule, one more than are listed where it has more; the first may say that the rule failed."""
-    findings: list[Finding] = []
-    try:
-        for finding in rule(subject):
-            findings.append(finding)
-            if len(findings) > MOST_FINDINGS:
-                break
-    except Exception as error:
-        # Memory is hostile: one rule that it defeats must not cost the answers of all others.
-        findings.insert(0, not_checked(rule.__name__.partition("_")[0].upper(), _place_of(rule), error))
-    return findings
-
-
-def _place_of(function: Callable[..., object]) -> str:
-    return f"{function.__module__}.{function.__name__}"
-
-
-def _summary(hashes: Proof) -> HashProof:
-    try:
-        return hashes.summary()
-    except Exception as error:
-        return HashProof(0, 0, 0, None, f"hashing them failed ({type(error).__name__})")
-
-
-def _verdict(
-    findings: list[Finding],
-    errors: list[Finding],
-    interrupted: Interruption | None,
-    incomplete: bool,
-    late: tuple[str, ...],
-) -> Verdict:
-    """What the findings add up to. A rule that could not be checked is not one that holds."""
-    if errors and interrupted is None:
-        return "inconsistent"
-    if any(finding.unchecked for finding in findings):
-        return "unreadable"
-    if interrupted is not None:
-        return "write-in-progress"
-    if late:
-        return "not-read"
-    return "unreadable" if incomplete and any(finding.unreadable for finding in findings) else "consistent"
+    return judged(by_rule, explain, hashes.summary, nowhere, incomplete, bool(view.snapshot.late))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks.finding import Array, Where
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.mirror.growth import GrowthKind
-from inspector.maps.classic.snapshot import MapSnapshot
+from inspector.maps.classic.places import Array, Where
+
+if TYPE_CHECKING:
+    # A snapshot knows how it is judged, so it imports this module.
+    from inspector.maps.classic.snapshot import MapSnapshot
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,16 @@ class MapView:
         """Live cells: of the new array, and of old buckets as far as they are not evacuated."""
         marks = self.snapshot.release.marks
         return sum(int(np.count_nonzero(array.live(marks.min_tophash))) for _, array in self.arrays)
+
+    @property
+    def live_cells(self) -> list[tuple[Array, BucketArray, NDArray[np.int64], NDArray[np.int64]]]:
+        """For each array the cells that hold entries, in the order of buckets and chains: rows and cells."""
+        minimum = self.snapshot.release.marks.min_tophash
+        found = []
+        for name, array in self.arrays:
+            at, cells = np.nonzero(array.live(minimum)[array.order])
+            found.append((name, array, array.order[at], cells))
+        return found
 
     def where(self, name: Array, row: int, cell: int | None = None) -> Where:
         """The place of a row of an array."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inspector.goruntime.releases import BUCKET_CELLS, Release, TophashMarks
 from inspector.maps.classic.mirror.growth import allocated_buckets
 from inspector.maps.classic.mirror.maptype import Elem, Key, MapType
@@ -90,3 +93,11 @@ def tophash(hash_value: int) -> int:
     """runtime.tophash: the top byte of a hash, raised where it is a reserved value."""
     top = hash_value >> TOPHASH_SHIFT & TOPHASH_MASK
     return top + MARKS.min_tophash if top < MARKS.min_tophash else top
+
+
+_TOPHASHES = np.array([tophash(top << TOPHASH_SHIFT) for top in range(TOPHASH_MASK + 1)], np.uint8)
+
+
+def tophashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """runtime.tophash of many hashes."""
+    return np.asarray(_TOPHASHES[hashes >> np.uint64(TOPHASH_SHIFT)])

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
 
-from inspector.goruntime.releases import (
-    BUCKET_CELLS,
-    MALLOC_HEADER_SIZE,
-    MAX_SMALL_SIZE,
-    MIN_SIZE_FOR_MALLOC_HEADER,
-    PAGE_SIZE,
-    SIZE_CLASSES,
-    Release,
-)
+from inspector.goruntime.releases import BUCKET_CELLS, Release
+from inspector.goruntime.sizes import roundup_size
 
 GrowthKind = Literal["double", "same-size"]
 
 PREALLOCATED_FROM_B = 4
 """From this B on makeBucketArray adds overflow buckets to the array."""
+
+LARGEST_B = 40
+"""No array of 2^41 buckets fits into 47 bits of addresses: even an empty bucket has 16 bytes, and a count
+that large would not fit into any machine that runs Go today."""
 
 EXACT_NOVERFLOW_B = 16
 """Below this B noverflow counts every overflow bucket, from it on a sample (incrnoverflow)."""
@@ -54,20 +50,6 @@ def b_for_hint(release: Release, hint: int) -> int:
     while over_load_factor(release, hint, b):
         b += 1
     return b
-
-
-def roundup_size(release: Release, size: int, noscan: bool) -> int:
-    """runtime.roundupsize: bytes usable in the block that the allocator gives for `size` bytes."""
-    header = 0
-    if release.malloc_headers:
-        small = size <= MAX_SMALL_SIZE - MALLOC_HEADER_SIZE
-        if small and not noscan and size > MIN_SIZE_FOR_MALLOC_HEADER:
-            header = MALLOC_HEADER_SIZE
-    else:
-        small = size < MAX_SMALL_SIZE
-    if small:
-        return SIZE_CLASSES[bisect_left(SIZE_CLASSES, size + header)] - header
-    return -(-size // PAGE_SIZE) * PAGE_SIZE
 
 
 def allocated_buckets(release: Release, bucket_size: int, has_pointers: bool, b: int) -> int:

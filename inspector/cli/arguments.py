@@ -1,0 +1,127 @@
+"""The words of the command line: arguments and options, in the panels that --help shows them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+import rich_click as click
+
+from inspector.census.select import ORDERS
+from inspector.cli.completing import MapType, TargetType
+from inspector.cli.options import duration, number_or_all, pattern, size
+from inspector.cli.request import TOP
+from inspector.cli.saying import PROGRAM
+from inspector.inspection.one_map import DEFAULT_ENTRIES
+from inspector.target.run import USUAL_STOP, USUAL_STOP_BY_GDB
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+ENVIRONMENT = "GO_MAP_INSPECT"
+
+SETTINGS: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    # GO_MAP_INSPECT_MEMORY=direct stands for --memory direct, and so on.
+    "auto_envvar_prefix": ENVIRONMENT,
+    "rich_help_config": {
+        "options_table_column_types": ["opt_all", "metavar", "help"],
+        "append_metavars_help_string": "{}",
+        "text_markup": None,
+        "max_width": 100,
+        "padding_helptext": (0, 1, 1, 1),
+    },
+}
+
+EPILOG = f"""{ENVIRONMENT}_MEMORY=direct in the environment stands for --memory direct; other options likewise.
+{ENVIRONMENT}_DEBUG=1 shows the traceback of an internal error."""
+
+
+def _option(panel: str, *words: str, **attributes: Any) -> Decorator:
+    return click.option(*words, panel=panel, **attributes)
+
+
+def _all_of(*decorators: Decorator) -> Decorator:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+TARGET, ONE_MAP, ALL_MAPS, OUTPUT, GDB = "Target", "One map", "All maps", "Output", "gdb"
+
+target = click.argument("target", required=False, type=TargetType(), panel=TARGET,
+                        help="A pid, a core dump (plain, or .zst .lz4 .xz .gz .bz2), or demo.")  # fmt: skip
+map_ = click.argument("map", required=False, type=MapType(), panel=ONE_MAP,
+                      help="A Go variable, with fields if you like (main.server.sessions); a variable of a running "
+                           "function (main.handler:sessions, or in goroutine 18 main.handler@18:sessions); or the "
+                           "address of a map (0xc00007c420). Without MAP all maps are listed.")  # fmt: skip
+
+exe = _option(TARGET, "--exe", metavar="PATH", multiple=True,
+              help="Path of the executable, if it cannot be found automatically. A second --exe is for the OTHER "
+                   "of --diff.")  # fmt: skip
+exes = _option(TARGET, "--exe", metavar="PATH", multiple=True,
+               help="Path of the executable, if it cannot be found automatically. Twice where BEFORE and AFTER "
+                    "have different ones.")  # fmt: skip
+memory = _option(TARGET, "--memory", type=click.Choice(["auto", "gdb-mi", "direct"]), default="auto",
+                 show_default=True, metavar="HOW",
+                 help="How memory is read. auto: directly, with gdb where it helps; direct: without gdb; "
+                      "gdb-mi: everything through gdb.")  # fmt: skip
+no_stop = _option(TARGET, "--no-stop", is_flag=True,
+                  help="Do not stop the process. A copy that changes meanwhile may be torn.")  # fmt: skip
+max_stop = _option(TARGET, "--max-stop", callback=duration, metavar="TIME",
+                   help=f"The process is never paused longer than this at a time (default: {USUAL_STOP * 1000:.0f}ms; "
+                        f"{USUAL_STOP_BY_GDB:.0f}s if gdb reads everything).")  # fmt: skip
+remote = _option(TARGET, "--remote", metavar="HOST:PORT", allow_from_autoenv=False,
+                 help="Inspect the process behind a gdbserver (instead of TARGET).")  # fmt: skip
+old_demo = _option(TARGET, "--demo", is_flag=True, allow_from_autoenv=False, help="The same as the TARGET demo.")
+
+not_for_the_demo = _all_of(
+    # Accepted, so that their refusal can say why.
+    click.option("--exe", multiple=True, hidden=True),
+    click.option("--no-stop", is_flag=True, hidden=True),
+    click.option("--max-stop", callback=duration, hidden=True),
+    click.option("--remote", allow_from_autoenv=False, hidden=True),
+)
+
+one_map = _all_of(
+    _option(ONE_MAP, "--type", metavar="TYPE", allow_from_autoenv=False,
+            help="The map's Go type, such as 'map[string]int'."),
+    _option(ONE_MAP, "--entries", callback=number_or_all, default=str(DEFAULT_ENTRIES), show_default=True,
+            metavar="N|all", help="How many entries to show; 0 for none."),
+    _option(ONE_MAP, "--key", metavar="LITERAL", allow_from_autoenv=False,
+            help="Look up one key as the runtime does: '\"text\"', 42, '{1, \"x\"}'. Exit code 1 if it is absent."),
+)  # fmt: skip
+
+listed_maps = _all_of(
+    _option(ALL_MAPS, "--sort", type=click.Choice(list(ORDERS)), default="bytes", show_default=True, metavar="ORDER",
+            help="bytes, waste, count: the most first; growing: growing maps first."),
+    _option(ALL_MAPS, "--top", callback=number_or_all, metavar="N|all",
+            help=f"How many maps to list (default: {TOP}; all with --json)."),
+    _option(ALL_MAPS, "--min-bytes", callback=size, default="0", metavar="BYTES",
+            help="Only maps that hold at least this much: 64k, 10MiB."),
+    _option(ALL_MAPS, "--type-matches", callback=pattern, metavar="REGEX", help="Only maps whose type matches."),
+    _option(ALL_MAPS, "--only-findings", is_flag=True, help="Only maps with findings."),
+    _option(ALL_MAPS, "--strings", is_flag=True, help="Count the bytes of strings in keys and elements, too."),
+)  # fmt: skip
+diff = _option(ALL_MAPS, "--diff", metavar="OTHER", allow_from_autoenv=False,
+               help="What changed since OTHER: a pid, a core dump, or a file that --json wrote.")  # fmt: skip
+
+json = _option(
+    OUTPUT, "--json", is_flag=True, allow_from_autoenv=False, help="Write one JSON document to standard output."
+)
+ndjson = _option(
+    OUTPUT, "--ndjson", is_flag=True, allow_from_autoenv=False, help="Write JSON lines: the document, then each entry."
+)
+verbose = _option(OUTPUT, "-v", "--verbose", is_flag=True,
+                  help="Report on standard error what is tried; never keys or values.")  # fmt: skip
+about = click.version_option(version("go-map-inspect"), prog_name=PROGRAM, panel=OUTPUT, help="Show the version.")
+help_ = click.help_option("-h", "--help", panel=OUTPUT, help="Show this text.")
+
+gdb = _option(GDB, "--gdb", default="gdb", show_default=True, metavar="PROGRAM", help="The gdb to use.")
+old_gdb = _all_of(
+    _option(GDB, "--gdb-setup", is_flag=True, allow_from_autoenv=False, help=f"The same as {PROGRAM} gdb setup."),
+    _option(GDB, "--gdb-script", is_flag=True, allow_from_autoenv=False, help=f"The same as {PROGRAM} gdb script."),
+)

@@ -1,0 +1,59 @@
+"""Signals that ask the program to end: they become an exception, so that every process is let go on the way out."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+from inspector.control.ptrace import INTERRUPTIONS
+from inspector.target.target import Target
+
+INTERRUPTED = 130
+"""The exit code."""
+
+
+class Interrupted(BaseException):
+    """A signal asked the program to end. Not a KeyboardInterrupt: click would print a line of its own for that one.
+
+    `outcome` says what became of the target.
+    """
+
+    outcome = ""
+
+    def __str__(self) -> str:
+        return f"Interrupted. {self.outcome}".strip()
+
+
+def catch_interruptions() -> None:
+    """Turn signals into Interrupted from now on."""
+    for number in INTERRUPTIONS:
+        # What was ignored from the start (nohup) stays ignored.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+
+
+def ignore_interruptions() -> None:
+    """Let nothing disturb what is left to do."""
+    for number in INTERRUPTIONS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    # Only once, so that nothing disturbs the way out.
+    ignore_interruptions()
+    raise Interrupted
+
+
+@contextmanager
+def reporting_its_outcome(target: Target) -> Iterator[None]:
+    """Note on an interruption in the block what becomes of the target, which is closed on the way out."""
+    try:
+        yield
+    except Interrupted as interruption:
+        if target.kind == "process":
+            interruption.outcome = (
+                "The process was resumed." if target.holder.stops else "The process was never stopped."
+            )
+        raise

@@ -1,0 +1,223 @@
+"""Finds the types that maps may have of which only the addresses are known, for one map and for thousands.
+
+Of all map types in the executable only those with the right layout and the right keys explain where the entries lie: a
+few keys of each map are hashed as keys of each type would be. Types whose keys hash alike are told apart by what the
+bytes of keys and elements can be.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import Layout
+from inspector.gotypes.names import SHAPE
+from inspector.gotypes.plausible import Followable, Plausibility
+from inspector.gotypes.reach import KEY_LIMITS, MAX_STRING, Reach
+from inspector.hashing.hasher import Hasher, MemoryHash
+from inspector.maps.family import Family, Headers, Mask, Sample, Source
+from inspector.memory.frozen import FrozenMemory
+from inspector.memory.gather import gather
+from inspector.memory.protocol import Addresses, Rows
+
+SPREAD = 256
+"""Buckets or groups of each array that are looked at to identify one map."""
+
+FIRST = 6
+"""Keys of one map that are hashed before all others: most types are wrong and fail at once."""
+
+TOGETHER = 1 << 12
+"""Maps that are looked at together: their buckets fill some megabytes."""
+
+SPREAD_OF_MANY = 4
+KEYS_OF_MANY = 3
+"""Buckets or groups of each array, and keys of each map, that are looked at where there are thousands of maps."""
+
+LONG = 1 << 16
+"""Bytes of a string from which on it is long: keys with such a string are looked at while there is budget for them."""
+
+BUDGET = 1 << 23
+"""Bytes behind other keys of one sample that are copied at most. What is left out speaks neither for nor against."""
+
+BUDGET_FOR_LONG = 1 << 26
+"""Bytes behind keys with long strings that are copied at most, of all maps that are looked at together.
+
+Garbage may say of itself that it is such a key. A map of which no other keys were sampled is refused when nothing is
+left of this: it is found where something leads to it.
+"""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Types that a map may have, the likeliest first, and how many keys prove their key's hash.
+
+    `proven` is 0 when nothing could be proven: an empty map, NaN keys only, or unknown hash keys.
+    """
+
+    candidates: tuple[GoType, ...]
+    proven: int
+
+
+def read_headers(family: Family, source: Source, addresses: Addresses) -> Headers:
+    """Read the headers at many addresses; those that cannot be read are left out."""
+    dtype = family.header_dtype(source.release)
+    rows, ok = gather(source.memory, source.regions, addresses, dtype.itemsize)
+    return Headers(addresses[ok], rows[ok].view(dtype)[:, 0])
+
+
+def identify(
+    family: Family, source: Source, address: int, among: Iterable[GoType] | None = None, prove: bool = True
+) -> Identity:
+    """Find the types that fit the map at an address, of all or `among` some; nothing raises for bad memory.
+
+    Without `prove` no key is hashed, as where `among` are known to be right by their keys.
+    """
+    header = read_headers(family, source, np.array([address], np.uint64))
+    if not len(header):
+        return Identity((), 0)
+    matcher = _Matcher(family, source, source.functions if prove else None)
+    unknown = np.zeros(1, np.uint64)
+    ranked: list[tuple[int, int, GoType]] = []
+    for layout, alike in _by_layout(source.types.map_types if among is None else among):
+        sample = family.sample(source, header, layout, unknown, SPREAD)
+        if not sample.possible[0]:
+            continue
+        for types in alike:
+            proven = matcher.proven(types[0], sample, family.seeds(header.rows), FIRST)
+            for map_type in types if proven[0] >= 0 else ():
+                specific = _specific(source, map_type, sample)
+                if specific is not None:
+                    ranked.append((int(proven[0]), specific, map_type))
+    if not ranked:
+        return Identity((), 0)
+    best = max(proven for proven, _, _ in ranked)
+    fit = [(specific, map_type) for proven, specific, map_type in ranked if proven == best]
+    fit.sort(key=lambda pair: (-pair[0], pair[1].name))
+    return Identity(tuple(map_type for _, map_type in fit), best)
+
+
+def shortlist(family: Family, source: Source, headers: Headers, room: NDArray[np.uint64]) -> list[list[GoType]]:
+    """Find the types that each of many candidates may have: those whose keys hash to the places where they lie.
+
+    Of hundreds of types one or two are left, and of words that only look like a header none. `room` (n,) is how many
+    bytes the object has that a header leads to, 0 where that is not known. The hash functions must be known.
+    """
+    found: list[list[GoType]] = [[] for _ in range(len(headers))]
+    matcher = _Matcher(family, source, source.functions)
+    layouts = list(_by_layout(source.types.map_types))
+    for first in range(0, len(headers), TOGETHER):
+        some = slice(first, first + TOGETHER)
+        seeds = family.seeds(headers.rows[some])
+        for layout, alike in layouts:
+            sample = family.sample(source, headers.where(some), layout, room[some], SPREAD_OF_MANY)
+            if not sample.possible.any():
+                continue
+            sample = sample.first(KEYS_OF_MANY)
+            for types in alike:
+                for at in np.flatnonzero(matcher.proven(types[0], sample, seeds, 1) >= 0).tolist():
+                    found[first + at] += types
+    return found
+
+
+def _by_layout(map_types: Iterable[GoType]) -> Iterator[tuple[Layout, list[list[GoType]]]]:
+    """Each layout with its types, those together whose keys are of one type. Generic shapes are left out."""
+    groups: dict[Layout, dict[int, list[GoType]]] = defaultdict(lambda: defaultdict(list))
+    for map_type in map_types:
+        if map_type.layout is not None and SHAPE not in map_type.name:
+            groups[map_type.layout][map_type.key_address].append(map_type)
+    for layout, alike in groups.items():
+        yield layout, list(alike.values())
+
+
+class _Matcher:
+    """Holds samples of many maps against map types by hashing their keys; without hash functions nothing is proven."""
+
+    def __init__(self, family: Family, source: Source, functions: MemoryHash | None) -> None:
+        self.family, self.source, self.functions = family, source, functions
+        self.left_for_long = BUDGET_FOR_LONG
+
+    def proven(self, map_type: GoType, sample: Sample, seeds: Addresses, first: int) -> NDArray[np.int64]:
+        """(n,) how many keys of each map hash to where they lie as keys of the type; -1 where one does not.
+
+        The `first` keys of each map are looked at before all others, so that most types cost little.
+        """
+        proven = np.where(sample.possible, 0, -1)
+        if self.functions is None:
+            return proven
+        for part in (sample.first(first), sample):
+            part = part.where(proven[part.owner] >= 0)
+            if len(part.owner):
+                proven = self._matched(map_type, part, seeds, proven)
+        return proven
+
+    def _matched(
+        self, map_type: GoType, sample: Sample, seeds: Addresses, before: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        assert self.functions is not None
+        assert map_type.layout is not None
+        types, memory, regions = self.source.types, self.source.memory, self.source.regions
+        key, frozen = types.key(map_type), FrozenMemory()
+        values = sample.keys
+        can = np.ones(len(values), dtype=bool)
+        if map_type.layout.indirect_key:
+            # As many as fit into the budget; the keys of others are not held, and so have no hash.
+            words = np.ascontiguousarray(values).view(np.uint64)[:, 0]
+            few = slice(max(1, BUDGET // max(key.size, 1)))
+            values = np.zeros((len(words), key.size), np.uint8)
+            values[few], can[few] = gather(memory, regions, words[few], key.size)
+            frozen.add_rows(words[few][can[few]], values[few][can[few]])
+        judge = Followable(types, memory, regions, key, values)
+        proven = before.copy()
+        proven[sample.owner[~(can & judge.can)]] = -1
+        # What cannot be a key is left out before anything behind keys is copied.
+        left = proven[sample.owner] >= 0
+        short = left & (judge.longest < LONG)
+        wanted = left & (short | self._affordable(np.where(left, judge.longest, 0)))
+        with_some = np.bincount(sample.owner[wanted], minlength=len(proven)) > 0
+        proven[sample.owner[left & ~with_some[sample.owner]]] = -1
+        sample = sample.where(wanted)
+        Reach(types, memory, regions, frozen, BUDGET, LONG).copy(key, values[short], KEY_LIMITS)
+        Reach(types, memory, regions, frozen, BUDGET_FOR_LONG).copy(key, values[wanted & ~short], KEY_LIMITS)
+        hashed = Hasher(types, frozen, self.functions).map_keys(map_type, sample.keys, seeds[sample.owner])
+        right = self.family.agrees(sample, hashed.hashes)
+        proven = np.where(proven >= 0, np.bincount(sample.owner[hashed.known], minlength=len(proven)), -1)
+        proven[sample.owner[hashed.known & ~right]] = -1
+        return proven
+
+    def _affordable(self, longest: NDArray[np.int64]) -> Mask:
+        """Which keys with long strings the budget is spent on, the shortest first."""
+        # What is longer than that is never copied whole, and so has no hash.
+        long = np.flatnonzero((longest >= LONG) & (longest <= MAX_STRING))
+        long = long[np.argsort(longest[long], kind="stable")]
+        spent = np.cumsum(longest[long])
+        chosen = long[spent <= self.left_for_long]
+        self.left_for_long -= int(spent[len(chosen) - 1]) if len(chosen) else 0
+        mask = np.zeros(len(longest), dtype=bool)
+        mask[chosen] = True
+        return mask
+
+
+def _specific(source: Source, map_type: GoType, sample: Sample) -> int | None:
+    """How much the keys and elements of a sample had to satisfy to be of a type; None where they do not."""
+    layout = map_type.layout
+    assert layout is not None
+    judge = Plausibility(source.types, source.memory, source.regions)
+    parts = (
+        (source.types.key(map_type), sample.keys, layout.indirect_key),
+        (source.types.elem(map_type), sample.elems, layout.indirect_elem),
+    )
+    return judge.specific if all(_holds(source, judge, *part) for part in parts) else None
+
+
+def _holds(source: Source, judge: Plausibility, part: GoType, slots: Rows, indirect: bool) -> bool:
+    if not indirect or not len(slots):
+        return judge.holds(part, slots)
+    words = np.ascontiguousarray(slots).view(np.uint64)[:, 0]
+    few = words[: max(1, BUDGET // max(part.size, 1))]
+    rows, ok = gather(source.memory, source.regions, few, part.size)
+    return bool(ok.all()) and judge.holds(part, rows)

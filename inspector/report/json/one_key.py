@@ -1,0 +1,37 @@
+"""One key for machines: one JSON document, as promised by schema.json."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any
+
+from inspector.gotypes.render import json_form
+from inspector.inspection.one_key import KeyAnswer
+from inspector.report.json.one_map import SCHEMA, head_form, target_form
+
+
+def lookup_form(answer: KeyAnswer) -> dict[str, Any]:
+    """The document: the head of the map, the buckets that were visited, and what was found."""
+    lookup, ref = answer.lookup, answer.ref
+    return {
+        "schema": SCHEMA,
+        "target": target_form(answer.target),
+        "map": head_form(ref, answer.family, answer.count),
+        "lookup": {
+            "key": answer.key,
+            "found": lookup.found is not None,
+            "value": json_form(lookup.value),
+            "hash": None if lookup.hash is None else f"{lookup.hash:#x}",
+            lookup.fingerprint_name: lookup.fingerprint,
+            "path": [step.form for step in lookup.steps],
+            lookup.cell_name: lookup.found,
+            "ended": lookup.ended,
+        },
+        "bytes_read": lookup.bytes_read,
+        "notes": list(answer.notes),
+    }
+
+
+def write_lookup(answer: KeyAnswer, out: IO[str]) -> None:
+    """Write the document on one line."""
+    out.write(json.dumps(lookup_form(answer), ensure_ascii=True, allow_nan=False) + "\n")
