@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -24,15 +23,8 @@ PIECE = 1 << 22
 RANGES_AT_ONCE = 1 << 8
 """Ranges that are copied in one stop at most: each takes some microseconds, however short it is."""
 
-T = TypeVar("T")
-
-
-class Copied(Protocol):
-    """Calls a reader while the target is held (Run.copied)."""
-
-    def __call__(self, read: Callable[[], T], /) -> T:
-        """What `read` returns."""
-        ...
+Copied = Callable[[Callable[[], memoryview]], memoryview]
+"""Calls a reader while the target is held (Run.copied)."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +41,12 @@ def scan(run: Run, ranges: list[Region], arena: Arena) -> Iterator[Piece]:
     A piece is copied in a stop of its own, and looked at afterwards. What cannot be read is left out.
     """
     family, release = run.family, run.release
-    dtype = family.header_dtype(release)
-    for some, size in _pieces(ranges, dtype.itemsize - WORD):
+    for some, size in _pieces(ranges, family.header_dtype(release).itemsize - WORD):
         found = [
             family.candidates(np.frombuffer(data, "<u8", len(data) // WORD), start, arena, release)
             for start, data in run.copied(partial(_read, run.memory, some))
         ]
-        yield Piece(size, Headers.joined(found, dtype))
+        yield Piece(size, Headers.joined(found, family.header_dtype(release)))
 
 
 def _pieces(ranges: list[Region], overlap: int) -> Iterator[tuple[list[Region], int]]:

@@ -36,7 +36,7 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
 
 
 def _guarded(command: Callable[[], int | None]) -> int:
-    """Run it. Whatever is raised becomes a line and an exit code, never the one of an inconsistent map."""
+    """Run the command. Whatever is raised becomes a line and an exit code, never the one of an inconsistent map."""
     try:
         if sys.stdout is None:
             return _fail("standard output is closed, so the answer cannot be written")
@@ -49,12 +49,12 @@ def _guarded(command: Callable[[], int | None]) -> int:
         _fail(error.spelled(OPTIONS))
         return error.exit_code
     except BaseException as error:
-        # Said outside of this block: as long as the error is handled here, its frames keep all that they hold.
-        message = _failure(error)
+        # Looked at outside of this block: as long as the error is handled here, its frames keep all that they hold.
+        message = _described(error)
     return _fail(message)
 
 
-def _failure(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
     if isinstance(error, MemoryError):

@@ -55,6 +55,7 @@ def needed(*args: object) -> int:
     return high
 
 
+@pytest.mark.slow
 def test_for_want_of_memory_nothing_is_called_inconsistent(run, large):
     # With less than a small process needs the libraries end in ways of their own.
     least = needed(run("plain").pid)
