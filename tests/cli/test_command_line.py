@@ -112,6 +112,7 @@ def test_memory_holds_for_both_targets(plain, other):
     assert_refused(cli("diff", other.pid, plain.pid, "--memory", "gdb-mi"), "gdb")
 
 
+@pytest.mark.slow
 def test_one_executable_is_for_both_and_two_are_for_each(plain, other):
     assert cli("diff", other.pid, plain.pid, "--exe", plain.exe).code == 0
     assert cli("diff", other.pid, plain.pid, "--exe", other.exe, "--exe", plain.exe).code == 0

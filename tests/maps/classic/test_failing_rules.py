@@ -154,7 +154,7 @@ def fail_at(monkeypatch, function, address, fail):
     monkeypatch.setattr(owner, function, step)
 
 
-@pytest.mark.parametrize("function", ["take_snapshot", "judge"])
+@pytest.mark.parametrize("function", ["judge", pytest.param("take_snapshot", marks=pytest.mark.slow)])
 def test_a_map_that_cannot_be_looked_at_is_a_row_that_says_so_and_all_others_are_judged(run, monkeypatch, function):
     running = run()
     address = int(running.map("double_middle")["address"], 16)
