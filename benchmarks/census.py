@@ -1,8 +1,8 @@
 """How fast a heap is searched for maps, and how much memory that takes.
 
 Run it with `python -m benchmarks.census [MIB]`. A Go program fills that much of a heap (2048). Measured are the search
-of the whole heap for words shaped like a header, as it is done where the heap's own books are not found; the search of
-those slots that the books say may be one; and a bare copy of the same bytes. Memory is the peak above what the
+of the whole heap for words shaped like a header, as it is done where the heap metadata is not found; the search of
+those slots that the heap metadata says may be one; and a bare copy of the same bytes. Memory is the peak above what the
 interpreter has with everything imported and the program's types read; the maps are proven afterwards, and not measured
 here.
 """
@@ -47,8 +47,8 @@ def main() -> None:
         _report("whole heap", total, lambda: _search(target, regions))
         print(f"  peak memory above the interpreter's: {(_peak() - before) / MIB:,.1f} MiB")
         territory = survey(Run(target))
-        _report("slots by the books", territory.size, lambda: _search(target, territory.slots))
-        print(f"  peak memory with the books: {(_peak() - before) / MIB:,.1f} MiB")
+        _report("slots by metadata", territory.size, lambda: _search(target, territory.slots))
+        print(f"  peak memory with the metadata: {(_peak() - before) / MIB:,.1f} MiB")
         _report("bare copy", total, lambda: _copy(target, regions))
 
 

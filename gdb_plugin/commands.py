@@ -11,7 +11,7 @@ import gdb
 from gdb_plugin.arguments import OPTIONS, Arguments, parse
 from gdb_plugin.expressions import frame_variables, is_map, locate_in_gdb, locate_value, name_of
 from gdb_plugin.opening import open_inferior
-from gdb_plugin.output import console, output, told_in_one_line, write_notes
+from gdb_plugin.output import console, errors_in_one_line, output, write_notes
 from inspector.errors import InspectError, UnknownVariable, UsageError
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.render import plain
@@ -48,7 +48,7 @@ class InfoGomap(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Answer; gdb.GdbError is how a command fails."""
-        with told_in_one_line():
+        with errors_in_one_line():
             arguments = parse(argument)
             target = open_inferior()
             if arguments.key is not None:
@@ -76,15 +76,15 @@ class InfoGomaps(gdb.Command):
 
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Answer; gdb.GdbError is how a command fails."""
-        with told_in_one_line():
+        with errors_in_one_line():
             try:
                 wanted = re.compile(argument)
             except re.error as error:
-                raise UsageError(f"{argument!r} is no regular expression: {error}") from None
+                raise UsageError(f"{argument!r} is not a regular expression: {error}") from None
             target = open_inferior()
             rows = [_row(target, *found) for found in _maps_in_sight(target) if wanted.search(found[0])]
             if not rows:
-                gdb.write("No Go maps.\n" if not argument else "No Go maps of such a name.\n")
+                gdb.write(f"No package variable or local {'of that name ' if argument else ''}is a Go map.\n")
                 return
             rows.insert(0, ("name", "type", "count", "verdict"))
             widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -118,7 +118,7 @@ def _completions(typed: str) -> Iterator[str]:
         return
     # What the user would then run as an expression must not come from the program: names have to look like names.
     yield from (name for name, _ in frame_variables() if GO_NAME.fullmatch(name))
-    # Nothing is said while somebody types; without a Go program there is nothing to complete.
+    # Completion prints no errors; without a Go program it offers nothing.
     with suppress(InspectError, gdb.error):
         yield from open_inferior().program.image.variables()
 
@@ -133,8 +133,8 @@ def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]
         write_notes((target.program.declarations.damage,))
     if not declared:
         raise UnknownVariable(
-            "nothing tells which variables are maps: the program has no symbols, or no DWARF",
-            "give `info gomap` an address, or load an unstripped twin with gdb's command `file`",
+            "it is unknown which variables are maps: the program has no symbols or no DWARF",
+            "give `info gomap` an address, or load an unstripped copy with gdb's command `file`",
         )
     for variable in sorted(declared, key=lambda variable: variable.name):
         if variable.type.kind == Kind.MAP:
@@ -142,7 +142,7 @@ def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]
 
 
 def _row(target: Target, name: str, type_name: str, value: gdb.Value | None) -> tuple[str, str, str, str]:
-    """Name, type, count and verdict of one map; what is in the way takes the place of the verdict."""
+    """Name, type, count and verdict of one map; an error takes the place of the verdict."""
     go_type = plain(type_name)
     try:
         inspection = inspect(target, name if value is None else locate_value(target, value, name, None), None, 0)

@@ -22,7 +22,7 @@ CLASSIC_MAP, SWISS_MAP = "hash<", "map<"
 """How DWARF names of what a map variable points to begin (cmd/link/internal/ld/dwarf.go)."""
 
 ESCAPED = "&"
-"""How DWARF names of variables that moved to the heap begin: what is there is a pointer to them."""
+"""How DWARF names of variables that moved to the heap begin: the variable holds a pointer to them."""
 
 _LOCAL = re.compile(r"([^\W\d]\w*)((?:\.[^\W\d]\w*|\[\d{1,9}\])*)")
 _STEP = re.compile(r"\.([^\W\d]\w*)|\[(\d{1,9})\]")
@@ -40,7 +40,7 @@ class MapValue:
 def locate_in_gdb(target: Target, text: str, type_name: str | None) -> str | Locator:
     """Turn an expression into what inspect() takes; an address and a package variable are left as they are.
 
-    A variable of the selected frame goes before a package; whatever is no Go name is evaluated as gdb's `print` does.
+    A variable of the selected frame goes before a package; what is not a Go name is evaluated as gdb's `print` does.
     Raises UnknownVariable, gdb.error.
     """
     if parse_address(text) is not None:
@@ -55,7 +55,7 @@ def locate_value(target: Target, value: gdb.Value, text: str, type_name: str | N
     """Turn a value, which `text` names, into what inspect() takes."""
     if value.is_optimized_out:
         raise UnknownVariable(
-            f"{shown(text)} is optimised out here", "try another frame (up), or build with -gcflags=all='-N -l'"
+            f"{shown(text)} is optimized out here", "try another frame (up), or build with -gcflags=all='-N -l'"
         )
     found = map_value(value)
     if found:
@@ -96,7 +96,7 @@ def is_go_string(declared: gdb.Type) -> bool:
 
 
 def frame_value(text: str) -> gdb.Value | None:
-    """The value of a local or argument of the selected frame, or of a path into one; None if there is none."""
+    """The value of a local or argument of the selected frame, or of a path into one; None if it does not exist."""
     match = _LOCAL.fullmatch(text)
     if match is None:
         return None

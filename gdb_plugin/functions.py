@@ -6,7 +6,7 @@ import gdb
 
 from gdb_plugin.expressions import is_go_string, locate_in_gdb, locate_value
 from gdb_plugin.opening import open_inferior
-from gdb_plugin.output import told_in_one_line
+from gdb_plugin.output import errors_in_one_line
 from gdb_plugin.strings import string_value
 from inspector.errors import UsageError
 from inspector.gotypes.gotype import Kind
@@ -32,7 +32,7 @@ class GomapLen(gdb.Function):
 
     def invoke(self, *arguments: gdb.Value) -> int:
         """What len gives."""
-        with told_in_one_line():
+        with errors_in_one_line():
             (map_value,) = _counted(arguments, "$gomap_len (MAP)")
             run = Run(open_inferior(), None)
             found = _located(run, map_value)
@@ -59,7 +59,7 @@ class GomapGet(gdb.Function):
 
     def invoke(self, *arguments: gdb.Value) -> gdb.Value | bool | int | float | str:
         """What indexing gives."""
-        with told_in_one_line():
+        with errors_in_one_line():
             map_value, key = _counted(arguments, "$gomap_get (MAP, KEY)")
             target = open_inferior()
             found = _located(Run(target), map_value)

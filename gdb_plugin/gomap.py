@@ -16,7 +16,7 @@ _GOMAP_NEEDS = (3, 11)
 
 
 def _gomap_load(sites: "list[str]") -> None:
-    """Make the packages importable and register the commands; what is in the way is told in one line."""
+    """Make the packages importable and register the commands; an obstacle is reported in one line."""
     version = "{}.{}".format(*sys.version_info)
     if sys.version_info < _GOMAP_NEEDS:
         needed = "{}.{}".format(*_GOMAP_NEEDS)

@@ -44,13 +44,13 @@ class InferiorMemory:
         return read_grouped(self.read, addresses, size)
 
     def regions(self) -> list[Region]:
-        """Return what is mapped, as the kernel, the core or the remote side tells it; raises UnsupportedTarget."""
+        """Return what is mapped, as the kernel, the core or the remote side reports it; raises UnsupportedTarget."""
         if self.connection == "native":
             return procfs.mappings(self.inferior.pid)
         found = _core_sections() if self.connection == "core" else _remote_mappings()
         if not found:
             raise UnsupportedTarget(
-                f"gdb does not tell what this {self.connection} target has mapped (info proc mappings)",
+                f"gdb does not report what this {self.connection} target has mapped (info proc mappings)",
                 "inspect a live process, a core dump (gcore writes one), or a process under gdbserver",
             )
         return found

@@ -45,7 +45,7 @@ class Known:
 
 
 _known: dict[tuple[object, ...], Known] = {}
-"""The last program of each inferior, by what tells most of them apart without a look at their memory."""
+"""The last program of each inferior, by what distinguishes most of them without a look at their memory."""
 
 
 def open_inferior() -> Target:
@@ -115,7 +115,7 @@ def _executable(memory: InferiorMemory) -> tuple[ElfImage, bool]:
 
 
 def _candidates(memory: InferiorMemory) -> Iterator[tuple[str, str]]:
-    """Paths to open, and to show: the file that gdb has, which may be an unstripped twin, and the one that runs."""
+    """Paths to open, and to show: the file that gdb has, which may be an unstripped copy, and the one that runs."""
     filename = gdb.current_progspace().filename
     if filename:
         # A remote side that is this very machine has it in the same place; build ids tell whether it is the same.

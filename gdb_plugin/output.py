@@ -74,7 +74,7 @@ IN_GDB = Spelling(
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def errors_in_one_line() -> Iterator[None]:
     """Turn whatever goes wrong in the block into one line from gdb, which stays usable."""
     try:
         yield

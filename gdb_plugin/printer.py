@@ -27,7 +27,7 @@ class MapPrinter:
 
     @cached_property
     def _inspection(self) -> Inspection | str:
-        """The answer, or why there is none."""
+        """The answer, or why it is missing."""
         try:
             target = open_inferior()
             return inspect(target, locate_value(target, self._value, "the map", None), None, 0)

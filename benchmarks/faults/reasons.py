@@ -165,7 +165,7 @@ REASONS = (
         ),
     ),
     Reason(
-        "the evacuated bucket was cleared: nothing tells any more which of its cells held what",
+        "the evacuated bucket was cleared: which of its cells held what is lost",
         lambda o: _marker_to_marker(o) and _cleared(o),
     ),
     Reason(

@@ -18,7 +18,7 @@ from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root
 from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
-from inspector.census.walk import Walk
+from inspector.census.walk import MOST_OBJECTS, Walk
 from inspector.errors import Hint, UsageError
 from inspector.goroutines.writers import find_writers
 from inspector.gotypes.words import number_of
@@ -39,7 +39,7 @@ Phase = Literal["scan", "check"]
 
 
 class Watcher(Protocol):
-    """Is told how far a census is."""
+    """Is called with the progress of a census."""
 
     def phase(self, what: Phase, total: int) -> None:
         """A part of the work begins: `total` bytes to scan, or maps to check."""
@@ -75,7 +75,7 @@ def take_census(
     """
     if target.read_by_gdb:
         raise UsageError(
-            "the census reads far more than gdb can hand over", Hint("leave {gdb_mi} out, or name one map")
+            "listing all maps reads far more memory than gdb can transfer", Hint("leave {gdb_mi} out, or name one map")
         )
     with noticing_the_end(target.local_pid):
         return _Taker(Run(target, max_stop, max_share), watcher or Unwatched(), strings).take()
@@ -131,24 +131,29 @@ class _Taker:
         )
 
     def _say(self, territory: Territory) -> None:
-        """Tell the person what could not be done."""
+        """Note for the user what could not be done."""
         run = self.run
         if run.missing and territory.heap is not None:
-            run.note("the heap's own books may lack parts, too: dead maps may be among those listed")
+            run.note("the heap metadata may be incomplete too: dead maps may be among those listed")
         if self.unnamed:
-            run.note("there are more objects than typed references were followed through: some maps have no name")
+            run.note(
+                f"more than {MOST_OBJECTS:,} objects are reachable; the rest were not followed, "
+                "so some maps have no name"
+            )
         if self.examiner.too_large:
             run.note(
-                f"{number_of(self.examiner.too_large, 'map')} could not be judged: "
+                f"{number_of(self.examiner.too_large, 'map')} could not be checked: "
                 "copying takes longer than a stop may take"
             )
         if self.examiner.failures:
-            run.note(f"{self.examiner.failures} places that look like maps could not be looked at: they are not listed")
+            run.note(
+                f"the list leaves out {number_of(self.examiner.failures, 'possible map')} that could not be checked"
+            )
         if not run.stops:
             run.note("the process was not stopped while the maps were copied")
 
     def _walk(self, territory: Territory) -> Walk:
-        """Follow all package variables that the symbols and the DWARF tell of, and all that interfaces do."""
+        """Follow all package variables that the symbols and the DWARF name, and all values in interfaces."""
         run, regions = self.run, self.run.regions()
         walk = Walk(self.types, run.memory, regions, partial(run.family.cells, run.source()))
         for variable in run.declarations.variables():
@@ -156,7 +161,7 @@ class _Taker:
                 self.roots.append(Root(variable.name, variable.type))
                 walk.begin(variable.type, np.array([variable.address], np.uint64), -len(self.roots))
         if run.declarations.damage:
-            run.note(f"{run.declarations.damage}; maps that it leads to may have no name")
+            run.note(f"{run.declarations.damage}; maps reached through it may have no name")
         walk.run()
         self.unnamed = walk.cut
         interfaces = Interfaces(self.types, run.memory, regions)
@@ -180,7 +185,7 @@ class _Taker:
     # Found by shape
 
     def _scan(self, territory: Territory) -> Headers:
-        """Candidates anywhere in the territory that are no more than candidates."""
+        """Candidates anywhere in the territory; nothing is proven of them yet."""
         run, family = self.run, self.run.family
         self.watcher.phase("scan", territory.size)
         parts, found = [], 0
@@ -198,7 +203,7 @@ class _Taker:
         """What candidates may be by the hashes of a few of their keys."""
         source, family = self.run.source(), self.run.family
         if source.functions is None:
-            self.run.note("the process's hash keys were not found: only maps that something leads to are listed")
+            self.run.note("the process's hash keys were not found: only maps that typed references lead to are listed")
             return []
         # Much of what was found a while ago has been freed since, and is something else now.
         left = territory.worth_proving(read_headers(family, source, left.addresses))
@@ -207,7 +212,7 @@ class _Taker:
         claims = []
         for at in (at for at, types in enumerate(lists) if types):
             address = int(left.addresses[at])
-            # The hashes have been looked at; what is left is told apart by what elements can be.
+            # The hashes have been looked at; the rest is distinguished by what elements can be.
             known = identify(family, source, address, lists[at], prove=False)
             if known.candidates:
                 how: TypeSource = "hash-proof" if family.header_of(left.rows[at]).count else "heap"
@@ -255,13 +260,13 @@ class _Taker:
         return found
 
     def _with_writers(self, one: Examined) -> Examined:
-        """Add who was at work on a map: a core may be one of two goroutines that wrote the same."""
+        """Add the goroutines that were writing a map: a core may show two that wrote the same one."""
         address = one.claim.address
         where = self.run.family.whole(address)
-        told = tuple(writer.finding(where) for writer in self.writers if address in writer.words)
-        if not told or one.row is None:
+        seen = tuple(writer.finding(where) for writer in self.writers if address in writer.words)
+        if not seen or one.row is None:
             return one
-        return replace(one, row=replace(one.row, findings=(*one.row.findings, *told)))
+        return replace(one, row=replace(one.row, findings=(*one.row.findings, *seen)))
 
 
 def _without_doubles(found: list[Examined]) -> list[CensusMap]:

@@ -23,8 +23,8 @@ class Claim:
     """A map that may be at an address. `types` are what it may be, the likeliest first.
 
     Something typed leads to it if `number` is one of a walk's, and `named` if that is a path from a package variable:
-    then there is a map, whatever its state. What only some object leads to, which may be out of use, has to be sound;
-    and what was only found by its shape has to be proven by its keys.
+    then there is a map, whatever its state. If only an object leads to it, which may be out of use, it has to be sound;
+    if it was found only by its shape, its keys have to prove it.
     """
 
     address: int
@@ -57,7 +57,7 @@ def listed(claim: Claim, snapshot: Snapshot, judgement: Judgement, with_strings:
 
 
 def unjudged(claim: Claim, header: Header, types: TypeTable) -> CensusMap:
-    """The row of a map of which no more than the header was read."""
+    """The row of a map of which only the header was read."""
     outline = header.outline(claim.types[0], types.release)
     return _row(claim, outline, header.count, _apart(claim, types), 0, Judgement("not-read"))
 
@@ -65,7 +65,7 @@ def unjudged(claim: Claim, header: Header, types: TypeTable) -> CensusMap:
 def failed(claim: Claim, family: Family, header: Header | None, types: TypeTable, error: Exception) -> CensusMap:
     """The row of a map that could not be looked at: what went wrong, and no numbers but the header's count."""
     finding = not_checked("H0", "inspector.census.examine", family.whole(claim.address), error)
-    judgement = Judgement("unreadable", (replace(finding, message="this map could not be looked at"),))
+    judgement = Judgement("unreadable", (replace(finding, message="this map could not be checked"),))
     return _row(claim, family.nothing(types.release), header.count if header else 0, 0, 0, judgement)
 
 

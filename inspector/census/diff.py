@@ -12,7 +12,7 @@ from inspector.census.saved import Part
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison needs of one map, or of several that are told apart in one of the censuses only."""
+    """What a comparison needs of one map, or of several that only one of the censuses distinguishes."""
 
     address: int | None
     type: str
@@ -55,7 +55,7 @@ def _parsed_row(one: Part) -> Row:
 
 @dataclass(frozen=True)
 class Change:
-    """A map, or the maps of one name and type, before and after; None where there is none."""
+    """A map, or the maps of one name and type, before and after; None on the side that has no such map."""
 
     before: Row | None
     after: Row | None

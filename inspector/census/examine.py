@@ -46,7 +46,7 @@ class Uncopied:
 
 
 Copy = Snapshot | Uncopied | None
-"""A map, as much of it as could be copied; None where there is none."""
+"""A map, as much of it as could be copied; None if the address holds no map."""
 
 Judged = tuple[Claim, Snapshot, Judgement]
 
@@ -56,7 +56,7 @@ Links = Callable[[int], Iterable[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of a claim: the map's row, or None where there is none; what its header leads to."""
+    """What became of a claim: the row of the map, None if it is not one; what its header leads to."""
 
     claim: Claim
     row: CensusMap | None
@@ -102,7 +102,7 @@ class Examiner:
             return self._failed(claim, copy.header if copy else None, error)
 
     def _failed(self, claim: Claim, header: Header | None, error: Exception) -> Examined:
-        """A map that something named leads to is listed all the same; others are counted, as they may be none."""
+        """A map that something named leads to is listed all the same; others are counted, as they may not be maps."""
         if claim.named:
             return Examined(claim, failed(claim, self.run.family, header, self.run.types, error))
         self.failures += 1
@@ -207,7 +207,7 @@ class Examiner:
         return snapshot.judge(incomplete=self.run.missing > 0)
 
     def _told_apart(self, claim: Claim, copy: Snapshot, judgement: Judgement) -> Judged:
-        """Rule out types of other layouts: in a small map nothing else may tell how large the elements are."""
+        """Rule out types of other layouts: in a small map nothing else may show how large the elements are."""
         judged: dict[Layout | None, Judged] = {claim.types[0].layout: (claim, copy, judgement)}
         for go_type in claim.types:
             large = copy.header.extent(copy.type, self.run.release) > MOST_TRIED
@@ -226,9 +226,9 @@ class Examiner:
         return replace(claim, types=(first, *(each for each in types if each is not first))), copy, judgement
 
     def _again(self, claim: Claim) -> Judged | Uncopied | None:
-        """Look at an inconsistent map again: with its other types, and for a path that leads to it no more.
+        """Look at an inconsistent map again: with its other types, and for a path that no longer leads to it.
 
-        None if nothing leads to it any more, or if it is not there; its header where a stop was too short for it.
+        None if nothing leads to it any longer, or if it is not there; its header where a stop was too short for it.
         """
         tries = _by_layout(claim)
         tries += [claim] * (0 if self.run.stops else TRIES)
@@ -260,7 +260,7 @@ class Examiner:
 
 
 def _is_of_one_map(error: Exception) -> bool:
-    """Whether an error says nothing about the target as a whole: that it is gone, or not to be read any more."""
+    """Whether an error says nothing about the target as a whole: that it is gone, or can no longer be read."""
     return isinstance(error, BadType) or not isinstance(error, InspectError)
 
 

@@ -12,7 +12,7 @@ DIGITS = 32
 
 
 def process_identity(run: Run) -> str | None:
-    """A name for the process that no other has, in its core too; None where nothing tells it from others.
+    """A name for the process that no other has, in its core too; None where no such name is known.
 
     The runtime's hash keys are random for each process. Where they are not found, a running process is known by when it
     began. What is returned is a hash, so that nothing of the keys is given away.

@@ -97,7 +97,7 @@ class Interfaces:
         return right
 
     def _in_objects(self, places: Addresses, territory: Territory) -> NDArray[np.bool_]:
-        """Which places lie in objects in use, and are no malloc headers: those begin with a type, too."""
+        """Which places lie in objects in use, and are not malloc headers, which begin with a type too."""
         if territory.heap is None:
             return np.ones(len(places), dtype=bool)
         objects = territory.heap.objects(places)

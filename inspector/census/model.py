@@ -21,7 +21,7 @@ class CensusMap:
 
     `load` is entries for each bucket or group, `state` a few words on a growth; `form` and `growth` are the family's
     parts of the row in the JSON document. `bytes` has what is stored apart as "indirect", and the strings in cells as
-    "strings" (0 where that was not asked for). `alternatives` are types that cannot be told from this one.
+    "strings" (0 where that was not asked for). `alternatives` are types that cannot be distinguished from this one.
     """
 
     address: int
@@ -56,7 +56,7 @@ class Sum:
 
 @dataclass
 class CensusTiming:
-    """Milliseconds: the target held, in all and at most in a row; searching; proving; all together."""
+    """Milliseconds: the target held, in total and at most at a time; searching; proving; all together."""
 
     stopped: float = 0.0
     longest_stop: float = 0.0
@@ -70,7 +70,7 @@ class CensusTiming:
 class Census:
     """Every map found. `scanned_bytes` counts heap memory that was looked through for headers.
 
-    `process` is a name for the process that no other has (process_identity); None where nothing tells it from others.
+    `process` is a name for the process that no other has (process_identity); None where no such name is known.
     """
 
     target: TargetInfo
@@ -83,7 +83,7 @@ class Census:
 
     @property
     def exit_code(self) -> int:
-        """0 all is well, 1 a map is inconsistent, 3 answered only in part."""
+        """0 all is well, 1 a map is inconsistent, 3 a partial result."""
         if any(one.verdict == "inconsistent" for one in self.maps):
             return EXIT_INCONSISTENT
         lacking = self.partial or any(one.verdict in ("unreadable", "not-read") for one in self.maps)

@@ -13,7 +13,7 @@ from inspector.gotypes.table import TypeTable
 from inspector.memory.protocol import Memory
 
 MOST_STEPS = 8
-"""Steps of a path that a person still wants to read: what is deeper in a list or a tree is known by its type."""
+"""Steps of a path that are readable to the user: deeper objects of a list or a tree are named by their type."""
 
 LONGEST_KEY = 64
 WORD = 8

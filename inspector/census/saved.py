@@ -12,7 +12,7 @@ from typing import Any
 from inspector.errors import Hint, UsageError
 
 LARGEST_FILE = 1 << 30
-"""Bytes of a saved census that are read; a core is larger and no text."""
+"""Bytes of a saved census that are read; a core is larger, and is not text."""
 
 LARGEST_NUMBER = 1 << 512
 """No count and no size is larger, whatever was in a map's header; Python prints no number of thousands of digits."""
@@ -37,7 +37,7 @@ def read_saved(path: str) -> Part | None:
     except RecursionError:
         raise UsageError(f"{path} is not a saved census: its brackets are nested too deeply", HINT) from None
     except ValueError:
-        raise UsageError(f"{path} is no JSON document", HINT) from None
+        raise UsageError(f"{path} is not a JSON document", HINT) from None
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Part:
         if not isinstance(self.value, dict):
             raise self._is_not("an object")
         if name not in self.value:
-            raise UsageError(f"the file to compare with holds no census: {path} is missing", HINT)
+            raise UsageError(f"the file to compare with is not a saved census: {path} is missing", HINT)
         return Part(path, self.value[name])
 
     def optional(self, name: str) -> Part | None:
@@ -88,4 +88,4 @@ class Part:
         return self.value
 
     def _is_not(self, what: str) -> UsageError:
-        return UsageError(f"the file to compare with holds no census: {self.path} is not {what}", HINT)
+        return UsageError(f"the file to compare with is not a saved census: {self.path} is not {what}", HINT)

@@ -22,7 +22,7 @@ ORDERS: dict[Order, Callable[[CensusMap], tuple[Any, ...]]] = {
 
 @dataclass(frozen=True)
 class Selection:
-    """What a person asked for. `top` limits how many are shown; totals are of all that match."""
+    """What the user asked for. `top` limits how many are shown; totals are of all that match."""
 
     sort: Order = "bytes"
     min_bytes: int = 0

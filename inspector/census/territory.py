@@ -37,8 +37,8 @@ WORD = 8
 class Territory:
     """The memory to look through: `slots` in the heap and `stacks`, both without what is known to be out of use.
 
-    `pointers` are the parts of the heap whose objects hold pointers. `arena` spans the whole heap; `heap` are its
-    books, None where they were not found and `slots` is everything. A header is in a slot of `header_size` bytes.
+    `pointers` are the parts of the heap whose objects hold pointers. `arena` spans the whole heap; `heap` is its
+    metadata, None where it was not found and `slots` is everything. A header is in a slot of `header_size` bytes.
     """
 
     family: Family
@@ -76,7 +76,7 @@ class Territory:
         return headers.where(there & self.holds_header(headers.addresses))
 
     def room(self, headers: Headers) -> NDArray[np.uint64]:
-        """Bytes of the heap object that each header leads to, from there on; 0 where the heap's books do not say."""
+        """Bytes of the heap object that each header leads to, from there on; 0 where the heap metadata does not say."""
         if self.heap is None:
             return np.zeros(len(headers), np.uint64)
         storage = self.family.storage(headers.rows)
@@ -93,12 +93,12 @@ class Territory:
 
 
 def survey(run: Run) -> Territory:
-    """Find out where to look; where the heap's books are not found, everywhere in the heap."""
+    """Find out where to look; where the heap metadata is not found, everywhere in the heap."""
     regions = [region for region in run.memory.regions() if HEAP_START <= region.start < HEAP_END]
     arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(HEAP_START, HEAP_START)
     family = run.family
     size = roundup_size(run.release, family.header_dtype(run.release).itemsize, False)
-    # A stop for the books of a large heap would be longer than any other.
+    # A stop for the metadata of a large heap would be longer than any other.
     heap = read_heap(run, hold=False)
     if heap is None:
         return Territory(family, arena, regions, [], regions, None, size)

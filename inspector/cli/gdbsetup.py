@@ -71,7 +71,11 @@ def fetch_packages(gdb: str, report: Callable[[str], None]) -> Path:
         done = subprocess.run(pip, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=scratch)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-            hint = f"run {sys.executable} -m ensurepip" if "No module named pip" in said else "is there a network?"
+            hint = (
+                f"run {sys.executable} -m ensurepip"
+                if "No module named pip" in said
+                else "is the package index reachable?"
+            )
             raise InspectError(f"pip cannot fetch the packages for Python {version}: {said}", hint)
         # The new packages come whole or not at all.
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,7 +134,7 @@ def _python_of(gdb: str) -> str:
         raise GdbMissing(f"{gdb!r} does not answer", hint) from None
     match = _VERSION.search(done.stdout)
     if match is None:
-        raise GdbMissing(f"{gdb!r} is no gdb with Python inside", hint)
+        raise GdbMissing(f"{gdb!r} is not a gdb with Python inside", hint)
     oldest = _MINOR.search(metadata(DISTRIBUTION)["Requires-Python"])
     if oldest and int(match[2]) < int(oldest[1]):
         raise InspectError(
@@ -144,5 +148,7 @@ def _write(path: Path, text: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     except OSError as error:
-        raise InspectError(f"cannot write {path}: {error.strerror}", "set XDG_DATA_HOME to a folder of yours") from None
+        raise InspectError(
+            f"cannot write {path}: {error.strerror}", "set XDG_DATA_HOME to a folder that you can write to"
+        ) from None
     return path

@@ -35,7 +35,7 @@ def catch_interruptions() -> None:
 
 
 def ignore_interruptions() -> None:
-    """Let nothing disturb what is left to do."""
+    """Let nothing disturb the rest of the work."""
     for number in INTERRUPTIONS:
         signal.signal(number, signal.SIG_IGN)
 

@@ -19,7 +19,7 @@ DEMO = "demo"
 """The TARGET that comes with the program."""
 
 TOP = 30
-"""Maps that people are shown at first; the machine output lists all."""
+"""Maps that the text output lists at first; the machine output lists all."""
 
 LARGEST_PID = 1 << 22
 """The kernel's own limit, and far below every address of a map."""
@@ -83,11 +83,11 @@ class Request:
         else:
             self._refuse(ALL_MAPS, self._why_not_one_map)
             if len(self.exe) > 1:
-                raise UsageError("--exe is given more than once, and there is one target", "name one executable")
+                raise UsageError("--exe is given more than once, but there is only one target", "name one executable")
 
     def _check_output(self) -> None:
         if self.json and self.ndjson:
-            raise UsageError("--json and --ndjson are two forms of one output", "choose one")
+            raise UsageError("--json and --ndjson exclude each other: choose one", "choose one")
         if self.key is not None:
             if self.ndjson:
                 raise UsageError("--key gives one answer, not a stream", "use --json")
@@ -101,7 +101,9 @@ class Request:
                     "--remote needs a map: all maps cannot be listed through gdbserver",
                     f"{PROGRAM} --remote {self.remote} main.sessions",
                 )
-            self._refuse(("max_stop",), lambda option: f"a gdbserver holds its process throughout, so {option} is idle")
+            self._refuse(
+                ("max_stop",), lambda option: f"a gdbserver holds its process throughout, so {option} has no effect"
+            )
             if self.target is not None:
                 raise UsageError(
                     f"--remote names the process, so {shown(self.target)!r} is one too many", "leave it out"
@@ -118,14 +120,14 @@ class Request:
                 self._refuse(LIVE, lambda option: f"the demo is a core dump, so {option} has nothing to stop")
         if self.map is not None and self.map.isdecimal() and 0 < int(self.map[:20]) < LARGEST_PID:
             raise UsageError(
-                f"{self.map} looks like a pid, and a map is expected there",
+                f"{self.map} looks like a pid, but a map is expected here",
                 f"give one TARGET, or compare two: {PROGRAM} diff {shown(self.target)} {self.map}",
             )
         if self.diff is not None:
             if len(self.exe) > 2:
-                raise UsageError("--exe is given more than twice, and there are two targets", "name one for each")
+                raise UsageError("--exe is given more than twice, but there are only two targets", "name one for each")
             if self.no_stop and not (self.target.isdecimal() or self.diff.isdecimal()):
-                raise UsageError("--no-stop is for live processes, and neither target is one", "leave it out")
+                raise UsageError("--no-stop is for live processes, but neither target is one", "leave it out")
 
     def of_other(self) -> Request:
         """The request for the target to compare with: whatever says how to treat a process holds for it, too."""
@@ -139,8 +141,8 @@ class Request:
 
     def _why_not_one_map(self, option: str) -> str:
         if self.remote is not None:
-            return f"{option} is for the list of all maps, which --remote cannot give"
-        return f"{option} only works when all maps are listed, and a map is named"
+            return f"{option} only works when all maps are listed, and --remote cannot list them"
+        return f"{option} only works when all maps are listed, but a map is named"
 
     def _example(self, option: str) -> str:
         name = option.removeprefix("--")

@@ -50,7 +50,7 @@ def run(request: Request) -> int:
         except UnknownVariable:
             if os.path.isfile(asked.map):
                 raise UsageError(
-                    f"{shown(asked.map)} is a file, and a map is expected there",
+                    f"{shown(asked.map)} is a file, but a map is expected here",
                     f"give one TARGET, or compare two: {PROGRAM} diff {shown(asked.target or '')} {shown(asked.map)}",
                 ) from None
             raise

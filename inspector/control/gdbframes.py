@@ -1,7 +1,7 @@
 """Frames of goroutines and their variables, found by gdb: this file is sourced by gdb, not imported by us.
 
 Nothing is written to the target. A goroutine that no thread runs has its registers in g.sched; an unwinder hands
-these to gdb as the frame above the innermost one, and from there gdb unwinds by DWARF as ever.
+these to gdb as the frame above the innermost one, and from there gdb unwinds by DWARF as usual.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class LeftRegisters(gdb.unwinder.Unwinder):  # type: ignore[misc]  # gdb comes w
 
 
 class FrameId:
-    """What gdb tells frames apart by."""
+    """What gdb distinguishes frames by."""
 
     def __init__(self, sp: Any, pc: Any) -> None:
         self.sp, self.pc = sp, pc
@@ -194,7 +194,7 @@ def threads_frames(everyone: Everyone) -> Iterator[Seen]:
                 everyone.walked.add(owner.id)
                 yield owner, level, frame, known
                 level += 1
-            # A call keeps no registers; an inlined one is no call.
+            # A call keeps no registers; an inlined one is not a call.
             known = known and frame.type() == gdb.INLINE_FRAME
             newer, frame = frame, frame.older()
             if frame is None or frame.name() is None:
@@ -413,7 +413,7 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def place_of(goroutine: Goroutine, level: int, frame: gdb.Frame) -> dict[str, Any]:
-    """Where a frame is, for a person."""
+    """Where a frame is, for the user."""
     place = frame.find_sal()
     return {
         "function": frame.name(),
@@ -433,7 +433,7 @@ def registers(frame: gdb.Frame) -> Place:
 def after_the_call(
     symbol: Any, goroutine: Goroutine, function: str, place: Place, path: list[tuple[str, Any]]
 ) -> dict[str, Any]:
-    """What a variable is by its location after the call that its frame is in; {} where that tells nothing.
+    """What a variable is by its location after the call that its frame is in; {} where that gives nothing.
 
     gdb looks at the call itself, where a value may still be in a register although it has been spilled too;
     so the frame is made up once more, one byte further.
@@ -449,7 +449,7 @@ def after_the_call(
 
 
 def prepare(functions: list[tuple[str, int]]) -> list[str]:
-    """Those functions that there are; what gdb learns for it need not be read in the stop."""
+    """The functions that exist; gdb reads their symbols now, so it need not do that in the stop."""
     for name in ("runtime.g", "runtime.m"):
         try:
             gdb.lookup_type(name)

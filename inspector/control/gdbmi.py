@@ -50,7 +50,7 @@ STOP_POLL = 0.001
 PIECE = 1 << 20
 """Bytes of gdb's output that are read at a time."""
 MOST_NONSENSE = 10_000
-"""Lines that are no MI, after which a program is taken for no gdb."""
+"""Lines that are not MI, after which a program is refused as not being gdb."""
 CHUNK = 1 << 14
 """Bytes asked for in one MI read at most: its answer is hex in text, so more than this goes through a file."""
 DUMPED = 1 << 25
@@ -95,9 +95,9 @@ class GdbSilent(GdbError):
 
 
 def environment() -> dict[str, str]:
-    """What a gdb of ours is started with: no settings of the user's for it or its Python, none of the user's packages.
+    """The environment of a gdb that we start: without the user's settings for gdb and Python, without their packages.
 
-    usercustomize.py would run in gdb otherwise. gdb must not be told to ignore its environment, which says so.
+    usercustomize.py would run in gdb otherwise. gdb must not ignore its environment, which prevents that.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DEBUGINFOD", "PYTHON"))}
     return kept | {"PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -154,9 +154,9 @@ class GdbBridge:
             self._take_functions_away()
         except GdbError as error:
             self._end()
-            what = "it ended at once" if isinstance(error, GdbDied) else "it does not answer"
+            what = "it exited at once" if isinstance(error, GdbDied) else "it does not answer"
             raise GdbMissing(
-                f"{gdb!r} is no gdb that speaks MI: {what}", Hint("name another with {gdb}, or use {direct}")
+                f"{gdb!r} is not a gdb with the MI interface: {what}", Hint("name another with {gdb}, or use {direct}")
             ) from None
         except BaseException:
             self._end()
@@ -214,7 +214,7 @@ class GdbBridge:
         self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
-            raise GdbSilent("gdb does not answer, but prints other things", Hint("try {direct}, which needs no gdb"))
+            raise GdbSilent("gdb does not answer; what it prints is not MI", Hint("try {direct}, which needs no gdb"))
         return records
 
     def _result(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -297,7 +297,7 @@ class GdbBridge:
         except GdbDied:
             raise
         except GdbSilent:
-            # It may be half attached: it is not to be trusted with a detach either.
+            # It may be half attached: a detach cannot be trusted to it either.
             self._end()
             raise
         except GdbError as error:
@@ -410,7 +410,7 @@ class GdbBridge:
     def prepare_frames(self, functions: list[tuple[str, int]]) -> list[str]:
         """Read what is needed to find the frames of functions (names and addresses, 0 for one without any).
 
-        Returns the names of those that there are. Needs no process.
+        Returns the names of those that exist. Needs no process.
         """
         if not self._searches_frames:
             self.console(f"source {FRAME_SEARCH}")
@@ -429,7 +429,7 @@ class GdbBridge:
         try:
             said = json.loads(os.pread(self._scratch, os.fstat(self._scratch).st_size, 0))
         except ValueError:
-            raise GdbError("gdb gives no answer to a question about frames") from None
+            raise GdbError("gdb did not answer a question about frames") from None
         if "problem" in said:
             raise GdbError(f"gdb: {said['problem']}")
         return said["answer"]
@@ -438,7 +438,7 @@ class GdbBridge:
         """Where the selected thread stands; raises GdbError."""
         value = str(self.command('-data-evaluate-expression "(unsigned long) $pc"').get("value", ""))
         if not value.isdecimal():
-            raise GdbError("gdb does not know where the process stands")
+            raise GdbError("gdb does not know the program counter of the process")
         return int(value)
 
 
@@ -457,7 +457,7 @@ class _Output:
         return self._descriptor
 
     def flush(self) -> None:
-        """Nothing to do for an input."""
+        """Do nothing: there is no input."""
 
     def read(self) -> bytes | None:
         try:

@@ -1,6 +1,6 @@
 """Turns off the convenience functions of gdb that run commands: this file is sourced by gdb, not imported by us.
 
-No expression of ours calls them. Should one ever be made of what a target says, it still cannot run anything.
+Our expressions do not call them. If an expression should ever contain words of a target, it still cannot run anything.
 """
 
 import gdb
@@ -14,7 +14,7 @@ class Off(gdb.Function):  # type: ignore[misc]  # gdb comes without types
 
     def invoke(self, *_: object) -> None:
         """Refuse."""
-        raise gdb.GdbError("go-map-inspect lets gdb run no commands")
+        raise gdb.GdbError("go-map-inspect does not let gdb run commands")
 
 
 for name in RUN_COMMANDS:

@@ -55,18 +55,18 @@ def parse_endpoint(text: str) -> str:
     match = _ENDPOINT.fullmatch(text)
     if match is None or not 0 < int(match["port"]) <= LARGEST_PORT:
         raise UsageError(
-            f"{text!r} is no HOST:PORT", Hint("gdbserver says which port it listens on: {remote} localhost:2345")
+            f"{text!r} is not HOST:PORT", Hint("gdbserver says which port it listens on: {remote} localhost:2345")
         )
     try:
         socket.getaddrinfo(match["host"].strip("[]"), int(match["port"]), type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no name of a host"
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not a host name"
         raise NoSuchTarget(f"the host of {text} cannot be found: {reason}", "is it spelled right?") from None
     return text
 
 
 class RemoteBridge(GdbBridge):
-    """A gdb that is connected to a gdbserver. `pid` is the process there, None when it is not told.
+    """A gdb that is connected to a gdbserver. `pid` is the process there, None when gdbserver does not report it.
 
     `executable` is the descriptor of a copy of its executable, or of the memory that `fetch_executable` brings it to.
     Raises NoSuchTarget when nothing answers that is a gdbserver, TargetGone when it goes away.
@@ -100,15 +100,15 @@ class RemoteBridge(GdbBridge):
             self.command(f"-target-select remote {self.endpoint}", CONNECT_TIMEOUT)
             self.pid = self._find_pid()
         except TargetGone:
-            raise NoSuchTarget(f"what listens at {self.endpoint} is no gdbserver: it hangs up", HINT) from None
+            raise NoSuchTarget(f"{self.endpoint} is not a gdbserver: it closed the connection", HINT) from None
         except GdbDied:
             raise
         except GdbSilent:
-            # There is nobody to be asked to let go.
+            # Nobody answers who could let the process go.
             self._connected = False
             self._end()
             raise NoSuchTarget(
-                f"what listens at {self.endpoint} does not answer as a gdbserver does",
+                f"{self.endpoint} does not answer as a gdbserver does",
                 f"is another debugger connected to it? {HINT}",
             ) from None
         except GdbError as error:
@@ -117,10 +117,10 @@ class RemoteBridge(GdbBridge):
     def _refused(self, error: GdbError) -> NoSuchTarget:
         reason = error.message.removeprefix("gdb: ").removeprefix(f"{self.endpoint}: ").rstrip(".")
         if "onnection refused" in reason:
-            return NoSuchTarget(f"nobody listens at {self.endpoint} (connection refused)", HINT)
+            return NoSuchTarget(f"nothing listens at {self.endpoint} (connection refused)", HINT)
         if "timed out" in reason.lower() and "onnect" in reason:
-            return NoSuchTarget(f"{self.endpoint} cannot be reached: {reason}", "is a firewall between?")
-        return NoSuchTarget(f"what listens at {self.endpoint} is no gdbserver with a process: {reason}", HINT)
+            return NoSuchTarget(f"{self.endpoint} cannot be reached: {reason}", "does a firewall block the connection?")
+        return NoSuchTarget(f"{self.endpoint} is not a gdbserver with a process: {reason}", HINT)
 
     def _find_pid(self) -> int:
         groups = self.command("-list-thread-groups").get("groups", [])
@@ -155,12 +155,12 @@ class RemoteBridge(GdbBridge):
         return path
 
     def executable_name(self) -> str:
-        """What the executable is called where the process runs, for people."""
+        """What the executable is called where the process runs, for the user."""
         found = re.search(r"^exe = '(.*)'$", self._tolerant("info proc exe"), re.MULTILINE)
         return found[1] if found else f"the executable at {self.endpoint}"
 
     def entry_point(self) -> int:
-        """AT_ENTRY of the process, 0 where gdbserver does not tell it."""
+        """AT_ENTRY of the process, 0 where gdbserver does not report it."""
         found = _ENTRY.search(self._tolerant("info auxv"))
         return int(found[1], 16) if found else 0
 
@@ -223,7 +223,7 @@ class RemoteBridge(GdbBridge):
         return True
 
     def _ends_with_us(self) -> bool:
-        """Whether gdbserver was told to serve only one debugger: it would kill its program when we leave."""
+        """Whether gdbserver was started to serve only one debugger: it would kill its program when we leave."""
         with suppress(InspectError, ValueError):
             status = self.fetch(f"/proc/{self.pid}/status", EXIT_TIMEOUT).decode(errors="replace")
             tracer = re.search(r"^TracerPid:\s*(\d+)", status, re.MULTILINE)
@@ -249,7 +249,7 @@ class RemoteMemory(GdbMemory):
         self.knows_regions = True
 
     def read(self, address: int, size: int) -> memoryview:
-        """See GdbMemory.read; raises TargetGone too, when nothing of the process can be read any more."""
+        """See GdbMemory.read; raises TargetGone too, when the process can no longer be read."""
         try:
             return super().read(address, size)
         except UnreadableMemory:
@@ -267,7 +267,7 @@ class RemoteMemory(GdbMemory):
             ) from None
 
     def regions(self) -> list[Region]:
-        """The readable mappings, as the kernel of the remote machine tells them."""
+        """The readable mappings, as the kernel of the remote machine reports them."""
         try:
             lines = self._remote.fetch(f"/proc/{self._remote.pid}/maps").decode(errors="surrogateescape")
         except GdbDied:

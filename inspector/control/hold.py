@@ -52,7 +52,7 @@ class Clock:
 
     @property
     def longest(self) -> float:
-        """Seconds of the longest stop; 0 when there was none."""
+        """Seconds of the longest stop; 0 without a stop."""
         return max((ended - began for began, ended in self.stops), default=0.0)
 
     def recent(self, now: float) -> float:

@@ -1,7 +1,7 @@
 """Stopping a process without gdb: PTRACE_SEIZE and PTRACE_INTERRUPT on every thread.
 
 SEIZE sends no SIGSTOP, and the kernel lets every seized thread run on when the tracer ends, however it
-ends: there is no way for this process to leave the target stopped.
+ends: this process cannot leave the target stopped.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PATIENCE = 2.0
 POLL = 0.0002
 
 INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-"""What a person or a terminal ends us with; it waits while a target is being let go."""
+"""Signals by which the user or a terminal ends this process; they wait while a target is being let go."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -98,7 +98,7 @@ def _await_stop(pid: int, thread: int) -> int | None:
             break
         if time.monotonic() > deadline:
             raise NotPermitted(
-                f"thread {thread} of process {pid} is deep in the kernel and does not stop",
+                f"thread {thread} of process {pid} is blocked in the kernel and does not stop",
                 Hint("try again, or read without stopping: {no_stop}"),
             )
         time.sleep(POLL)

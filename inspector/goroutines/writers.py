@@ -1,4 +1,4 @@
-"""Rule W2: which goroutines are inside the runtime's map functions for a map, and which saw another at work."""
+"""Rule W2: which goroutines are inside the runtime's map functions for a map, and which found another one writing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Writer:
     words: frozenset[int]
 
     def finding(self, where: Place) -> Finding:
-        """What the user is told of a map that this goroutine is inside of."""
+        """The finding about a map that this goroutine is inside of."""
         doing = f"is in {', called by '.join(self.functions)}"
         if self.ends_the_process:
             doing = f"found another goroutine writing this map and ended the process: it {doing}"

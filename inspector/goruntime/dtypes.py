@@ -41,7 +41,7 @@ def dtype_of(declaration: Construct) -> np.dtype[Any]:
 
 
 def grouped(values: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Each different value with the positions it stands at, in one pass however many there are."""
+    """Each different value with the positions it stands at, in one pass for any number of values."""
     order = np.argsort(values, kind="stable")
     different, starts = np.unique(values[order], return_index=True)
     yield from zip(different.tolist(), np.split(order, starts[1:]), strict=False)

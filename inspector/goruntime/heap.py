@@ -1,4 +1,4 @@
-"""runtime.mspan and the part of runtime.mheap that leads to all of them: the Go heap's own books."""
+"""runtime.mspan and the part of runtime.mheap that leads to all of them: the Go heap's metadata."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def _functions(entry: Construct) -> tuple[Construct, Construct]:
         "nameoff" / go.int32,
         "args" / go.int32,
         "deferreturn" / go.uint32,
-        # Where the pctab tells how large the frame is at each instruction.
+        # Where the pctab says how large the frame is at each instruction.
         "pcsp" / go.uint32,
     )
     return Struct("entry" / entry, "funcoff" / entry), head

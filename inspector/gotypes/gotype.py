@@ -55,7 +55,7 @@ class Field:
 
 @dataclass(frozen=True)
 class GoType:
-    """A type as its descriptor tells it. Types it is made of are named by their descriptors' addresses.
+    """A type as its descriptor gives it. Types it is made of are named by their descriptors' addresses.
 
     `name` is the string that reflect prints (package name, no path); `pkg_path` the import path of a named
     type. Sizes are bytes. `key_address`, `elem_address`, `length`, `fields`, `layout` are set for the kinds

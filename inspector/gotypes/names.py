@@ -1,4 +1,4 @@
-"""Type names as people, reflect and DWARF write them, brought to one form."""
+"""Type names as users, reflect and DWARF write them, brought to one form."""
 
 from __future__ import annotations
 

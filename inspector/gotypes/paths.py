@@ -98,7 +98,7 @@ def follow(types: Types, name: str, address: int, go_type: GoType, path: str) ->
 
 
 def go_type_behind(types: Types, go_type: GoType) -> GoType:
-    """What pointers lead to, or the type itself if it is no pointer."""
+    """What pointers lead to, or the type itself if it is not a pointer."""
     for _ in range(MOST_DEREFERENCES):
         if go_type.kind != Kind.POINTER:
             break

@@ -1,4 +1,4 @@
-"""Whether bytes can be values of a type: what tells map types apart whose keys hash alike."""
+"""Whether bytes can be values of a type: this distinguishes map types whose keys hash alike."""
 
 from __future__ import annotations
 

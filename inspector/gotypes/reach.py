@@ -55,10 +55,10 @@ class Limits:
 
 
 KEY_LIMITS = Limits(pointers=0)
-"""What tells keys apart: a pointer key is its address."""
+"""What distinguishes keys: a pointer key is its address."""
 
 VALUE_LIMITS = Limits(pointers=1)
-"""What is shown to people: pointers are followed once."""
+"""What is shown to the user: pointers are followed once."""
 
 
 class Reach:

@@ -1,4 +1,4 @@
-"""Go values as JSON (the machine output's form) and as a Go person writes them."""
+"""Go values as JSON (the machine output's form) and as Go source writes them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from inspector.gotypes.values import (
 )
 
 MAX_TEXT = 120
-"""Characters of one string that are shown to people."""
+"""Characters of one string that are shown in text."""
 
 ERROR_MESSAGES = {"*errors.errorString": "s", "*fmt.wrapError": "msg"}
 """Types of errors whose message says it all, and the field that it is in."""
 
 MAX_SHOWN = 16
-"""Elements of one sequence that are shown to people."""
+"""Elements of one sequence that are shown in text."""
 
 SINCE_YEAR_1 = datetime(1, 1, 1)
 SINCE_1885 = datetime(1885, 1, 1)
@@ -89,7 +89,7 @@ def _omitted(held: int, length: int) -> list[Any]:
     return [{"omitted": length - held}] if length > held else []
 
 
-# For people
+# For the user
 
 
 def go_form(value: GoValue) -> str:
@@ -189,7 +189,7 @@ def _escaped(char: str) -> str:
     if char in _ESCAPES:
         return _ESCAPES[char]
     code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8
         return f"\\x{code - 0xDC00:02x}"
     if char.isprintable():
         return char

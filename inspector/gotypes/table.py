@@ -45,7 +45,7 @@ PLAIN_KINDS = frozenset(range(Kind.BOOL, Kind.FLOAT32)) | {Kind.POINTER, Kind.CH
 
 
 class BadType(InspectError):
-    """The bytes at an address are no type descriptor."""
+    """The bytes at an address are not a type descriptor."""
 
 
 class TypeTable:
@@ -154,7 +154,7 @@ class TypeTable:
         return sorted(found, key=lambda t: (t.name, t.address))
 
     def _map_types_at(self, addresses: list[int]) -> Iterator[GoType]:
-        """Decode what looks like map descriptors; what turns out to be none is left out."""
+        """Decode what looks like map descriptors; what turns out not to be one is left out."""
         for address in addresses:
             try:
                 candidate = self.get(address)
@@ -216,7 +216,7 @@ class TypeTable:
         addresses: NDArray[np.int64] = likely[good] * POINTER_SIZE + start + module.types
         return [int(address) for address in addresses]
 
-    # Types that were looked for by name: whoever asks for one key after the other names the same ones again.
+    # Types that were looked for by name: callers that ask for one key after the other name the same ones again.
 
     @cached_property
     def _named_types(self) -> dict[str, GoType]:

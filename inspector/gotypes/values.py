@@ -72,7 +72,7 @@ class GoInterface:
 
 @dataclass(frozen=True)
 class GoMap:
-    """A map inside a value: told, not followed."""
+    """A map inside a value: named, not followed."""
 
     type_name: str
     address: int

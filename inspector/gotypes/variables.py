@@ -82,7 +82,7 @@ class Declarations:
         return f"the debug information of {self._image.path} is damaged at {places}: {some}"
 
     def lacking(self, name: str) -> str:
-        """Why there is no type of a variable, as a sentence."""
+        """Why a variable has no known type, as a sentence."""
         if self._unreadable:
             return self._unreadable
         if name in self._damaged:
@@ -92,7 +92,7 @@ class Declarations:
         return f"the debug information of {self._image.path} does not describe {name}"
 
     def variables(self) -> list[Variable]:
-        """All variables of packages whose types hold pointers; those that cannot be made out are left out."""
+        """All variables of packages whose types hold pointers; those whose types cannot be read are left out."""
         symbols = {symbol.address - self._image.bias: symbol for symbol in self._image.data_symbols()}
         found = []
         for offset, symbol in self._places(symbols):
@@ -119,7 +119,7 @@ class Declarations:
             self._damaged[f"the type at {offset:#x} of .debug_info"] = None
             found = None
         if found is None:
-            # What cannot be made out is a value that leads nowhere.
+            # A type that cannot be read stands for a value that leads nowhere.
             self._types.adopt(GoType(address, Kind.UINT8, 0, "a type that the DWARF does not describe"))
         return self._types.get(address)
 
@@ -148,7 +148,7 @@ class Declarations:
     # Types
 
     def _type(self, offset: int, depth: int) -> GoType | None:
-        """The type whose entry is at an offset; None for one that cannot be made out."""
+        """The type whose entry is at an offset; None for one that cannot be read."""
         if offset not in self._known:
             self._known[offset] = None  # a type that holds itself ends here
             if depth < MOST_DEPTH:
@@ -250,7 +250,7 @@ class _Elf(ELFFile):  # type: ignore[misc]  # pyelftools comes without types
 
 
 def _dwarf_of(image: ElfImage) -> Any:
-    """Open the DWARF of an executable; None where there is none. Raises what is in DAMAGE."""
+    """Open the DWARF of an executable; None if it has none. Raises what is in DAMAGE."""
     # The sections come out of a mapping of their own: pyelftools moves the place that it reads at.
     with closing(map_opened(image.file)) as data:
         elf = _Elf(data)

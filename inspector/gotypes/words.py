@@ -1,4 +1,4 @@
-"""Sizes and numbers as people read them."""
+"""Sizes and numbers in words."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The Go heap as its own books describe it: which object an address is in, and which objects are alive.
+"""The Go heap as its metadata describes it: which object an address is in, and which objects are alive.
 
 Each span holds objects of one size. A slot is allocated when its index is below freeindex or its bit in allocBits
 is set (mspan.isFree). Sweeping, which follows each collection, replaces allocBits by the marks; in a span that was
-not swept yet the marks in gcmarkBits tell already which objects will stay, and nothing was allocated in it since.
+not swept yet the marks in gcmarkBits show already which objects will stay, and nothing was allocated in it since.
 
 Alive means here: allocated, and not known to be dead. In a swept span that is what the last collection marked, and all
 that was allocated since or while it ran; what became unreachable since then is still counted until the next one ends.
@@ -31,7 +31,7 @@ SLOTS_AT_ONCE = 1 << 20
 
 ALL_SET = 0xFF
 
-NOT_FOUND = "the heap's own books (runtime.mheap_) were not found: dead maps may be among what is found"
+NOT_FOUND = "the heap metadata (runtime.mheap_) was not found: dead maps may be among those listed"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Objects:
 
 @dataclass(frozen=True)
 class Heap:
-    """A copy of the heap's books, good for as long as the target does not run.
+    """A copy of the heap metadata, valid for as long as the target does not run.
 
     `spans` has a row for each span in use, sorted by start (inspector.heap.spans.SPAN). Bit i of `bits` from the byte
     `places[span]` on says whether object i of a span is alive.
@@ -88,9 +88,9 @@ class Heap:
 
 
 def read_heap(run: Run, hold: bool = True) -> Heap | None:
-    """Copy the heap's books while the target is held; None, with a note, where they are not found.
+    """Copy the heap metadata while the target is held; None, with a note, where it is not found.
 
-    Those of a heap of gigabytes take more than a second: without `hold` they are copied while the target runs, and what
+    That of a heap of gigabytes takes more than a second: without `hold` it is copied while the target runs, and what
     is allocated or swept meanwhile is as before or as after it.
     """
     with run.held() if hold else nullcontext():
@@ -99,7 +99,7 @@ def read_heap(run: Run, hold: bool = True) -> Heap | None:
             run.note(NOT_FOUND)
             return None
         if found.unsound:
-            run.note(f"{found.unsound} spans of the heap make no sense: their objects are left out")
+            run.note(f"{found.unsound} heap spans hold impossible values: their objects are left out")
         copies = [_copy(run, found.spans, rows, nelems) for rows, nelems in _alike(found.spans)]
     widths = _width(found.spans["nelems"].astype(np.int64))
     places = np.cumsum(widths) - widths

@@ -1,6 +1,6 @@
 """Finding runtime.mheap_ and reading the spans that its heap is made of (runtime/mheap.go).
 
-The symbol tells where mheap_ lies; in a stripped executable all writable data is looked through. Either way
+The symbol says where mheap_ lies; in a stripped executable all writable data is looked through. Either way
 the place is proven: a slice that may be allspans must lead to spans that make sense and do not overlap.
 """
 
@@ -26,7 +26,7 @@ PIECE = 1 << 24
 """Bytes of data looked through at once."""
 
 MOST_SPANS = 1 << 23
-"""Spans that are read at most: those of 64 GiB in the smallest spans there are."""
+"""Spans that are read at most: those of 64 GiB in the smallest possible spans."""
 
 SAMPLE = 128
 """Spans of a candidate that are looked at before all of them are."""

@@ -64,7 +64,7 @@ class Symbol:
 class ElfImage:
     """An executable opened for reading; `bias` is what the loader added to every linked address.
 
-    `path` is what is shown to people and put into the machine output; the file really read may have another name
+    `path` is what the reports show; the file really read may have another name
     (/proc/PID/exe). `file` is that file, open until the image is closed. Raises BadExecutable, NotPermitted or
     UnsupportedTarget.
     """

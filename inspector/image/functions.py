@@ -25,7 +25,7 @@ MAX_TABLE = 1 << 16
 
 @dataclass(frozen=True)
 class Function:
-    """A function: where it begins, its name, and where the pctab tells the size of its frame."""
+    """A function: where it begins, its name, and where the pctab gives the size of its frame."""
 
     entry: int
     name: str
@@ -50,7 +50,7 @@ class FunctionTable:
             self.name(entry)
 
     def name(self, entry: int) -> str | None:
-        """The function that begins at an address, as runtime.Func.Name says it; None where there is none."""
+        """The function that begins at an address, as runtime.Func.Name gives it; None where none begins."""
         if entry not in self._known:
             if self._memory is None:
                 return None

@@ -70,7 +70,7 @@ def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Modu
             return modules
     raise UnsupportedTarget(
         f"the module data of {image.path} was not found, so its types are unknown",
-        Hint("is it the executable that the target runs? name the right one, or an unstripped twin, with {exe}"),
+        Hint("is it the executable that the target runs? name the right one, or an unstripped copy, with {exe}"),
     )
 
 

@@ -32,7 +32,7 @@ class Frame:
 
 
 def unwind(memory: Memory, functions: FunctionTable, pc: int, sp: int) -> Iterator[Frame]:
-    """The frames from an instruction outwards, as far as they can be made out; frames are Go's own only."""
+    """The frames from an instruction outwards, as far as they can be followed; frames are Go's own only."""
     at = pc
     for _ in range(MOST_FRAMES):
         try:

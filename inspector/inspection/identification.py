@@ -43,7 +43,7 @@ class Guess:
 def guess(run: Run, locator: Locator) -> Guess | None:
     """Identify a bare address before the stop, which spares a live process the time that hashing takes.
 
-    None where there is nothing to spare, or where the map changed too fast to be made out.
+    None where no time is to be saved, or where the map changed too fast to be identified.
     """
     address = locator.address
     if locator.type or not address or run.still or run.target.read_by_gdb or not run.stops:
@@ -103,13 +103,13 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     if not identity.candidates or not (sound or run.heap_searched):
         known = len(run.types.map_types)
         raise UnknownMap(
-            f"{address:#x} is no {run.family.HEADER} of a known type: none of {known} map types fits its buckets",
+            f"{address:#x} is not a map header of a known type: none of {known} map types fits its buckets",
             Hint("give the type with {type} if you know it"),
         )
     # Where every type breaks a rule the map itself is damaged, and the likeliest type shows how.
     best, *others = sound or candidates
     if not identity.proven:
-        why = "the map is empty" if not header.count else "its keys have no hash that could be repeated"
+        why = "the map is empty" if not header.count else "the hashes of its keys cannot be repeated"
         run.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; name the type to choose one")
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
 
@@ -119,7 +119,7 @@ def _sound(
 ) -> tuple[GoType, ...]:
     """Those candidates whose layout breaks no rule; all of them where the map is too large to try.
 
-    In a small map nothing else tells how large the elements are.
+    In a small map nothing else shows how large the elements are.
     """
     verdicts: dict[Layout, bool] = {}
     for go_type in candidates:
@@ -140,21 +140,23 @@ def believe(run: Run, regions: RegionMap, address: int, go_type: GoType | None, 
     """
     called = run.family.HEADER
     if address % 8:
-        raise NotAMap(f"{address:#x} is no {called}: it is not aligned to 8 bytes", "is a digit missing?")
+        raise NotAMap(f"{address:#x} is not a map header: addresses of maps end in 0 or 8", "is a digit missing?")
     try:
         header = header_at(run, address)
     except UnreadableMemory as error:
         if run.missing:
             # What the file lacks may well have been a map.
             raise
-        raise NotAMap(f"{address:#x} is no {called}: {error}", "is it an address of this process or core?") from None
+        raise NotAMap(
+            f"{address:#x} is not a map header: {error}", "is it an address of this process or core?"
+        ) from None
     doubts = header.doubts(regions, go_type.layout if go_type else None, bool(run.missing))
     if doubts:
         hint = (
-            f"{name} may not be in use here: not written yet, or not needed any more"
+            f"{name} may not be in use here: not written yet, or no longer needed"
             if name
             else f"a map variable holds the address of its {called}: is this the variable's own address? "
-            "a damaged map is inspected all the same when its variable is named"
+            "to inspect a damaged map, name its variable"
         )
-        raise NotAMap(f"{address:#x} is no {called}: {'; '.join(doubts)}", hint)
+        raise NotAMap(f"{address:#x} is not a map header: {'; '.join(doubts)}", hint)
     return header

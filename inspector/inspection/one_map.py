@@ -67,7 +67,7 @@ class Inspection:
 
     @property
     def exit_code(self) -> int:
-        """0 consistent or a write in progress, 1 inconsistent, 3 answered only in part."""
+        """0 consistent or a write in progress, 1 inconsistent, 3 a partial result."""
         codes = {"inconsistent": EXIT_INCONSISTENT, "unreadable": EXIT_PARTIAL, "not-read": EXIT_PARTIAL}
         return codes.get(self.judgement.verdict, EXIT_CONSISTENT)
 
@@ -148,8 +148,8 @@ def _take(
         checking = time.perf_counter()
         judgement = snapshot.judge(incomplete=run.missing > 0)
         where = run.family.whole(ref.address)
-        told = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
-        judgement = replace(judgement, findings=(*judgement.findings, *told))
+        seen = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
+        judgement = replace(judgement, findings=(*judgement.findings, *seen))
         timing.check = _ms(checking)
         _log(ref, snapshot, judgement, timing)
         if judgement.verdict == "consistent" or attempt == tries - 1:
@@ -175,13 +175,13 @@ def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, 
         ref = early.ref if early and early.holds(run) else find_map(run, locator)
         snapshot = _snapshot(run, ref, entries) if ref.address else None
         timing.read = _ms(reading)
-        # Only a write has anything to tell; where all stands still its goroutine may have ended it meanwhile.
+        # Only a write is of interest; in a core its goroutine may have ended it meanwhile.
         if snapshot is None or snapshot.late or not (snapshot.header.writing or run.still):
             return Copied(ref, snapshot, ())
         try:
             return Copied(ref, snapshot, tuple(find_writers(run)))
         except NotReadInTime:
-            run.note("there was no time to look at the goroutines that write maps")
+            run.note("the stop was too short to look for goroutines that write maps")
             return Copied(ref, snapshot, ())
 
 
@@ -208,7 +208,7 @@ def _say_contradiction(run: Run, ref: MapRef, judgement: Judgement) -> None:
     if proof.checked > 2 * proof.matched:
         run.note(
             f"the type given is {ref.type.name}, but only {proof.matched} of {proof.checked} keys are in the bucket "
-            "that their hash selects: leave the type out to have it found"
+            "that their hash selects: leave the type out, and it is inferred"
         )
 
 

@@ -223,7 +223,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Passage:
-    """A part of the report for people: its title, its lines, a picture below the first of them."""
+    """A part of the text report: its title, its lines, a picture below the first of them."""
 
     title: str
     lines: tuple[str, ...]
@@ -236,9 +236,9 @@ class Account:
 
     `live` counts entries found; `load` and `load_limit` are entries for each bucket or group; `state` is a few words
     for a cell of the census. `header` are names and values of the header's fields, names that begin with two spaces
-    belong to the one above; `passages` are what else people want to know. `map_form`, `growth_form` and
+    belong to the one above; `passages` are the rest of the text report. `map_form`, `growth_form` and
     `occupancy_form` are the family's parts of the JSON document; `row_form` are what a row of the census has of it,
-    and `row_growth` how far a growth is, None where none is under way.
+    and `row_growth` how far a growth is, None without one.
     """
 
     family: str
@@ -323,7 +323,7 @@ class Snapshot(Protocol):
 class Step:
     """One bucket or group that a lookup visits.
 
-    `marks` are its tophashes or control bytes, `words` what people call them, `compared` the cells whose key is
+    `marks` are its tophashes or control bytes, `words` their names, `compared` the cells whose key is
     compared with the one that is looked up. `form` is the step in the JSON document.
     """
 
@@ -393,7 +393,7 @@ class Family(Protocol):
         ...
 
     def provable(self, rows: NDArray[np.void]) -> Mask:
-        """(n,) whether there is anything in a map that could prove what it is."""
+        """(n,) whether a map holds anything that could prove what it is."""
         ...
 
     # Identification
@@ -432,7 +432,7 @@ class Family(Protocol):
         ...
 
     def nothing(self, release: Release) -> Account:
-        """What is said of a nil map."""
+        """Describes a nil map."""
         ...
 
     def whole(self, address: int) -> Place:

@@ -18,7 +18,7 @@ class Place(Protocol):
         ...
 
     def words(self) -> str:
-        """The place for people: "old array, bucket 3, cell 2, at 0xc000012345"."""
+        """The place in words: "old array, bucket 3, cell 2, at 0xc000012345"."""
         ...
 
     def columns(self) -> dict[str, str]:

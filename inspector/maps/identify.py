@@ -1,7 +1,7 @@
 """Finds the types that maps may have of which only the addresses are known, for one map and for thousands.
 
 Of all map types in the executable only those with the right layout and the right keys explain where the entries lie: a
-few keys of each map are hashed as keys of each type would be. Types whose keys hash alike are told apart by what the
+few keys of each map are hashed as keys of each type would be. Types whose keys hash alike are distinguished by what the
 bytes of keys and elements can be.
 """
 
@@ -42,7 +42,7 @@ LONG = 1 << 16
 """Bytes of a string from which on it is long: keys with such a string are looked at while there is budget for them."""
 
 BUDGET = 1 << 23
-"""Bytes behind other keys of one sample that are copied at most. What is left out speaks neither for nor against."""
+"""Bytes behind other keys of one sample that are copied at most. The rest counts neither for nor against."""
 
 BUDGET_FOR_LONG = 1 << 26
 """Bytes behind keys with long strings that are copied at most, of all maps that are looked at together.

@@ -86,7 +86,7 @@ def judged(
         explained, errors = None, []
         findings.append(not_checked("W1", explain.__module__, nowhere, error))
     if explained is not None:
-        # What the interrupted step explains is no fault; it is shown as what the step left.
+        # What the interrupted step explains is not a fault; it is shown as what the step left.
         findings = [explained.finding, *(replace(f, severity="info") if f in errors else f for f in findings)]
     verdict = _verdict(findings, errors, explained, incomplete, late)
     steps = explained.steps if explained else None

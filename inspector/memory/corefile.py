@@ -68,7 +68,7 @@ class CoreFile:
                 unless_mapped.pop_all()
         except FileNotFoundError:
             raise NoSuchTarget(
-                f"there is no process and no file called {self.path!r}", "give a pid or the path of a core dump"
+                f"{self.path!r} is neither a process nor a file", "give a pid or the path of a core dump"
             ) from None
         except PermissionError:
             raise NotPermitted(f"no permission to read {self.path}", "cores belong to the crashed user") from None
@@ -87,10 +87,10 @@ class CoreFile:
 
     def _parse(self) -> None:
         if self._map[:4] != b"\x7fELF":
-            what = "what it unpacks to" if self._unpacked else "it"
+            what = "the unpacked file" if self._unpacked else "it"
             raise BadCore(
-                f"{self.path} is not a core dump: {what} is no ELF file",
-                "is it packed? cores as .zst, .lz4, .xz, .gz and .bz2 are unpacked, anything else you have to",
+                f"{self.path} is not a core dump: {what} is not an ELF file",
+                "supported are ELF cores, plain or as .zst, .lz4, .xz, .gz or .bz2; unpack other formats yourself",
             )
         try:
             elf = ELFFile(self._map)

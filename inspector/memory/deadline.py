@@ -27,7 +27,7 @@ class Deadline:
         self.allowed = allowed or 0.0
 
     def lift(self) -> None:
-        """The target runs again: there is no hurry any more."""
+        """The target runs again: the deadline no longer applies."""
         self.at = None
 
     def ask(self, size: int) -> None:

@@ -30,7 +30,7 @@ DAMAGE = (
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file for reading; raises OSError, or ValueError when it is no file or empty."""
+    """Open a regular file for reading; raises OSError, or ValueError when it is not a file, or empty."""
     # Opening a pipe would wait for a writer, opening a device may do anything.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with ExitStack() as unless_sound:
@@ -39,7 +39,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         if stat.S_ISDIR(status.st_mode):
             raise ValueError("it is a directory")
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         if not status.st_size:
             raise ValueError("the file is empty")
         unless_sound.pop_all()

@@ -1,4 +1,4 @@
-"""Reading many places at once from memory that may be hostile: what cannot be read is told apart."""
+"""Reading many places at once from memory that may be hostile: what cannot be read is masked."""
 
 from __future__ import annotations
 

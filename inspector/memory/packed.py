@@ -1,6 +1,6 @@
 """Compressed files, as systemd-coredump and distributions keep cores: unpacked into a file without a name.
 
-The kind is told by the first bytes, not by the name. The unpacked file is sparse, since a Go core is mostly zeros,
+The first bytes decide the kind, not the name. The unpacked file is sparse, since a Go core is mostly zeros,
 and nothing of it remains when this process ends, however it ends.
 """
 
@@ -70,9 +70,9 @@ class Unpacked:
 
 
 def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
-    """Unpack an archive that is opened at its beginning, `path` for the person; None when it is none.
+    """Unpack an archive that is opened at its beginning, `path` for messages; None when it is not one.
 
-    Raises BadCore for a damaged one, InspectError where there is no room.
+    Raises BadCore for a damaged one, InspectError where the disk is full.
     """
     head = archive.read(LONGEST_MAGIC)
     archive.seek(0)
@@ -97,7 +97,7 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
         except (its_error, *DAMAGE) as error:
             raise BadCore(f"{path} is a damaged {kind} archive: {error}", "was it copied whole?") from None
         if not size:
-            raise BadCore(f"{path} is a {kind} archive of which nothing can be unpacked", "was it copied whole?")
+            raise BadCore(f"{path} is a {kind} archive, but nothing in it can be unpacked", "was it copied whole?")
         file.truncate(size)
         unless_done.pop_all()
     return Unpacked(file, note)

@@ -29,7 +29,7 @@ _process_vm_readv.argtypes = [
 
 
 class ProcessMemory:
-    """Reads a live process without stopping it; whoever needs a steady picture stops it around the reads.
+    """Reads a live process without stopping it; callers that need a steady picture stop it around the reads.
 
     Raises NoSuchTarget or NotPermitted when opened on a process that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""What /proc tells about a process: its state, its mappings, its auxiliary vector."""
+"""What /proc reports about a process: its state, its mappings, its auxiliary vector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ AT_ENTRY = 9
 
 PERMISSION_HINT = (
     "run as the same user as the target or as root; in a container grant CAP_SYS_PTRACE; "
-    "if /proc/sys/kernel/yama/ptrace_scope is 1 or more, set it to 0 or use sudo"
+    "if /proc/sys/kernel/yama/ptrace_scope is 1 or more, set it to 0 or use sudo; "
+    "in Kubernetes: kubectl debug -it POD --image=IMAGE --target=CONTAINER --profile=sysadmin"
 )
 
 

@@ -28,7 +28,7 @@ _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 @dataclass(frozen=True)
 class FrameName:
-    """FUNCTION[@GOROUTINE][#FRAME]:VARIABLE[@LINE][.FIELD or [INDEX]]..., as a person typed it.
+    """FUNCTION[@GOROUTINE][#FRAME]:VARIABLE[@LINE][.FIELD or [INDEX]]..., as the user typed it.
 
     `function` may lack its package; `goroutine`, `level` (0 is the innermost frame of the goroutine) and `line`
     (of the declaration) choose one of several. `functions` are the functions that `function` may mean: their full
@@ -47,9 +47,9 @@ class FrameName:
 
 @dataclass(frozen=True)
 class FrameVariable:
-    """A variable in a frame: where it is, its type's name in DWARF, and the pointer in it (None when it is none).
+    """A variable in a frame: where it is, its type's name in DWARF, and the pointer in it (None if it has none).
 
-    `problem` says why there is no value.
+    `problem` says why the value is missing.
     """
 
     function: str
@@ -85,13 +85,13 @@ def prepare(run: Run, name: FrameName) -> FrameName:
     """
     if not run.stops:
         raise UsageError(
-            "a process that is not stopped has no frames to look into: they are gone before they are read",
+            "frames cannot be read while the process runs: they change meanwhile",
             Hint("leave {no_stop} out, or give the map's address"),
         )
     if run.image.stripped:
         raise UnknownVariable(
             f"{run.image.path} is stripped, so {name.text} cannot be looked up",
-            Hint("give the map's address, or an unstripped twin of the executable with {exe}"),
+            Hint("give the map's address, or an unstripped copy of the executable with {exe}"),
         )
     functions = _functions(run, name.function)
     try:
@@ -136,7 +136,7 @@ def _functions(run: Run, wanted: str) -> list[tuple[str, int]]:
 def find_variable(run: Run, name: FrameName) -> FrameVariable:
     """Find the one variable that is meant; call it while the target is held, after `prepare`.
 
-    Raises UnknownVariable when there is none, or none that can be read, or when several are left to choose from.
+    Raises UnknownVariable when no variable fits, when none can be read, or when several fit.
     """
     request = {
         "functions": name.functions,
@@ -182,14 +182,14 @@ def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
         )
     declared = "" if name.line is None else f" declared in line {name.line}"
     in_scope = answer["names"]
-    hint = f"it has {', '.join(in_scope[:MOST_SHOWN])}" if in_scope else "the compiler left no variables of it"
+    hint = f"it has {', '.join(in_scope[:MOST_SHOWN])}" if in_scope else "the compiler kept none of its variables"
     return UnknownVariable(f"{function} has no variable {name.variable}{declared} where it is now", hint)
 
 
 def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
     if found.problem == "optimized out":
         return UnknownVariable(
-            f"{name.text} is optimized out: at {_line(found)} the program keeps its value nowhere",
+            f"{name.text} is optimized out: the compiler removed its value at {_line(found)}",
             "name another variable that leads to the map, or build with -gcflags='all=-N -l'",
         )
     return UnknownVariable(

@@ -1,4 +1,4 @@
-"""From what a person typed to the address and type of a map."""
+"""Finds the address and type of a map from what the user typed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _INDICES = re.compile(r"(?:\[\d{1,9}\])*$")
 
 
 UNKNOWN_MAP = GoType(0, Kind.MAP, 8, "map")
-"""Stands for the type of a map that only the map itself can tell; its name is what the declaration tells."""
+"""Stands for a type that only the contents of the map can show; its name is the declared one."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MapRef:
 
     `name` is the variable it was reached by. A map that is declared as one is believed to be one; whatever
     else is called a map, a bare address above all, has to look like a map first. `alternatives` are types
-    that cannot be told from this one by what lies in memory.
+    that memory cannot distinguish from this one.
     """
 
     address: int
@@ -64,12 +64,12 @@ def parse_address(text: str) -> int | None:
     digits = text[2:].lstrip("0") if hexadecimal else text.lstrip("0")
     address = int(digits or "0", 16 if hexadecimal else 10) if len(digits) <= 20 else 1 << 64
     if address >= 1 << 64:
-        raise UsageError(f"the number {shown(text)} is more than 64 bits", "addresses look like 0xc000012345")
+        raise UsageError(f"the number {shown(text)} has more than 64 bits", "addresses look like 0xc000012345")
     return address
 
 
 def shown(text: str) -> str:
-    """Shorten what a person typed, so that a message stays a line."""
+    """Shorten what the user typed, so that a message stays one line."""
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
 
 
@@ -152,18 +152,18 @@ def locate(run: Run, text: str | Locator, type_name: str | None) -> Locator:
 
 
 def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: GoType | None) -> Locator:
-    """What the DWARF says of a package variable, and what --type does where there is none."""
+    """The type of a package variable: from the DWARF, or from --type without DWARF."""
     name = text.removesuffix(path)
     declared = run.declarations.type_of(symbol)
     if declared is None:
         lacking = run.declarations.lacking(symbol.name)
         if path:
             raise UnknownVariable(
-                f"{lacking}, so nothing tells where its fields are", Hint("give the map's address, with {type}")
+                f"{lacking}, so the places of its fields are unknown", Hint("give the map's address, with {type}")
             )
         if wanted is None:
             raise UnknownVariable(lacking, Hint("add {type} 'map[string]int'"))
-        # Nothing tells that it is a map at all: what lies there has to look like one.
+        # Nothing proves that it is a map at all: what lies there has to look like one.
         way = Way(name, symbol.address, (), 0, wanted)
         return Locator(wanted, "option", None, way, text, declared=False)
     way = follow(run.declarations, name, symbol.address, declared, path)
@@ -174,7 +174,7 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
 
 
 def _as_map(run: Run, text: str, go_type: GoType) -> GoType:
-    """The map type that a package variable is declared with; raises UnknownVariable when it is none."""
+    """The map type that a package variable is declared with; raises UnknownVariable when it is not a map."""
     if go_type.layout:
         return go_type
     if go_type.kind == Kind.MAP:
@@ -240,7 +240,7 @@ def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
     if run.image.stripped:
         raise UnknownVariable(
             f"{run.image.path} is stripped, so {text} cannot be looked up",
-            Hint("give the map's address, or an unstripped twin of the executable with {exe}"),
+            Hint("give the map's address, or an unstripped copy of the executable with {exe}"),
         )
     near = difflib.get_close_matches(text, run.image.variables(), NEAR_NAMES, 0.6)
     hint = f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"

@@ -1,1 +1,1 @@
-"""An Inspection in, characters out: text for people, JSON for programs."""
+"""An Inspection in, characters out: text for the user, JSON for programs."""

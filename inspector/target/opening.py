@@ -120,7 +120,7 @@ def _of_core(core: CoreFile, exe: str | None, choice: MemoryChoice, gdb: str) ->
     """Bind a core and its executable together."""
     notes = [core.note] if core.note else []
     if core.missing:
-        notes.append(f"{core.path} is cut short: {core.missing} bytes that its headers promise are not there")
+        notes.append(f"{core.path} is cut short: {core.missing} bytes that its headers announce are missing")
     image = _core_image(core, exe)
     build = built(image)
     image.bias = bias_of(image, core.entry, f"the core {core.path}") if core.entry else 0
@@ -146,5 +146,5 @@ def _core_image(core: CoreFile, exe: str | None) -> ElfImage:
     path = core.executable_path()
     if path is None:
         cut = " because it is cut short" if core.missing else ""
-        raise BadExecutable(f"{core.path} does not tell which executable it is of{cut}", Hint("name it with {exe}"))
+        raise BadExecutable(f"{core.path} does not name its executable{cut}", Hint("name it with {exe}"))
     return open_image(path.removesuffix(" (deleted)"))

@@ -78,7 +78,7 @@ def bias_of(image: ElfImage, entry: int, whose: str) -> int:
     bias = entry - image.entry
     if bias < 0 or bias % PAGE or (bias and not image.movable):
         raise BadExecutable(
-            f"{image.path} is not the executable of {whose}: their entry points do not fit",
+            f"{image.path} is not the executable of {whose}: their entry points differ",
             Hint("name the right one with {exe}"),
         )
     return bias

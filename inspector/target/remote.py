@@ -23,7 +23,7 @@ def open_remote(
     it started stands where it stood, and gdbserver listens again. Raises the InspectError family.
     """
     if memory == "direct":
-        raise UsageError("a gdbserver can only be asked by gdb", Hint("leave {direct} out"))
+        raise UsageError("only gdb can talk to a gdbserver", Hint("leave {direct} out"))
     if not stop:
         raise UsageError(
             "gdbserver stops its process, so it cannot be read without a stop", Hint("leave {no_stop} out")

@@ -29,7 +29,7 @@ MaxStop = float | None | Literal["usual"]
 
 USUAL_STOP = 0.2
 USUAL_STOP_BY_GDB = 2.0
-"""Seconds that a stop may take if nobody says otherwise: where gdb holds or reads, everything takes longer."""
+"""Seconds that a stop may take unless the caller says otherwise: where gdb holds or reads, everything takes longer."""
 
 STARVED_TRIES = 4
 """How often a stop is made in all in which this process did not get the processor."""
@@ -166,7 +166,7 @@ class Run:
         except GdbDied:
             raise
         except GdbError as error:
-            self.note(f"the threads cannot be looked at: {error.message}")
+            self.note(f"the threads cannot be inspected: {error.message}")
             return []
 
     def hold_with_gdb(self) -> None:

@@ -54,7 +54,7 @@ class Target:
 
     @property
     def local_pid(self) -> int | None:
-        """The process whose end /proc shows, None where there is none."""
+        """The process whose end /proc shows, None without a process."""
         return self.pid if self.kind == "process" and not self.holder.still else None
 
     @property

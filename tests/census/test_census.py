@@ -368,8 +368,8 @@ def test_what_changed_in_a_process_is_told_by_address_and_in_another_by_name(cen
         (("--ndjson",), "--ndjson needs a map"),
         (("main.sessions", "--sort", "count"), "--sort only works when all maps are listed"),
         (("main.sessions", "--diff", "1"), "--diff only works when all maps are listed"),
-        (("--memory", "gdb-mi"), "more than gdb can hand over"),
-        (("--diff", "no-such-file"), "no file called"),
+        (("--memory", "gdb-mi"), "more memory than gdb can transfer"),
+        (("--diff", "no-such-file"), "neither a process nor a file"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(crashed, arguments, words):
@@ -380,7 +380,7 @@ def test_options_that_make_no_sense_are_refused(crashed, arguments, words):
 
 
 def test_a_file_to_compare_with_that_holds_no_census_is_refused(crashed, tmp_path):
-    for content, words in (("{", "no JSON document"), ('{"target": {"pid": 1}}', "holds no census")):
+    for content, words in (("{", "not a JSON document"), ('{"target": {"pid": 1}}', "not a saved census")):
         other = tmp_path / "other.json"
         other.write_text(content)
         with pytest.raises(UsageError, match=words):

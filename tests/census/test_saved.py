@@ -95,4 +95,4 @@ def test_what_is_no_json_document_is_refused_however_deep_it_goes(crashed, tmp_p
 def test_a_document_about_one_map_is_no_census(crashed, tmp_path):
     one = cli(crashed.path, "main.words", "--type", "map[string]int", "--json", "--memory", "direct")
     assert one.code == 0, one
-    refused(crashed, tmp_path, one.out, "holds no census")
+    refused(crashed, tmp_path, one.out, "not a saved census")

@@ -148,13 +148,13 @@ def test_files_that_are_no_cores_are_refused(part, tmp_path):
     text.write_text("hello")
     cases = {
         "/bin/sleep": ("is an executable, not a core dump", "pid"),
-        str(text): ("not a core dump", "no ELF file"),
+        str(text): ("not a core dump", "not an ELF file"),
         str(empty): ("the file is empty",),
         str(tmp_path): ("it is a directory",),
-        str(fifo): ("no regular file",),
-        str(tmp_path / "nothing"): ("no process and no file",),
-        "": ("no process and no file",),
-        str(tmp_path / "new\nline"): ("no process and no file", "new\\nline"),
+        str(fifo): ("not a regular file",),
+        str(tmp_path / "nothing"): ("neither a process nor a file",),
+        "": ("neither a process nor a file",),
+        str(tmp_path / "new\nline"): ("neither a process nor a file", "new\\nline"),
     }
     hold_each_refused(cases, part, after=[WORDS, "--json"])
 
@@ -192,7 +192,9 @@ def test_a_process_of_somebody_more_powerful_is_refused_with_the_ways_to_get_at_
     if more and mode == "gdb-mi":
         pytest.skip("the two do not go each_here")
     answer = cli(plain.pid, WORDS, *TYPE, "--memory", mode, *more, before=WITHOUT_CAPABILITIES)
-    assert_refused(answer, "no permission", str(plain.pid), "same user", "CAP_SYS_PTRACE", "ptrace_scope")
+    assert_refused(
+        answer, "no permission", str(plain.pid), "same user", "CAP_SYS_PTRACE", "ptrace_scope", "kubectl debug"
+    )
     assert_running(plain)
 
 
@@ -240,13 +242,13 @@ def test_addresses_that_hold_no_map_are_refused_with_the_reason(plain, part):
     address = int(words["address"], 16)
     cases = {
         "0x1000": ("0x1000", "not mapped"),
-        words["variable_address"]: ("no hmap", "variable's own address"),
-        "0x401000": ("no hmap", "too large"),
+        words["variable_address"]: ("not a map header", "variable's own address"),
+        "0x401000": ("not a map header", "too large"),
         "0xfffffffffffffff0": ("cannot read", "no such address"),
         "0xc000000000000": ("cannot read", "no such address"),
-        hex(address + 4): ("not aligned", "digit"),
-        words["header"]["buckets"]: ("no hmap",),
-        hex(int(words["variable_address"], 16) // 4096 * 4096 + 16 * 4096): ("no hmap",),
+        hex(address + 4): ("addresses of maps end in 0 or 8", "digit"),
+        words["header"]["buckets"]: ("not a map header",),
+        hex(int(words["variable_address"], 16) // 4096 * 4096 + 16 * 4096): ("not a map header",),
     }
     for where, expected in [*cases.items()][part]:
         assert_refused(cli_here(plain.pid, where, *TYPE, "--memory", "direct"), *expected)
@@ -257,7 +259,7 @@ def test_addresses_that_hold_no_map_are_refused_with_the_reason(plain, part):
 @pytest.mark.parametrize("mode", ["auto", "gdb-mi"])
 def test_addresses_that_hold_no_map_are_refused_through_gdb_too(plain, mode):
     answer = cli(plain.pid, plain.map("words")["variable_address"], *TYPE, "--memory", mode)
-    assert_refused(answer, "no hmap", "variable's own address")
+    assert_refused(answer, "not a map header", "variable's own address")
     assert_refused(cli(plain.pid, "0x1000", *TYPE, "--memory", mode), "0x1000", "cannot read")
     assert_running(plain)
 
@@ -269,7 +271,9 @@ def test_numbers_beyond_64_bits_are_refused(plain):
 
 
 def test_an_address_that_holds_no_map_is_refused_without_a_type_too(plain):
-    assert_refused(cli_here(plain.pid, plain.map("words")["variable_address"]), "no hmap", "variable's own address")
+    assert_refused(
+        cli_here(plain.pid, plain.map("words")["variable_address"]), "not a map header", "variable's own address"
+    )
     assert_running(plain)
 
 
@@ -352,7 +356,7 @@ def test_names_that_lead_to_no_map_are_refused(states, part):
 def test_a_variable_that_is_no_map_is_not_believed_to_be_one_because_type_says_so(states):
     for name in ("main.server.port", "main.app"):
         answer = cli_here(states.pid, name, *TYPE)
-        assert_refused(answer, "no hmap")
+        assert_refused(answer, "not a map header")
     assert_running(states)
 
 
@@ -543,7 +547,8 @@ def test_package_variables_and_their_fields_need_no_gdb(states, mode):
 
 def test_what_needs_gdb_says_so_where_there_is_none(plain):
     assert_refused(
-        cli_here(plain.pid, "main.main:x", "--gdb", "/nonexistent"), "frames are found by gdb: gdb is not installed"
+        cli_here(plain.pid, "main.main:x", "--gdb", "/nonexistent"),
+        "frames are found by gdb: gdb is not installed",
     )
     assert_refused(cli_here(plain.pid, WORDS, *TYPE, "--gdb", "/nonexistent", "--memory", "gdb-mi"), "not installed")
     assert_running(plain)
@@ -554,7 +559,7 @@ def test_what_needs_gdb_says_so_where_there_is_none(plain):
 )
 def test_a_gdb_that_is_none_is_found_out(plain, program):
     refused = cli_here(plain.pid, WORDS, "--gdb", program, "--memory", "gdb-mi")
-    assert_refused(refused, program, "no gdb that speaks MI", "--gdb")
+    assert_refused(refused, program, "not a gdb with the MI interface", "--gdb")
     assert_running(plain)
 
 
@@ -565,7 +570,7 @@ def test_a_gdb_that_is_none_is_found_out(plain, program):
 def test_a_gdb_that_talks_nonsense_is_found_out(plain, tmp_path, script):
     fake = executable_script(tmp_path / "gdb", script)
     answer = cli_here(plain.pid, WORDS, "--gdb", fake, "--memory", "gdb-mi")
-    assert_refused(answer, "no gdb that speaks MI", "does not answer", "--gdb")
+    assert_refused(answer, "not a gdb with the MI interface", "does not answer", "--gdb")
     assert_running(plain)
 
 

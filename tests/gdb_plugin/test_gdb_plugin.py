@@ -274,7 +274,7 @@ def test_the_maps_in_sight_are_listed_with_count_and_verdict(in_a_frame):
     ]  # fmt: skip
     assert ["main.served", "main.visits", "2", "consistent"] in [row[:4] for row in rows]
     assert [line.split()[0] for line in chosen.splitlines()[1:]] == ["main.served"]
-    assert none == "No Go maps of such a name."
+    assert none == "No package variable or local of that name is a Go map."
 
 
 def test_functions_give_numbers_and_strings(in_a_frame):
@@ -287,7 +287,7 @@ def test_functions_give_numbers_and_strings(in_a_frame):
     assert said[:7] == ["$1 = 2", "$2 = 2", "$3 = 2", "$4 = 2", "$5 = 20", "$6 = true", '$7 = "two"']
     assert said[7].startswith("key 77 is not in the map: absent: ")
     assert said[8].startswith("there is no variable nothing")
-    assert " is no hmap: " in said[9]
+    assert " is not a map header: " in said[9]
     assert said[10].startswith('key "" is not in the map: ')
 
 
@@ -542,13 +542,13 @@ def test_words_that_make_no_sense_are_answered_in_one_line(plain):
         "info gomap main.words -type map[int]bool": ("no map type",),
         "info gomap main.words -key": ("-key",),
         "info gomap 0x10": ("0x10", "cannot"),
-        "info gomap 0xc000000001": ("not aligned",),
+        "info gomap 0xc000000001": ("addresses of maps end in 0 or 8",),
         "info gomap 99999999999999999999999": ("64 bits",),
         "info gomap $nothing": ("void", "not a map"),
         "info gomap (": ("syntax error",),
         "info gomap $rip + ": ("syntax error",),
         "info gomap \x1b[31m": ("Invalid character",),
-        "info gomaps (": ("no regular expression",),
+        "info gomaps (": ("not a regular expression",),
         "print $gomap_len ()": ("0 arguments", "$gomap_len (MAP)"),
         "print $gomap_len (1, 2)": ("2 arguments", "$gomap_len (MAP)"),
         "print $gomap_get (1)": ("1 arguments", "$gomap_get (MAP, KEY)"),
@@ -567,8 +567,8 @@ def test_a_variable_that_is_optimised_out_is_told_as_such(in_a_frame):
     alone, listed, usable = in_a_frame(
         "info gomap local", "info gomaps local", "info gomap sessions -json", toolchain=CLASSIC[0], optimised=True
     )
-    assert_one_line(alone, "local is optimised out here", "-gcflags")
-    assert "local is optimised out here" in listed
+    assert_one_line(alone, "local is optimized out here", "-gcflags")
+    assert "local is optimized out here" in listed
     assert promised(usable)["entries_total"] == 2
 
 
@@ -580,7 +580,7 @@ def test_a_variable_that_was_not_written_yet_is_no_damaged_map(in_a_frame):
     )  # fmt: skip
     assert_one_line(alone, "unused may not be in use here")
     for said in (alone, listed.splitlines()[1], length, printed):
-        assert_one_line(said, " is no hmap: ")
+        assert_one_line(said, " is not a map header: ")
         assert "inconsistent" not in said
     assert promised(usable)["entries_total"] == 2
 
@@ -621,7 +621,7 @@ def test_stripped_programs_have_addresses_and_an_unstripped_twin_brings_the_name
             on=("-p", running.pid),
         )  # fmt: skip
     assert_one_line(name, "is stripped", "gdb's command `file`")
-    assert_one_line(listed, "no symbols, or no DWARF")
+    assert_one_line(listed, "no symbols or no DWARF")
     assert promised(proven)["map"]["type_source"] == "hash-proof"
     assert promised(twin)["map"]["address"] == address
     # Another program is not believed to be this one: the one that runs is looked at.

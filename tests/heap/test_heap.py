@@ -168,7 +168,7 @@ def test_spans_that_make_no_sense_are_left_out_and_many_of_them_disprove_the_hea
         assert (heap is not None) == kept
         if heap is not None:
             assert len(heap.spans) == len(whole.spans) - damaged
-            assert f"{damaged} spans of the heap make no sense" in asked.notes[-1]
+            assert f"{damaged} heap spans hold impossible values" in asked.notes[-1]
         else:
             assert asked.notes[-1] == NOT_FOUND
 

@@ -99,7 +99,7 @@ def test_what_was_unpacked_of_an_archive_that_is_cut_short_is_used_like_a_core_c
         assert answer.code == 0 or answer.err.replace(str(cut), str(plain)) == expected.err
     assert 0 in codes
     cut.write_bytes(whole[:7])
-    assert_refused(cli_here(cut, WORDS), f"{kind} archive of which nothing can be unpacked")
+    assert_refused(cli_here(cut, WORDS), f"{kind} archive, but nothing in it can be unpacked")
 
 
 @EVERY_KIND
@@ -113,9 +113,9 @@ def test_damaged_archives_are_refused(packed, kind, tmp_path):
 
 def test_archives_of_something_else_and_unknown_ones_are_refused(tmp_path):
     (tmp_path / "text").write_bytes(pack(b"hello" * 1000, "zst"))
-    assert_refused(cli_here(tmp_path / "text", WORDS), "what it unpacks to is no ELF file")
+    assert_refused(cli_here(tmp_path / "text", WORDS), "the unpacked file is not an ELF file")
     (tmp_path / "zip").write_bytes(b"PK\3\4" + bytes(100))
-    assert_refused(cli_here(tmp_path / "zip", WORDS), "no ELF file", ".zst")
+    assert_refused(cli_here(tmp_path / "zip", WORDS), "not an ELF file", ".zst")
 
 
 def test_where_there_is_no_room_to_unpack_that_is_said(packed):

@@ -202,7 +202,7 @@ def test_without_dwarf_a_variable_needs_its_type_and_fields_are_unknown():
             ("main.count",): ["main.count has no debug information (linked with -w)", "add --type 'map[string]int'"],
             ("main.chain.entries",): ["main.chain has no debug information (linked with -w)", "fields"],
             ("main.chain.entries", "--type", "map[string]int"): ["main.chain has no debug information", "fields"],
-            ("main.app", "--type", "map[string]int"): ["no hmap"],
+            ("main.app", "--type", "map[string]int"): ["not a map header"],
         }
         for args, words in cases.items():
             assert_refused(cli(running.pid, *args), *words)

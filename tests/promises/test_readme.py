@@ -124,7 +124,7 @@ def test_the_python_block_of_the_readme_prints_what_the_program_has(run, monkeyp
     assert first.startswith(f"consistent {told['len']} double, ")
     entries, maps = lines[: told["len"]], lines[told["len"] :]
     # Each line is KEY ELEMENT PLACE.
-    told_of = (re.search(r"(session-\d+).* (\d+) (?:old|new) array, ", line) for line in entries)
+    told_of = (re.fullmatch(r'"(session-\d+)" (\d+) (?:old|new) array, .*', line) for line in entries)
     shown = {found[1]: int(found[2]) for found in told_of if found}
     assert shown == {entry["key"]: entry["value"] for entry in told["entries"]}
     assert any(line.startswith(f"main.sessions map[string]int {told['len']} ") for line in maps)

@@ -118,7 +118,7 @@ def test_a_core_of_any_name_and_an_executable_of_any_name_are_opened_by_gdb(tmp_
 
 def test_functions_of_gdb_that_run_commands_are_off(pwned):
     with GdbBridge() as bridge:
-        with pytest.raises(GdbError, match="lets gdb run no commands"):
+        with pytest.raises(GdbError, match="does not let gdb run commands"):
             bridge.command(f'-data-evaluate-expression "$_shell(\\"touch {pwned}\\")"')
         assert bridge.command("-data-evaluate-expression 1+1")["value"] == "2"
     assert not pwned.exists()

@@ -179,16 +179,16 @@ def test_a_program_of_a_gdbserver_for_one_debugger_only_is_not_killed(tmp_path):
 REFUSED = pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--remote", "nowhere", "main.words"], ["'nowhere' is no HOST:PORT"]),
-        (["--remote", "127.0.0.1:0", "main.words"], ["no HOST:PORT"]),
-        (["--remote", "127.0.0.1:99999", "main.words"], ["no HOST:PORT"]),
-        (["--remote", ":2345", "main.words"], ["no HOST:PORT"]),
-        (["--remote", "|touch /x:1", "main.words"], ["no HOST:PORT"]),
+        (["--remote", "nowhere", "main.words"], ["'nowhere' is not HOST:PORT"]),
+        (["--remote", "127.0.0.1:0", "main.words"], ["is not HOST:PORT"]),
+        (["--remote", "127.0.0.1:99999", "main.words"], ["is not HOST:PORT"]),
+        (["--remote", ":2345", "main.words"], ["is not HOST:PORT"]),
+        (["--remote", "|touch /x:1", "main.words"], ["is not HOST:PORT"]),
         (["--remote", "a" * 64 + ":2345", "main.words"], ["cannot be found"]),
         (["--remote", "127.0.0.1:2345"], ["--remote needs a map"]),
         (["--remote", "127.0.0.1:2345", "123", "main.words"], ["'123' is one too many", "leave it out"]),
         (["--remote", "127.0.0.1:2345", "main.words", "--no-stop"], ["gdbserver stops its process"]),
-        (["--remote", "127.0.0.1:2345", "main.words", "--memory", "direct"], ["a gdbserver can only be asked by gdb"]),
+        (["--remote", "127.0.0.1:2345", "main.words", "--memory", "direct"], ["only gdb can talk to a gdbserver"]),
         (["--remote", "127.0.0.1:2345", "--demo"], ["--demo", "--remote"]),
         (["--remote", "127.0.0.1:2345", "main.words", "--gdb", "/nowhere/gdb"], ["gdb is not installed"]),
     ],
@@ -207,12 +207,12 @@ def test_what_makes_no_sense_with_remote_is_refused(args, words, capsys):
 
 def test_a_port_where_nobody_listens_is_said_to_be_one():
     endpoint = f"127.0.0.1:{free_port()}"
-    assert_refused(cli("--remote", endpoint, "main.words"), f"nobody listens at {endpoint}", "gdbserver --attach")
+    assert_refused(cli("--remote", endpoint, "main.words"), f"nothing listens at {endpoint}", "gdbserver --attach")
 
 
 @contextmanager
 def listener(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Something on loopback that is no gdbserver."""
+    """Something on loopback that is not a gdbserver."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def accept() -> None:

@@ -1,4 +1,4 @@
-"""What is said of a map, for every renderer: in words, as a picture, as parts of the JSON document."""
+"""Describes a map for every renderer: in words, as a picture, as parts of the JSON document."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _account(
     )
 
 
-# For people
+# For the user
 
 
 def _header_rows(header: Hmap) -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ def candidates(words: NDArray[np.uint64], start: int, arena: Arena, release: Rel
 
 
 def _likely(words: NDArray[np.uint64], arena: Arena, length: int) -> NDArray[np.int64]:
-    """Places where buckets leads into the arena, count is no more than its bytes, and hash0 is not zero."""
+    """Places where buckets leads into the arena, count is at most its bytes, and hash0 is not zero."""
     most = len(words) - length + 1
     if most <= 0:
         return np.empty(0, np.int64)

@@ -35,7 +35,7 @@ MAX_B = 62
 
 @dataclass(frozen=True)
 class Hmap:
-    """runtime.hmap, word for word; pointers are addresses, 0 for nil; `clear_seq` is None where there is none."""
+    """runtime.hmap, word for word; pointers are addresses, 0 for nil; `clear_seq` is None in releases without it."""
 
     count: int
     flags: int
@@ -148,7 +148,7 @@ class Hmap:
 
 @dataclass(frozen=True)
 class GrowthState:
-    """How far a growth is; `kind` is None where none is under way."""
+    """How far a growth is; `kind` is None without one."""
 
     kind: GrowthKind | None
     old_buckets: int

@@ -39,7 +39,7 @@ WORDS = {
     MARKS.evacuated_y: "Y",
     MARKS.evacuated_empty: "evac",
 }
-"""What people call the tophashes that are not part of a hash."""
+"""Names of the tophashes that are not part of a hash."""
 
 
 def look_up(source: Source, address: int, go_type: GoType, key: Literal) -> Lookup:

@@ -46,7 +46,7 @@ def entry_form(entry: Entry) -> dict[str, Any]:
 
 
 def write_json(inspection: Inspection, out: IO[str]) -> None:
-    """Write the whole document; entries are decoded as they are written, however many there are."""
+    """Write the whole document; entries are decoded as they are written, whatever their number."""
     out.write(_dumps(document(inspection))[:-1] + ', "entries": [')
     separator = "\n"
     for line in _entry_lines(inspection):

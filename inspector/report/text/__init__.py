@@ -1,1 +1,1 @@
-"""Text for people."""
+"""Reports in text, for the user."""

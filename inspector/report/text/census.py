@@ -1,4 +1,4 @@
-"""The census for people: a table of maps, the largest first, a summary by type, and the totals."""
+"""The census in text: a table of maps, the largest first, a summary by type, and the totals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from inspector.report.text.words import described
 TYPES_SHOWN = 10
 CHANGES_SHOWN = 30
 ABSENT = "-"
-"""In the place of a number where there was no such map."""
+"""Stands in the place of a number when there was no such map."""
 
 Cell = str | Text
 
@@ -83,7 +83,7 @@ def _types(maps: list[CensusMap], console: Console) -> None:
 
 def _findings(maps: list[CensusMap], console: Console) -> None:
     for one in maps:
-        # Who was at work on a sound map is worth a line, too; a warning about it is not.
+        # Goroutines that were writing a sound map are worth a line, too; a warning about it is not.
         if one.verdict == "consistent" and not any(finding.rule == "W2" for finding in one.findings):
             continue
         console.print()

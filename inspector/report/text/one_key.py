@@ -1,4 +1,4 @@
-"""The walk for one key, for people."""
+"""The walk for one key, in text."""
 
 from __future__ import annotations
 

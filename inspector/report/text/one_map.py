@@ -1,4 +1,4 @@
-"""The report for people: what the map is, where its growth stands, whether to believe it."""
+"""The report in text: what the map is, where its growth stands, whether to believe it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _origin(inspection: Inspection, console: Console) -> None:
 
 
 def _proof(inspection: Inspection) -> str:
-    """What the hashes of the keys say; empty where there is no key."""
+    """What the hashes of the keys say; empty for a map without keys."""
     proof = inspection.judgement.proof
     if proof.algorithm is None:
         return f"keys not hashed: {proof.reason}" if proof.reason else ""

@@ -1,4 +1,4 @@
-"""How far a census is, on standard error, for people who wait."""
+"""How far a census is, on standard error, for the user who waits."""
 
 from __future__ import annotations
 

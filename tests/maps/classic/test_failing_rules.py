@@ -180,7 +180,7 @@ def test_what_only_looks_like_a_map_and_cannot_be_looked_at_is_counted(monkeypat
         census = take_census(target, max_share=None)
     assert address not in {one.address for one in census.maps}
     assert census.exit_code == EXIT_PARTIAL
-    assert any("could not be looked at" in note for note in census.notes)
+    assert any("could not be checked" in note for note in census.notes)
 
 
 def test_the_end_of_the_process_is_no_failure_of_one_map(run, monkeypatch):

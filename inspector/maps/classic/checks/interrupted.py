@@ -1,7 +1,7 @@
-"""Which step of a write a stop interrupted, told by what it left half done.
+"""Which step of a write a stop interrupted, found by what it left half done.
 
 Each rule knows which functions of the runtime may leave it broken for a moment (`Finding.in_flight`). hashGrow and
-mapclear change the whole map, one field of the header after the other: what they may leave is told here. One write
+mapclear change the whole map, one field of the header after the other: what they may leave is declared here. One write
 is in one place at a time, so one step has to explain everything that is broken.
 """
 
@@ -87,7 +87,7 @@ def _fits(step: Step, view: MapView, errors: tuple[Finding, ...]) -> bool:
         return False
     # Evacuation fills two new buckets from one old one.
     size = view.old.size if view.old is not None else 1 << view.header.B
-    # Of two cells with the same key (C4) the place of the first is told, which may be the rightful one.
+    # Of two cells with the same key (C4) the place of the first is reported, which may be the right one.
     placed = [place_of(error).bucket for error in errors if error.rule != "C4"]
     places = {bucket % size for bucket in placed if bucket is not None}
     return len(places) <= 1 and all(step in error.in_flight for error in errors)

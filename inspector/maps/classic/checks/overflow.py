@@ -175,7 +175,7 @@ def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding
 
 
 def _old_tail(view: MapView, old: BucketArray) -> Iterator[Finding]:
-    """The old array's tail tells itself how far it was handed out: extra points into the new one's by now."""
+    """The old array's tail shows how far it was handed out: extra points into the new array's tail by now."""
     tail, bucket_size = slice(old.size, old.size + old.tail), view.snapshot.layout.bucket_size
     # Buckets with pointers are unlinked from evacuated chains when these are cleared; the markers stay in them.
     left = view.is_marker(old.tophash[tail]).all(axis=1) & view.snapshot.layout.bucket_has_pointers

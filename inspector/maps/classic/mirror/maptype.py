@@ -1,4 +1,4 @@
-"""What the model of a map has to be told: its type, and the choices that the runtime leaves to chance."""
+"""What the model of a map needs to know: its type, and the choices that the runtime leaves to chance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Key = Any
-"""A key: opaque, told apart by the functions of its MapType only."""
+"""A key: opaque, distinguished by the functions of its MapType only."""
 
 Elem = Any
 """An element: opaque, never compared."""
