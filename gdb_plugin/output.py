@@ -65,6 +65,7 @@ IN_GDB = Spelling(
     direct="the command line of go-map-inspect",
     gdb_mi="the command line of go-map-inspect",
     no_stop="gdb's non-stop mode",
+    max_stop="the command line of go-map-inspect",
     key="-key",
     remote="gdb's command `target remote`",
     save="info gomap EXPR -json",

@@ -7,7 +7,9 @@ import signal
 from typing import NoReturn
 
 MESSAGE = b"go-map-inspect: Interrupted. Nothing was begun.\n"
+FAILED = "go-map-inspect: the program failed ({})\n"
 INTERRUPTED = 130
+EXIT_ERROR = 2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -24,9 +26,18 @@ def main() -> NoReturn:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end_at_once)
-    from inspector.cli.command import main as command_line
+    try:
+        from inspector.cli.command import main as command_line
 
-    command_line()
+        command_line()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        # The interpreter would end with 1, which says here that a map is inconsistent. That nothing works any more must
+        # not be in the way: memory may have run out while a message was written.
+        name = type(error).__name__
+    os.write(2, FAILED.format(name).encode())
+    os._exit(EXIT_ERROR)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Spelling:
     direct: str
     gdb_mi: str
     no_stop: str
+    max_stop: str
     key: str
     remote: str
     save: str
@@ -33,6 +34,7 @@ PYTHON = Spelling(
     direct="memory='direct'",
     gdb_mi="memory='gdb-mi'",
     no_stop="stop=False",
+    max_stop="max_stop",
     key="look_up",
     remote="open_remote",
     save="write_census",
@@ -173,7 +175,7 @@ class NotReadInTime(InspectError):
     def __init__(self, size: int, allowed: float) -> None:
         super().__init__(
             f"{size:,} bytes were not read within the {allowed * 1000:.0f} ms that a stop may take",
-            "allow a longer stop, or read without stopping the process",
+            Hint("allow longer stops with {max_stop}, or do not stop the process: {no_stop}"),
         )
         self.size = size
         self.allowed = allowed

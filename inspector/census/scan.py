@@ -6,6 +6,7 @@ What is found here is a candidate and no more: what it leads to has to prove it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,11 +14,14 @@ import numpy as np
 
 from inspector.errors import UnreadableMemory
 from inspector.maps.family import WORD, Arena, Headers
-from inspector.memory.protocol import Region
+from inspector.memory.protocol import Memory, Region
 from inspector.target.run import Run
 
 PIECE = 1 << 22
 """Bytes that are copied at a time: a few milliseconds of a process that is held for it."""
+
+RANGES_AT_ONCE = 1 << 8
+"""Ranges that are copied in one stop at most: each takes some microseconds, however short it is."""
 
 Copied = Callable[[Callable[[], memoryview]], memoryview]
 """Calls a reader while the target is held (Run.copied)."""
@@ -37,13 +41,37 @@ def scan(run: Run, ranges: list[Region], arena: Arena) -> Iterator[Piece]:
     A piece is copied in a stop of its own, and looked at afterwards. What cannot be read is left out.
     """
     family, release = run.family, run.release
-    overlap = family.header_dtype(release).itemsize - WORD
+    for some, size in _pieces(ranges, family.header_dtype(release).itemsize - WORD):
+        found = [
+            family.candidates(np.frombuffer(data, "<u8", len(data) // WORD), start, arena, release)
+            for start, data in run.copied(partial(_read, run.memory, some))
+        ]
+        yield Piece(size, Headers.joined(found, family.header_dtype(release)))
+
+
+def _pieces(ranges: list[Region], overlap: int) -> Iterator[tuple[list[Region], int]]:
+    """The ranges in portions for one stop each: no more than PIECE bytes, of one range or of many small ones.
+
+    Parts of one range overlap, so that what lies across their border is found. The size counts every byte once.
+    """
+    portion: list[Region] = []
+    size = 0
     for region in ranges:
         for start in range(region.start, region.end, PIECE):
-            end = min(start + PIECE + overlap, region.end)
-            try:
-                data = run.copied(partial(run.memory.read, start, end - start))
-            except UnreadableMemory:
-                data = memoryview(b"")
-            words = np.frombuffer(data, "<u8", len(data) // WORD)
-            yield Piece(min(PIECE, region.end - start), family.candidates(words, start, arena, release))
+            length = min(PIECE, region.end - start)
+            if portion and (size + length > PIECE or len(portion) == RANGES_AT_ONCE):
+                yield portion, size
+                portion, size = [], 0
+            portion.append(Region(start, min(start + length + overlap, region.end)))
+            size += length
+    if portion:
+        yield portion, size
+
+
+def _read(memory: Memory, regions: list[Region]) -> list[tuple[int, memoryview]]:
+    """The bytes of each region with its address; without those that cannot be read."""
+    found = []
+    for region in regions:
+        with suppress(UnreadableMemory):
+            found.append((region.start, memory.read(region.start, region.end - region.start)))
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from construct import ConstructError
@@ -85,10 +85,11 @@ class Territory:
 
     def on_stack(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which addresses lie on the stacks of goroutines."""
-        found = np.zeros(len(addresses), dtype=bool)
-        for stack in self.stacks:
-            found |= (addresses >= np.uint64(stack.start)) & (addresses < np.uint64(stack.end))
-        return found
+        return self._stack_map.contains(addresses, 1)
+
+    @cached_property
+    def _stack_map(self) -> RegionMap:
+        return RegionMap(self.stacks)
 
 
 def survey(run: Run) -> Territory:

@@ -10,11 +10,11 @@ import rich_click as click
 
 from inspector.census.select import ORDERS
 from inspector.cli.completing import MapType, TargetType
-from inspector.cli.options import duration, number_or_all, pattern, size
+from inspector.cli.options import duration, number_or_all, pattern, share, size
 from inspector.cli.request import TOP
 from inspector.cli.saying import PROGRAM
 from inspector.inspection.one_map import DEFAULT_ENTRIES
-from inspector.target.run import USUAL_STOP, USUAL_STOP_BY_GDB
+from inspector.target.run import MAX_SHARE, USUAL_STOP, USUAL_STOP_BY_GDB
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -74,6 +74,8 @@ no_stop = _option(TARGET, "--no-stop", is_flag=True,
 max_stop = _option(TARGET, "--max-stop", callback=duration, metavar="TIME",
                    help=f"The process is never paused longer than this at a time (default: {USUAL_STOP * 1000:.0f}ms; "
                         f"{USUAL_STOP_BY_GDB:.0f}s if gdb reads everything).")  # fmt: skip
+max_share = _option(ALL_MAPS, "--max-share", callback=share, default=f"{MAX_SHARE:.0%}", show_default=True,
+                    metavar="PERCENT", help="The process is paused for at most this share of any second.")  # fmt: skip
 remote = _option(TARGET, "--remote", metavar="HOST:PORT", allow_from_autoenv=False,
                  help="Inspect the process behind a gdbserver (instead of TARGET).")  # fmt: skip
 old_demo = _option(TARGET, "--demo", is_flag=True, allow_from_autoenv=False, help="The same as the TARGET demo.")
@@ -83,6 +85,7 @@ not_for_the_demo = _all_of(
     click.option("--exe", multiple=True, hidden=True),
     click.option("--no-stop", is_flag=True, hidden=True),
     click.option("--max-stop", callback=duration, hidden=True),
+    click.option("--max-share", callback=share, default="100%", hidden=True),
     click.option("--remote", allow_from_autoenv=False, hidden=True),
 )
 

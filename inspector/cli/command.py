@@ -57,6 +57,7 @@ class Program(click.RichGroup):
 @arguments.memory
 @arguments.no_stop
 @arguments.max_stop
+@arguments.max_share
 @arguments.remote
 @arguments.old_demo
 @arguments.one_map
@@ -86,9 +87,14 @@ def command(target: str | None, map: str | None, demo: bool, gdb_setup: bool, gd
         return _for_gdb(gdb_setup, gdb_script, _given() - {"gdb"}, options["gdb"])
     if demo:
         # The option names the target: the first argument is the map.
+        if options["remote"] is not None:
+            raise UsageError("--demo and --remote each bring a target", "choose one")
         if map is not None:
             raise UsageError(f"--demo brings its own target, so {map!r} is one too many", "leave it out")
         target, map = DEMO, target
+    elif options["remote"] is not None and map is None:
+        # So does this one.
+        target, map = None, target
     return _answer(target=target, map=map, **options)
 
 
@@ -127,6 +133,7 @@ def demo_command(map: str | None, **options: Any) -> int:
 @arguments.memory
 @arguments.no_stop
 @arguments.max_stop
+@arguments.max_share
 @arguments.listed_maps
 @arguments.json
 @arguments.verbose

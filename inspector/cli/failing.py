@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 import rich_click as click
 
@@ -34,22 +36,35 @@ def exit_code_of(command: Callable[[], int | None]) -> int:
 
 
 def _guarded(command: Callable[[], int | None]) -> int:
+    """Run the command. Whatever is raised becomes a line and an exit code, never the one of an inconsistent map."""
     try:
         if sys.stdout is None:
             return _fail("standard output is closed, so the answer cannot be written")
         return command() or 0
+    except Interrupted:
+        raise
     except click.ClickException as error:
         return _fail(f"{error.format_message()} (see {PROGRAM} --help)")
     except InspectError as error:
         _fail(error.spelled(OPTIONS))
         return error.exit_code
-    except Exception as error:
-        if os.environ.get(DEBUG_VARIABLE):
-            raise
-        what = f"{type(error).__name__}: {error}"
-        return _fail(f"internal error ({what}); please report it, with {DEBUG_VARIABLE}=1 for the details")
+    except BaseException as error:
+        # Looked at outside of this block: as long as the error is handled here, its frames keep all that they hold.
+        message = _described(error)
+    return _fail(message)
+
+
+def _described(error: BaseException) -> str:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for the answer (raise the limit, or ask for less: one map, fewer --entries)"
+    what = f"{type(error).__name__}: {error}"
+    return f"internal error ({what}); please report it, with {DEBUG_VARIABLE}=1 for the details"
 
 
 def _fail(message: str) -> int:
-    say(message)
+    # Even if the message itself cannot be written, for want of memory above all, the exit code is told.
+    with suppress(Exception):
+        say(message)
     return EXIT_ERROR

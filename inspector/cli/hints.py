@@ -12,6 +12,7 @@ OPTIONS = Spelling(
     direct="--memory direct",
     gdb_mi="--memory gdb-mi",
     no_stop="--no-stop",
+    max_stop="--max-stop",
     key="--key",
     remote="--remote",
     save=f"{PROGRAM} TARGET --json > FILE",

@@ -14,6 +14,7 @@ MOST_DIGITS = 15
 SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 UNITS = {"": 1.0, "s": 1.0, "ms": 0.001}
 _SIZE = re.compile(r"(\d{1,15}) ?(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)%?")
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)(ms|s|)")
 
 
@@ -44,6 +45,17 @@ def duration(_: Any, __: Any, value: str | None) -> MaxStop:
     if not seconds:
         raise click.BadParameter(f"{shown(value)!r} is not a length of time: try 200ms or 1s", param_hint="--max-stop")
     return seconds
+
+
+def share(_: Any, __: Any, value: str | None) -> float | None:
+    """Read a share of the time: 10%, 0.5%; None for 100%, which is no limit."""
+    match = _SHARE.fullmatch(value or "")
+    percent = float(match.group(1)) if match else 0.0
+    if not 0 < percent <= 100:
+        raise click.BadParameter(
+            f"{shown(value or '')!r} is not a share of the time: try 10% or 100%", param_hint="--max-share"
+        )
+    return None if percent == 100 else percent / 100
 
 
 def pattern(_: Any, __: Any, value: str | None) -> re.Pattern[str] | None:

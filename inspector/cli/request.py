@@ -12,7 +12,7 @@ from inspector.cli.saying import PROGRAM
 from inspector.errors import UsageError
 from inspector.inspection.one_map import DEFAULT_ENTRIES
 from inspector.naming.locate import shown
-from inspector.target.run import MaxStop
+from inspector.target.run import MAX_SHARE, MaxStop
 from inspector.target.target import MemoryChoice
 
 DEMO = "demo"
@@ -27,10 +27,10 @@ LARGEST_PID = 1 << 22
 ONE_MAP = {"type": "'map[string]int'", "entries": "5", "key": "'\"text\"'", "ndjson": ""}
 """Options that need a map, each with an example of its value."""
 
-ALL_MAPS = ("sort", "top", "min_bytes", "type_matches", "only_findings", "strings", "diff")
+ALL_MAPS = ("sort", "top", "min_bytes", "type_matches", "only_findings", "strings", "diff", "max_share")
 """Options of the list of all maps."""
 
-LIVE = ("no_stop", "max_stop")
+LIVE = ("no_stop", "max_stop", "max_share")
 """Options that say how a process is stopped."""
 
 
@@ -44,6 +44,7 @@ class Request:
     memory: MemoryChoice = "auto"
     no_stop: bool = False
     max_stop: MaxStop = "usual"
+    max_share: float | None = MAX_SHARE
     remote: str | None = None
     gdb: str = "gdb"
     type: str | None = None

@@ -135,6 +135,6 @@ def _earlier(request: Request) -> Earlier:
 def _take(target: Target, request: Request) -> Census:
     errors = Console(stderr=True)
     if not errors.is_terminal:
-        return take_census(target, request.max_stop, strings=request.strings)
+        return take_census(target, request.max_stop, strings=request.strings, max_share=request.max_share)
     with ProgressBar(errors) as bar:
-        return take_census(target, request.max_stop, bar, request.strings)
+        return take_census(target, request.max_stop, bar, request.strings, request.max_share)

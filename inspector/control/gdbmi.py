@@ -313,7 +313,11 @@ class GdbBridge:
         """Wait until gdb says that the process has stopped; it may say that it has attached before that."""
         deadline = time.monotonic() + HELD_TIMEOUT
         while not self._stopped:
-            self._next_records(deadline)
+            # gdb may be silent about a process that was killed while it attached.
+            if not self._next_records(deadline) and self.attached is not None and procfs.has_ended(self.attached):
+                pid, self.attached = self.attached, None
+                self._end()
+                raise TargetGone(f"process {pid} ended before it could be read")
 
     def _let_go(self, pid: int, state_before: str) -> bool:
         """Detach, or end gdb where it does not; returns whether gdb was there all the time."""

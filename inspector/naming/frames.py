@@ -101,8 +101,8 @@ def prepare(run: Run, name: FrameName) -> FrameName:
         raise
     except GdbMissing as error:
         raise GdbMissing(
-            f"frames are found by gdb: {error.message}",
-            Hint("name a package variable, or the map's address with {type}"),
+            f"variables in frames are found by gdb: {error.message}",
+            Hint("leave {direct} out if it is given; else name a package variable, or the map's address"),
         ) from None
     except GdbError as error:
         raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None

@@ -29,7 +29,7 @@ MaxStop = float | None | Literal["usual"]
 
 USUAL_STOP = 0.2
 USUAL_STOP_BY_GDB = 2.0
-"""Seconds that a stop may take if nobody says otherwise: where gdb alone reads the bytes, everything takes longer."""
+"""Seconds that a stop may take if nobody says otherwise: where gdb holds or reads, everything takes longer."""
 
 STARVED_TRIES = 4
 """How often a stop is made in all in which this process did not get the processor."""
@@ -47,7 +47,7 @@ class Run:
 
     def __init__(self, target: Target, max_stop: MaxStop = "usual", max_share: float | None = None) -> None:
         self.target, self.max_share = target, max_share
-        self.max_stop = _usual_stop(target) if max_stop == "usual" else max_stop
+        self._max_stop: MaxStop = max_stop
         self.notes = list(target.notes)
         self.clock = Clock()
         self.holder: Holder = target.holder
@@ -133,6 +133,14 @@ class Run:
     def missing(self) -> int:
         """Bytes that a core lacks of what its headers promise."""
         return self.target.missing
+
+    @property
+    def max_stop(self) -> float | None:
+        """Seconds that one stop may take; None for as long as it likes."""
+        if self._max_stop != "usual":
+            return self._max_stop
+        by_gdb = self.target.read_by_gdb or isinstance(self.holder, GdbHolder)
+        return USUAL_STOP_BY_GDB if by_gdb else USUAL_STOP
 
     @property
     def stopped_ms(self) -> float:
@@ -252,10 +260,6 @@ class Run:
             if left >= least:
                 return left if self.max_stop is None else min(left, self.max_stop)
             time.sleep(least - left)
-
-
-def _usual_stop(target: Target) -> float:
-    return USUAL_STOP_BY_GDB if target.read_by_gdb else USUAL_STOP
 
 
 def _earlier(since: float | None, now: float) -> tuple[float | None, float | None]:

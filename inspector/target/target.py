@@ -68,7 +68,7 @@ class Target:
             raise self._no_bridge
         if self._bridge is None:
             if self.gdb is None:
-                raise GdbMissing("this can only be asked of gdb, which is not to be used", Hint("leave {direct} out"))
+                raise GdbMissing("only gdb can answer this, and it must not be used", Hint("leave {direct} out"))
             files = [self.program.image.file.fileno()]
             if isinstance(self.memory, CoreFile):
                 files.append(self.memory.file.fileno())

@@ -169,7 +169,7 @@ def test_an_element_behind_the_last_one_is_not_read(serving, path):
         ("main.front.name", ["main.front.name is of type string, not a map"]),
         ("main.front.name.x", ["main.front.name is of type string, which has no fields"]),
         ("main.front.name[0]", ["main.front.name is of type string, which is neither an array nor a slice"]),
-        ("main.front.hidden[0]", ["main.front.hidden is of type map[string]int", "--key"]),
+        ("main.front.hidden[0]", ["main.front.hidden is of type map[string]int", "look_up"]),
         ("main.front.any.x", ["main.front.any is of type interface {}, which has no fields", "list all maps"]),
         ("main.fn", ["main.fn is of type func(int) string, not a map"]),
         ("main.channel", ["main.channel is of type chan int, not a map"]),
