@@ -130,6 +130,11 @@ def test_the_file_for_gdb_is_named_by_verb_and_option():
     assert verb.out.endswith(".py\n")
 
 
+@pytest.mark.pure
+def test_a_word_after_gdb_that_is_not_a_verb_is_refused():
+    assert_refused(cli("gdb", "scrip"), "scrip")
+
+
 # The environment
 
 

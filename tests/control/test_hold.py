@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+import numpy as np
 import pytest
 
 from benchmarks.hold import hold
@@ -14,6 +15,9 @@ from inspector import Inspection, Target, inspect, look_up, open_target, take_ce
 from inspector.control.hold import WINDOW, Clock
 from inspector.errors import NotReadInTime
 from inspector.gotypes.values import Unreadable
+from inspector.memory.counting import CountingMemory
+from inspector.memory.deadline import AT_ONCE_IN_A_HURRY, HURRY, Deadline
+from inspector.memory.process import ProcessMemory
 from inspector.target.run import MAX_SHARE, USUAL_STOP, Run
 from tests.support.commandline import assert_free
 
@@ -63,6 +67,24 @@ def test_a_chain_of_a_million_buckets_is_followed_for_as_long_as_a_stop_may_take
     assert inspection.timing.stopped < 1000
     assert any("overflow buckets" in note and "50 ms" in note for note in inspection.notes)
     assert_free(endless.pid)
+
+
+def test_a_copy_that_comes_too_late_is_given_up_within_a_mebibyte_and_is_not_counted_as_read(run):
+    million = run("million")
+    portions: list[int] = []
+
+    class Watched(Deadline):
+        def ask(self, size: int) -> int:
+            portions.append(super().ask(size))
+            return portions[-1]
+
+    watched, buckets = Watched(), int(million.map("m64")["header"]["buckets"], 16)
+    memory = CountingMemory(ProcessMemory(million.pid).within(watched))
+    watched.start(time.perf_counter(), HURRY / 2)
+    with pytest.raises(NotReadInTime):
+        memory.read_many(np.full(64, buckets, dtype=np.uint64), 1 << 25)
+    assert max(portions) == AT_ONCE_IN_A_HURRY
+    assert memory.count == 0
 
 
 def test_a_key_that_is_not_found_in_time_is_an_error_of_its_own(endless):
