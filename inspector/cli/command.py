@@ -156,7 +156,7 @@ def diff_command(before: str, after: str, exe: tuple[str, ...], **options: Any) 
     return _answer(target=after, diff=before, map=None, exe=both, **options)
 
 
-@command.group("gdb", context_settings=arguments.SETTINGS)
+@command.group("gdb", cls=click.RichGroup, context_settings=arguments.SETTINGS)
 def gdb_command() -> None:
     """Bring info gomap, info gomaps and the pretty-printer into gdb."""
 

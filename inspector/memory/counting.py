@@ -16,10 +16,12 @@ class CountingMemory:
 
     def read(self, address: int, size: int) -> memoryview:
         """See Memory.read."""
+        data = self._memory.read(address, size)
         self.count += size
-        return self._memory.read(address, size)
+        return data
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
         """See Memory.read_many."""
+        rows = self._memory.read_many(addresses, size)
         self.count += size * len(addresses)
-        return self._memory.read_many(addresses, size)
+        return rows

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import NoSuchTarget, NotPermitted, TargetGone, UnreadableMemory
 from inspector.memory import procfs
-from inspector.memory.deadline import AT_ONCE, Deadline
+from inspector.memory.deadline import Deadline
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
 
 IOV_MAX = 1024
@@ -92,8 +92,7 @@ class ProcessMemory:
             sizes = np.full(last - first, size, dtype=np.uint64)
             starts[0] += np.uint64(skip)
             sizes[0] -= np.uint64(skip)
-            self._deadline.ask(len(flat) - at)
-            end = min(last * size, at + AT_ONCE)
+            end = min(last * size, at + self._deadline.ask(len(flat) - at))
             # The kernel ends a transfer where our own range ends.
             done = self._transfer(starts, sizes, flat[at:end])
             if done == 0:

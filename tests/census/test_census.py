@@ -73,7 +73,7 @@ def census(crashed: Core) -> Census:
 
 def census_of(target: str) -> Census:
     with open_target(target, memory="direct") as opened:
-        return take_census(opened)
+        return take_census(opened, max_share=None)
 
 
 def differences(truth: Truth, census: Census, named: bool = True) -> list[str]:
@@ -148,7 +148,7 @@ def test_who_waits_sees_one_bar_with_units_and_for_how_long_the_process_was_paus
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=True, width=100)
     with open_target(str(crashed.path), memory="direct") as target, ProgressBar(console) as bar:
-        maps = take_census(target, watcher=bar).maps
+        maps = take_census(target, watcher=bar, max_share=None).maps
         bar.step(7, 0, 1700.0)
     assert maps
     assert re.search(r"Scanning heap .* of [\d.]+ [KM]iB", shown.getvalue())
@@ -200,7 +200,7 @@ def test_every_map_of_a_movable_executable_is_found():
 
 def test_a_map_too_large_for_one_stop_is_copied_while_the_process_runs(counted):
     with open_target(str(counted.pid), memory="direct") as target:
-        census = take_census(target, max_stop=0.001)
+        census = take_census(target, max_stop=0.001, max_share=None)
     assert differences(counted.truth, census) == []
 
 

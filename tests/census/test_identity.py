@@ -28,7 +28,7 @@ def pods():
 
 def census_of(target):
     with open_target(str(target), memory="direct") as opened:
-        return take_census(opened)
+        return take_census(opened, max_share=None)
 
 
 def identity_of(target):
@@ -44,6 +44,7 @@ def test_the_process_1_of_two_containers_is_two_processes(pods):
     assert not compare(Earlier.of(one), Earlier.of(other)).by_address
 
 
+@pytest.mark.slow
 def test_a_saved_census_of_another_process_with_the_same_pid_is_compared_by_name(pods, tmp_path):
     one, other = pods
     saved = json.loads(cli(one.pid, "--json").out)
@@ -68,6 +69,7 @@ def test_a_saved_census_of_the_same_process_is_compared_by_address_and_an_old_do
     assert json.loads(cli(running.pid, "--diff", file, "--json").out)["diff"]["matched_by"] == "name"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb writes this core")
 def test_a_process_and_its_core_are_one_process(pods, tmp_path):
     core = gcore_core(pods[0], tmp_path)

@@ -112,6 +112,7 @@ def test_memory_holds_for_both_targets(plain, other):
     assert_refused(cli("diff", other.pid, plain.pid, "--memory", "gdb-mi"), "gdb")
 
 
+@pytest.mark.slow
 def test_one_executable_is_for_both_and_two_are_for_each(plain, other):
     assert cli("diff", other.pid, plain.pid, "--exe", plain.exe).code == 0
     assert cli("diff", other.pid, plain.pid, "--exe", other.exe, "--exe", plain.exe).code == 0
@@ -127,6 +128,11 @@ def test_the_file_for_gdb_is_named_by_verb_and_option():
     verb, option = cli("gdb", "script"), cli("--gdb-script")
     assert verb.out == option.out
     assert verb.out.endswith(".py\n")
+
+
+@pytest.mark.pure
+def test_a_word_after_gdb_that_is_not_a_verb_is_refused():
+    assert_refused(cli("gdb", "scrip"), "scrip")
 
 
 # The environment

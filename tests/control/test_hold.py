@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+import numpy as np
 import pytest
 
 from benchmarks.hold import hold
@@ -14,7 +15,10 @@ from inspector import Inspection, Target, inspect, look_up, open_target, take_ce
 from inspector.control.hold import WINDOW, Clock
 from inspector.errors import NotReadInTime
 from inspector.gotypes.values import Unreadable
-from inspector.target.run import USUAL_STOP, Run
+from inspector.memory.counting import CountingMemory
+from inspector.memory.deadline import AT_ONCE_IN_A_HURRY, HURRY, Deadline
+from inspector.memory.process import ProcessMemory
+from inspector.target.run import MAX_SHARE, USUAL_STOP, Run
 from tests.support.commandline import assert_free
 
 ROUNDS = 5
@@ -65,6 +69,24 @@ def test_a_chain_of_a_million_buckets_is_followed_for_as_long_as_a_stop_may_take
     assert_free(endless.pid)
 
 
+def test_a_copy_that_comes_too_late_is_given_up_within_a_mebibyte_and_is_not_counted_as_read(run):
+    million = run("million")
+    portions: list[int] = []
+
+    class Watched(Deadline):
+        def ask(self, size: int) -> int:
+            portions.append(super().ask(size))
+            return portions[-1]
+
+    watched, buckets = Watched(), int(million.map("m64")["header"]["buckets"], 16)
+    memory = CountingMemory(ProcessMemory(million.pid).within(watched))
+    watched.start(time.perf_counter(), HURRY / 2)
+    with pytest.raises(NotReadInTime):
+        memory.read_many(np.full(64, buckets, dtype=np.uint64), 1 << 25)
+    assert max(portions) == AT_ONCE_IN_A_HURRY
+    assert memory.count == 0
+
+
 def test_a_key_that_is_not_found_in_time_is_an_error_of_its_own(endless):
     with open_target(str(endless.pid)) as target, pytest.raises(NotReadInTime, match="50 ms"):
         look_up(target, "main.endless", None, "2", max_stop=0.05)
@@ -73,7 +95,7 @@ def test_a_key_that_is_not_found_in_time_is_an_error_of_its_own(endless):
 
 def cut_among_the_strings(target: Target) -> Inspection:
     """An inspection whose stop ended after the buckets were copied: how long that takes depends on the machine."""
-    for milliseconds in range(4, 80, 2):
+    for milliseconds in range(8, 80, 4):
         with suppress(NotReadInTime):
             inspection = inspect(target, "main.mstr", entries=5, max_stop=milliseconds / 1000)
             if inspection.snapshot.late == ("what keys and elements point to",):
@@ -93,7 +115,7 @@ def test_a_map_whose_strings_came_too_late_says_so_where_they_would_stand(run):
 
 def test_a_census_reports_a_map_that_takes_too_long_as_not_read(endless):
     with open_target(str(endless.pid)) as target:
-        census = take_census(target, max_stop=0.02)
+        census = take_census(target, max_stop=0.02, max_share=None)
     row = next(one for one in census.maps if one.name == "main.endless")
     assert (row.verdict, census.exit_code) == ("not-read", 3)
     assert_free(endless.pid)
@@ -136,6 +158,13 @@ def test_a_process_is_held_for_no_more_than_its_share_of_any_second(run):
         assert len(asking.clock.stops) > 4
         for number, (began, _) in enumerate(asking.clock.stops):
             assert Clock(asking.clock.stops[:number]).recent(began) <= 0.1 * WINDOW - asking.patience + 0.001
+
+
+def test_a_census_holds_a_process_for_its_share_of_the_time_unless_asked_otherwise(run):
+    with open_target(str(run("plain").pid)) as target:
+        usual, hasty = take_census(target), take_census(target, max_share=None)
+    assert usual.timing.stopped <= MAX_SHARE * max(usual.timing.total, WINDOW * 1000)
+    assert [one.address for one in usual.maps] == [one.address for one in hasty.maps]
 
 
 def test_the_recent_share_counts_only_what_lies_in_the_window():

@@ -43,6 +43,7 @@ def test_a_core_read_through_gdb_mi_alone_is_decoded_as_the_program_told_it(cras
         assert all_differences(target, states(core.truth, SOME_STATES)) == {}
 
 
+@pytest.mark.slow
 def test_a_core_written_by_gcore_is_decoded_as_the_program_tells_it(run, tmp_path):
     running = run()
     core = gcore_core(running, tmp_path)

@@ -9,6 +9,7 @@ import pty
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.resources import files
 
 import numpy as np
@@ -18,6 +19,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from fixtures import NEWEST
+from inspector import Inspection, Target
+from inspector.errors import NotReadInTime
 from inspector.gotypes.render import go_form, plain, quoted
 from inspector.gotypes.values import GoString
 from inspector.gotypes.words import number_of, size
@@ -72,6 +75,28 @@ def test_an_empty_map_says_nothing_of_keys(run):
     text = report_of(run, "main.empty")
     assert "0 entries" in text.splitlines()[0]
     assert "hash selects" not in text
+
+
+def test_a_map_whose_buckets_came_too_late_is_not_called_empty(run):
+    with open_target(str(run("million").pid)) as target:
+        inspection = without_buckets(target)
+    out = io.StringIO()
+    print_report(inspection, Console(file=out, markup=False, highlight=False, width=200))
+    text = out.getvalue()
+    assert re.search(r"  0 entries read  .* read  PARTLY READ$", text.splitlines()[0])
+    assert "occupancy: not known, because the buckets were not read; the header counts 1,000,000 entries" in text
+    assert "the first write makes some" not in text
+    assert "This map" not in text
+
+
+def without_buckets(target: Target) -> Inspection:
+    """An inspection whose stop ended after the header was copied, and before the buckets were."""
+    for milliseconds in range(2, 40):
+        with suppress(NotReadInTime):
+            inspection = inspect(target, "main.m64", max_stop=milliseconds / 1000)
+            if inspection.snapshot.late == ("buckets",):
+                return inspection
+    raise AssertionError("no stop ended among the buckets")
 
 
 def test_sizes_are_written_for_people():

@@ -20,7 +20,7 @@ def account_of(view: MapView) -> Account:
     header, extra = view.header, view.snapshot.extra
     growth, occupancy = growth_of(view), occupancy_of(view)
     rows = _header_rows(header) + (_extra_rows(extra) if extra else [])
-    passages = (_growth_passage(view, growth), _occupancy_passage(occupancy))
+    passages = (_growth_passage(view, growth), _occupancy_passage(view, occupancy))
     return _account(header, extra, growth, occupancy, tuple(rows), passages)
 
 
@@ -119,8 +119,13 @@ def _growth_passage(view: MapView, growth: Growth) -> Passage:
     return Passage("growth", tuple(lines), strip)
 
 
-def _occupancy_passage(occupancy: Occupancy) -> Passage:
+def _occupancy_passage(view: MapView, occupancy: Occupancy) -> Passage:
     held = occupancy.bytes
+    if view.header.buckets and view.new is None:
+        line = (
+            f"not known, because the buckets were not read; the header counts {number_of(view.header.count, 'entry')}"
+        )
+        return Passage("occupancy", (line,))
     used = f"{occupancy.live / occupancy.cells:.0%} used" if occupancy.cells else "the first write makes some"
     old = number_of(occupancy.old_overflow_buckets, "old overflow bucket")
     parts = ", ".join(f"{name} {size(part)}" for name, part in held.parts.items())

@@ -42,6 +42,9 @@ VERDICT_WORDS = {
     "unreadable": "parts of the map could not be read or not be checked; the rest is sound",
     "not-read": "a stop was too short to read the whole map; what was read is sound",
 }
+PARTIAL = ("unreadable", "not-read")
+"""Verdicts of maps of which only a part was read: what was counted is not all."""
+
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -56,7 +59,7 @@ def print_report(inspection: Inspection, console: Console) -> None:
     console.print()
     for passage in inspection.account.passages:
         _passage(passage, console)
-    _advice(inspection.account, console)
+    _advice(inspection, console)
     console.print()
     console.print(_header(inspection.account))
     _entries(inspection, console)
@@ -70,7 +73,11 @@ def _answer(inspection: Inspection, console: Console) -> None:
     ref, account, verdict = inspection.ref, inspection.account, inspection.judgement.verdict
     line = Text(plain(ref.name) if ref.name else f"{ref.address:#x}", style="bold")
     parts = [plain(ref.type.name)]
-    parts += [number_of(account.live, "entry"), size(account.bytes.total)] if inspection.snapshot else ["nil"]
+    if inspection.snapshot is None:
+        parts += ["nil"]
+    else:
+        read = " read" if verdict in PARTIAL else ""
+        parts += [number_of(account.live, "entry") + read, size(account.bytes.total) + read]
     parts += [f"growing ({account.state})"] if account.growing else []
     line.append("".join(f"  {part}" for part in parts), style="not bold")
     line.append(f"  {VERDICT_SHORT[verdict]}", style=VERDICT_STYLES[verdict])
@@ -162,10 +169,15 @@ def _mark_line(strip: Strip, marks: Marks) -> str:
     return " " * at + f"^ {words}   {legend}"
 
 
-def _advice(account: Account, console: Console) -> None:
+def _advice(inspection: Inspection, console: Console) -> None:
     """What to do about a map that holds far more than it needs."""
+    account = inspection.account
     held = account.bytes
-    if account.growing or held.wasted < max(WORTH_REPLACING, held.if_rebuilt):
+    if (
+        account.growing
+        or inspection.judgement.verdict in PARTIAL
+        or held.wasted < max(WORTH_REPLACING, held.if_rebuilt)
+    ):
         return
     if account.live:
         how = f"This map holds {size(held.total)} for {number_of(account.live, 'entry')}"

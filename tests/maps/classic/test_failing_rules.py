@@ -154,14 +154,14 @@ def fail_at(monkeypatch, function, address, fail):
     monkeypatch.setattr(owner, function, step)
 
 
-@pytest.mark.parametrize("function", ["take_snapshot", "judge"])
+@pytest.mark.parametrize("function", ["judge", pytest.param("take_snapshot", marks=pytest.mark.slow)])
 def test_a_map_that_cannot_be_looked_at_is_a_row_that_says_so_and_all_others_are_judged(run, monkeypatch, function):
     running = run()
     address = int(running.map("double_middle")["address"], 16)
     with open_target(str(running.pid), memory="direct") as target:
-        before = take_census(target)
+        before = take_census(target, max_share=None)
         fail_at(monkeypatch, function, address, FAILURES["memory"])
-        census = take_census(target)
+        census = take_census(target, max_share=None)
     (row,) = (one for one in census.maps if one.address == address)
     assert (row.verdict, row.name) == ("unreadable", "main.doubleMiddle")
     assert [finding.rule for finding in row.findings] == ["H0"]
@@ -177,7 +177,7 @@ def test_what_only_looks_like_a_map_and_cannot_be_looked_at_is_counted(monkeypat
     with start(build("states", USUAL, ldflags="-s -w")) as running, open_target(str(running.pid)) as target:
         address = int(running.map("hint_100")["address"], 16)
         fail_at(monkeypatch, "take_snapshot", address, FAILURES["index"])
-        census = take_census(target)
+        census = take_census(target, max_share=None)
     assert address not in {one.address for one in census.maps}
     assert census.exit_code == EXIT_PARTIAL
     assert any("could not be checked" in note for note in census.notes)
@@ -191,5 +191,5 @@ def test_the_end_of_the_process_is_no_failure_of_one_map(run, monkeypatch):
 
     fail_at(monkeypatch, "take_snapshot", int(running.map("double_middle")["address"], 16), end)
     with open_target(str(running.pid), memory="direct") as target, pytest.raises(TargetGone):
-        take_census(target)
+        take_census(target, max_share=None)
     assert_running(running)
