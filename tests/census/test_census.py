@@ -310,7 +310,7 @@ def test_a_core_cut_short_is_answered_in_part_and_says_what_may_be_wrong(crashed
     assert done.returncode == 3
     assert {one["verdict"] for one in maps} <= {"consistent", "unreadable"}
     others = [one for one in maps if int(one["address"], 16) not in told]
-    # Without the heap's books maps that are out of use look like all others: that is said.
+    # Without the heap metadata maps that are out of use look like all others: that is said.
     dead = "dead maps" in " ".join(document["notes"])
     assert dead or all(one["type"] in LIBRARY_TYPES for one in others), others
 

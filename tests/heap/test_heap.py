@@ -1,4 +1,4 @@
-"""The heap's own books against what a program knows of its objects and what the runtime counts."""
+"""The heap metadata against what a program knows of its objects and what the runtime counts."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_the_heap_of_a_kernel_core_is_read(toolchain, ldflags):
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-def test_where_the_books_lie_in_no_readable_memory_there_is_a_note_and_no_heap(toolchain, tmp_path):
+def test_without_readable_heap_metadata_there_is_a_note_and_no_heap(toolchain, tmp_path):
     core = kernel_core(build("heap", toolchain), directory=tmp_path)
     whole = core.path.stat().st_size
     os.truncate(core.path, whole // 2)
