@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.hold import hold
 from fixtures import USUAL, Running, build, start
-from inspector import Inspection, Target, inspect, look_up, open_target, take_census
+from inspector import InspectError, Inspection, Target, inspect, look_up, open_target, take_census
 from inspector.control.hold import WINDOW, Clock
 from inspector.errors import NotReadInTime
 from inspector.gotypes.values import Unreadable
@@ -111,6 +111,11 @@ def test_a_map_whose_strings_came_too_late_says_so_where_they_would_stand(run):
     assert (inspection.judgement.verdict, inspection.judgement.findings) == ("not-read", ())
     assert len(entries) == 5
     assert all(isinstance(entry.key, Unreadable) and entry.key.late for entry in entries)
+
+
+def test_an_error_of_the_api_can_be_caught_by_the_name_that_the_api_gives_it(endless):
+    with open_target(str(endless.pid)) as target, pytest.raises(InspectError, match="longer stops with max_stop"):
+        inspect(target, "main.endless", max_stop=1e-9)
 
 
 def test_a_census_reports_a_map_that_takes_too_long_as_not_read(endless):
