@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inspector.census import Census, CensusMap, take_census
+    from inspector.errors import InspectError
     from inspector.inspection.one_key import KeyAnswer, look_up
     from inspector.inspection.one_map import Inspection, inspect
     from inspector.maps.family import Entry
@@ -17,6 +18,7 @@ HOMES = {
     "Census": "inspector.census",
     "CensusMap": "inspector.census",
     "Entry": "inspector.inspection.one_map",
+    "InspectError": "inspector.errors",
     "Inspection": "inspector.inspection.one_map",
     "KeyAnswer": "inspector.inspection.one_key",
     "Target": "inspector.target.target",
@@ -31,6 +33,7 @@ __all__ = [
     "Census",
     "CensusMap",
     "Entry",
+    "InspectError",
     "Inspection",
     "KeyAnswer",
     "Target",

@@ -24,7 +24,7 @@ def number_or_all(_: Any, parameter: click.Parameter, value: str | None) -> int 
         return None
     if not value.isdecimal() or len(value) > MOST_DIGITS:
         option = parameter.opts[0]
-        raise click.BadParameter(f"{shown(value)!r} is neither a number of {option[2:]} nor 'all'", param_hint=option)
+        raise click.BadParameter(f"{shown(value)!r} is neither a number nor 'all'", param_hint=option)
     return int(value)
 
 

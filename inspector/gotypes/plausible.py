@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.errors import InspectError
+from inspector.errors import InspectError, NotReadInTime
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.types import itab
@@ -90,6 +90,8 @@ class Plausibility:
         for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
             try:
                 self.types.dynamic(go_type, tab, self.memory)
+            except NotReadInTime:
+                raise
             except InspectError:
                 return False
         return True

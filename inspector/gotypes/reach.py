@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inspector.errors import InspectError
+from inspector.errors import InspectError, NotReadInTime
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.types import itab
@@ -159,6 +159,8 @@ class Reach:
                 else:
                     values = self._copy(data, dynamic.size)
                 self.copy(dynamic, values, limits.inside())
+            except NotReadInTime:
+                raise
             except InspectError:
                 continue  # the decoder will say that this value's type cannot be read
 

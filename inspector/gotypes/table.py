@@ -13,7 +13,7 @@ from construct import Construct, ConstructError, Container
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from inspector.errors import Hint, InspectError, UnknownType, UnreadableMemory
+from inspector.errors import Hint, InspectError, NotReadInTime, UnknownType, UnreadableMemory
 from inspector.goruntime import types as schema
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import Release
@@ -127,6 +127,8 @@ class TypeTable:
             if not (self.is_static(pair.typ) and self.is_static(pair.inter)):
                 return None
             return self.get(pair.typ) if self.get(pair.inter).kind == Kind.INTERFACE else None
+        except NotReadInTime:
+            raise
         except InspectError:
             return None
 

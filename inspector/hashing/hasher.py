@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.errors import InspectError
+from inspector.errors import InspectError, NotReadInTime
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of, grouped
 from inspector.gotypes.gotype import Field, GoType, Kind
@@ -199,6 +199,8 @@ class Hasher:
             own = Hashed(at.hashes[group] ^ C0, at.known[group])
             try:
                 done = self._dynamic(go_type, tab, headers["data"][group], own, depth)
+            except NotReadInTime:
+                raise
             except InspectError:
                 done = _unknown(own)
             out.hashes[group], out.known[group] = C1 * done.hashes, done.known

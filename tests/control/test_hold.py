@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.hold import hold
 from fixtures import USUAL, Running, build, start
-from inspector import Inspection, Target, inspect, look_up, open_target, take_census
+from inspector import InspectError, Inspection, Target, inspect, look_up, open_target, take_census
 from inspector.control.hold import WINDOW, Clock
 from inspector.errors import NotReadInTime
 from inspector.gotypes.values import Unreadable
@@ -111,6 +112,36 @@ def test_a_map_whose_strings_came_too_late_says_so_where_they_would_stand(run):
     assert (inspection.judgement.verdict, inspection.judgement.findings) == ("not-read", ())
     assert len(entries) == 5
     assert all(isinstance(entry.key, Unreadable) and entry.key.late for entry in entries)
+
+
+@pytest.mark.parametrize("name", ["key_interface", "key_string"])
+def test_a_map_is_late_at_whichever_read_the_stop_ends(run, name):
+    told = run().map(name)
+    address = int(told["address"], 16)
+
+    class Counted(Deadline):
+        left = 1 << 30
+
+        def ask(self, size: int) -> int:
+            self.left -= 1
+            if self.left < 0:
+                raise NotReadInTime(size, 0.0)
+            return size
+
+    with open_target(str(run().pid)) as target:
+        one, counted = Run(target), Counted()
+        go_type = one.types.find_map_type(told["type"])
+        source = replace(one.source(), memory=ProcessMemory(run().pid).within(counted))
+        whole = one.family.take_snapshot(source, address, go_type, 0)
+        reads = Counted.left - counted.left
+        assert not whole.late
+        for counted.left in range(1, reads):
+            assert one.family.take_snapshot(source, address, go_type, 0).late
+
+
+def test_an_error_of_the_api_can_be_caught_by_the_name_that_the_api_gives_it(endless):
+    with open_target(str(endless.pid)) as target, pytest.raises(InspectError, match="longer stops with max_stop"):
+        inspect(target, "main.endless", max_stop=1e-9)
 
 
 def test_a_census_reports_a_map_that_takes_too_long_as_not_read(endless):
