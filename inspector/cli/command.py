@@ -33,6 +33,8 @@ class Program(click.RichGroup):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the own form: what stands there are arguments, not verbs."""
+        # A group lets more words through, for its verbs.
+        ctx.allow_extra_args = False
         return click.Command.parse_args(self, ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
