@@ -104,7 +104,7 @@ def _show(target: Target, arguments: Arguments) -> None:
 
 def _show_lookup(target: Target, arguments: Arguments, key: str) -> None:
     what = locate_in_gdb(target, arguments.expression, arguments.type)
-    answer = look_up(target, what, arguments.type, key)
+    answer = look_up(target, what, key, arguments.type)
     write_notes(answer.notes)
     if arguments.json:
         write_lookup(answer, output())

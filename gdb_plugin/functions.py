@@ -64,7 +64,7 @@ class GomapGet(gdb.Function):
             target = open_inferior()
             found = _located(Run(target), map_value)
             literal = _literal(target, found, key)
-            lookup = look_up(target, found, None, literal).lookup
+            lookup = look_up(target, found, literal).lookup
             if lookup.found is None:
                 raise UsageError(f"key {literal} is not in the map: {lookup.ended}")
             return _given_back(lookup.value)

@@ -72,8 +72,8 @@ memory = _option(TARGET, "--memory", type=click.Choice(["auto", "gdb-mi", "direc
 no_stop = _option(TARGET, "--no-stop", is_flag=True,
                   help="Do not stop the process. A copy that changes meanwhile may be torn.")  # fmt: skip
 max_stop = _option(TARGET, "--max-stop", callback=duration, metavar="TIME",
-                   help=f"The process is never paused longer than this at a time (default: {USUAL_STOP * 1000:.0f}ms; "
-                        f"{USUAL_STOP_BY_GDB:.0f}s if gdb reads everything).")  # fmt: skip
+                   help=f"How long one pause of the process may take (default: {USUAL_STOP * 1000:.0f}ms; where gdb "
+                        f"pauses it: {USUAL_STOP_BY_GDB:.0f}s, beside what gdb takes to attach).")  # fmt: skip
 max_share = _option(ALL_MAPS, "--max-share", callback=share, default=f"{MAX_SHARE:.0%}", show_default=True,
                     metavar="PERCENT", help="The process is paused for at most this share of any second.")  # fmt: skip
 remote = _option(TARGET, "--remote", metavar="HOST:PORT", allow_from_autoenv=False,

@@ -64,7 +64,7 @@ def _described(error: BaseException) -> str:
 
 
 def _fail(message: str) -> int:
-    # Even if the message itself cannot be written, for want of memory above all, the exit code reports.
+    # Even if the message itself cannot be written, for want of memory above all, the exit code says it.
     with suppress(Exception):
         say(message)
     return EXIT_ERROR

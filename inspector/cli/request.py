@@ -87,7 +87,7 @@ class Request:
 
     def _check_output(self) -> None:
         if self.json and self.ndjson:
-            raise UsageError("--json and --ndjson exclude each other: choose one", "choose one")
+            raise UsageError("--json and --ndjson exclude each other", "choose one")
         if self.key is not None:
             if self.ndjson:
                 raise UsageError("--key gives one answer, not a stream", "use --json")

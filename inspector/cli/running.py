@@ -95,7 +95,7 @@ def _inspect(target: Target, name: str, request: Request) -> int:
 
 
 def _look_up(target: Target, name: str, key: str, request: Request) -> int:
-    answer = look_up(target, name, request.type, key, request.max_stop)
+    answer = look_up(target, name, key, request.type, request.max_stop)
 
     def show() -> None:
         if request.json:

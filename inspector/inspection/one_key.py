@@ -40,7 +40,7 @@ class KeyAnswer:
 
 
 def look_up(
-    target: Target, text: str | Locator, type_name: str | None, key: str, max_stop: MaxStop = "usual"
+    target: Target, text: str | Locator, key: str, type_name: str | None = None, max_stop: MaxStop = "usual"
 ) -> KeyAnswer:
     """Look up a key, given as a Go literal, in the map that `text` names.
 

@@ -90,7 +90,7 @@ def test_a_copy_that_comes_too_late_is_given_up_within_a_mebibyte_and_is_not_cou
 
 def test_a_key_that_is_not_found_in_time_is_an_error_of_its_own(endless):
     with open_target(str(endless.pid)) as target, pytest.raises(NotReadInTime, match="50 ms"):
-        look_up(target, "main.endless", None, "2", max_stop=0.05)
+        look_up(target, "main.endless", "2", max_stop=0.05)
     assert_free(endless.pid)
 
 

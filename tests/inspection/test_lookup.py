@@ -104,7 +104,7 @@ def disagreements(target: Target, state: dict[str, Any]) -> list[str]:
     asked += [varied(dice.choice(present), state["type"], dice) for _ in range(KEYS_OF_EACH_STATE)]
     wrong = []
     for key in asked:
-        lookup = look_up(target, state["address"], state["type"], literal_of(key)).lookup
+        lookup = look_up(target, state["address"], literal_of(key), state["type"]).lookup
         known = json.dumps(key) in told
         if (lookup.found is not None) != known or (known and json_form(lookup.value) != told[json.dumps(key)]):
             wrong.append(f"{literal_of(key)}: {lookup.ended}, the program says {told.get(json.dumps(key), 'absent')}")
@@ -122,7 +122,7 @@ def test_present_and_absent_keys_of_every_kind_end_where_the_program_has_them(ru
 def test_a_walk_reads_the_header_and_one_chain_and_nothing_else(run):
     state = run().map("double_middle")
     with open_target(str(run().pid), memory="direct") as target:
-        lookup = look_up(target, state["address"], state["type"], literal_of(state["entries"][0]["key"])).lookup
+        lookup = look_up(target, state["address"], literal_of(state["entries"][0]["key"]), state["type"]).lookup
         bucket = layout_of(target.program.types.find_map_type(state["type"])).bucket_size
     strings = 64 * sum(len(step.compared) for step in lookup.steps)
     assert lookup.bytes_read <= 48 + 1 + bucket * len(lookup.steps) + strings
@@ -133,7 +133,7 @@ def test_a_waiting_old_bucket_is_walked_instead_of_the_new_one(run):
     arrays = set()
     with open_target(str(run().pid), memory="direct", stop=False) as target:
         for entry in state["entries"][:60]:
-            lookup = look_up(target, state["address"], state["type"], literal_of(entry["key"])).lookup
+            lookup = look_up(target, state["address"], literal_of(entry["key"]), state["type"]).lookup
             arrays.add(lookup.steps[0].place.form()["array"])
     assert "old" in arrays
 
@@ -142,7 +142,7 @@ def test_nil_empty_and_nan_are_answered_without_a_walk(run):
     with open_target(str(run().pid), memory="direct", stop=False) as target:
         for name, key, word in (("empty", "x", "empty"), ("key_float64", "NaN", "NaN"), ("nil_map", "x", "nil")):
             state = run().map(name)
-            lookup = look_up(target, state["address"], state["type"], key).lookup
+            lookup = look_up(target, state["address"], key, state["type"]).lookup
             assert (lookup.found, lookup.steps) == (None, ())
             assert word in lookup.ended
 
@@ -223,7 +223,7 @@ def test_every_key_of_the_demo_is_found_in_the_cell_where_the_whole_map_has_it(d
     assert len(entries) == 209
     for entry in entries:
         assert isinstance(entry.key, GoString)
-        found = look_up(demo.target, demo.variable, demo.type_name, json.dumps(entry.key.data.decode())).lookup
+        found = look_up(demo.target, demo.variable, json.dumps(entry.key.data.decode()), demo.type_name).lookup
         step = found.steps[-1]
         place = step.place.form() | {"cell": found.found}
         assert (place, found.value) == (entry.place.form(), entry.value), entry
@@ -232,5 +232,5 @@ def test_every_key_of_the_demo_is_found_in_the_cell_where_the_whole_map_has_it(d
 @pytest.mark.pure
 @pytest.mark.parametrize("key", ["nobody", "", "session-00010", "session-0001 "])
 def test_a_key_that_the_demo_does_not_have_is_not_found(demo, key):
-    found = look_up(demo.target, demo.variable, demo.type_name, json.dumps(key)).lookup
+    found = look_up(demo.target, demo.variable, json.dumps(key), demo.type_name).lookup
     assert (found.found, found.value) == (None, None)

@@ -79,7 +79,7 @@ def test_a_nil_map_is_an_answer_not_an_error(run):
 def test_the_schema_refuses_an_answer_about_a_key_that_lacks_a_promised_field(run):
     state = run().map("double_middle")
     with open_target(str(run().pid), memory="direct") as target:
-        document = lookup_form(look_up(target, state["address"], state["type"], state["entries"][0]["key"]))
+        document = lookup_form(look_up(target, state["address"], state["entries"][0]["key"], state["type"]))
     PROMISED.validate(document)
     for field in ("map", "bytes_read", "notes"):
         with pytest.raises(jsonschema.ValidationError, match=field):
