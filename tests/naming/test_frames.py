@@ -162,7 +162,7 @@ def test_a_key_is_looked_up_in_a_map_of_a_frame(newest):
 def test_a_nil_map_in_a_frame_is_a_nil_map(unoptimised):
     answer = cli(unoptimised.pid, "main.none:empty")
     assert answer.code == 0
-    assert "a nil map" in answer.out
+    assert "A nil map reads as empty" in answer.out
 
 
 def choices(answer) -> list[str]:

@@ -106,7 +106,7 @@ def test_a_copy_of_the_executable_can_be_named_and_must_be_the_right_one(plain, 
     with attached(plain, tmp_path) as server:
         answer = remote(server, "main.words", "--exe", copy)
         assert (answer.code, answer.err) == (0, "")
-        assert "3 of 3 keys proven" in answer.out
+        assert "all 3 keys are in the bucket" in answer.out
     with attached(plain, tmp_path) as server:
         answer = remote(server, "main.words", "--exe", build("plain", NEWEST))
         assert_refused(answer, "is not the executable of the process at", "--exe")
@@ -148,7 +148,7 @@ def test_a_program_that_gdbserver_started_stays_where_it_was_and_can_be_inspecte
             answer = remote(server, "main.words")
             assert answer.code == 0
             assert answer.notes == ["the program has not run yet: gdbserver holds it at its very first instruction"]
-            assert "a nil map" in answer.out
+            assert "A nil map reads as empty" in answer.out
             server.wait_for("Listening", times + 1)
             assert thread_states(server.pid) == [("t", server.process.pid)]
         let_run(server, "detach")
