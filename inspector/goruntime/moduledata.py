@@ -57,8 +57,8 @@ def _moduledata(minor: int) -> Construct:
         *_tables(minor),
         *_segments(minor),
         "textsectmap" / go.slice_header,
-        "typelinks" / go.slice_header,
-        "itablinks" / go.slice_header,
+        # Since 1.27 types and itabs lie side by side, and nothing lists them.
+        *(["typelinks" / go.slice_header, "itablinks" / go.slice_header] if minor < 27 else []),
         "ptab" / go.slice_header,
         "pluginpath" / go.string_header,
         "pkghashes" / go.slice_header,
@@ -92,8 +92,11 @@ def _segments(minor: int) -> list[Construct]:
     names += ["bss", "ebss", "noptrbss", "enoptrbss"]
     # Coverage counters stand here since 1.20, go.func.* moved out of the text in 1.18.
     names += ["covctrs", "ecovctrs"] if minor >= 20 else []
-    names += ["end", "gcdata", "gcbss", "types", "etypes"]
+    names += ["end", "gcdata", "gcbss"]
+    # typedesclen covers the types that typelinks used to list; those that follow them up to etypes are types, too.
+    names += ["types", "etypes"] if minor < 27 else ["types", "typedesclen", "etypes", "itaboffset", "itabsize"]
     names += ["rodata", "gofunc"] if minor >= 18 else []
+    names += ["epclntab"] if minor >= 26 else []
     return [name / go.uintptr for name in names]
 
 

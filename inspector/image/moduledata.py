@@ -23,6 +23,9 @@ MAX_TYPES_SIZE = 1 << 30
 MAX_MODULES = 256
 WORD = 8
 
+_SLICES = ("ftab", "textsectmap", "ptab", "pkghashes", "modulehashes")
+"""Slices of every release's module data, on both sides of the fields that came and went."""
+
 
 @dataclass(frozen=True)
 class Module:
@@ -98,7 +101,7 @@ def _read(memory: Memory, declaration: Construct, place: int) -> Container | Non
         and fields.noptrdata <= fields.enoptrdata
         and fields.data <= fields.edata
         and fields.bss <= fields.ebss
-        and 0 <= fields.typelinks.len <= fields.typelinks.cap
+        and all(0 <= fields[name].len <= fields[name].cap for name in _SLICES)
     )
     return fields if sound else None
 

@@ -1,0 +1,29 @@
+"""The module data of each release leads to the types and functions that programs report themselves."""
+
+from __future__ import annotations
+
+import pytest
+
+from fixtures import build, start
+from tests.support.targets import EACH_RECENT, opened_program
+
+BUILDS = {
+    "plain": {},
+    "stripped": {"ldflags": "-s -w"},
+    "pie": {"extra_flags": ["-buildmode=pie"]},
+    "stripped-pie": {"ldflags": "-s -w", "extra_flags": ["-buildmode=pie"]},
+}
+
+
+@pytest.mark.parametrize("way", BUILDS)
+@pytest.mark.parametrize("toolchain", EACH_RECENT)
+def test_types_lie_where_the_program_says_they_do(toolchain, way):
+    with start(build("descriptors", toolchain, **BUILDS[way])) as running, opened_program(running) as program:
+        assert program.image.stripped == ("stripped" in way)
+        for told in running.truth["types"]:
+            address = int(told["address"], 16)
+            found = program.types.get(address)
+            assert program.types.is_static(address)
+            assert (found.name, found.kind, found.size) == (told["name"], told["kind"], told["size"])
+        for name, address in running.truth["statics"].items():
+            assert program.types.find_type(name).address == int(address, 16)

@@ -1,0 +1,40 @@
+"""Releases that came after the last classic one, and how their programs are opened before their maps are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from fixtures import Running, Toolchain
+from inspector.image.buildinfo import read_build_info
+from inspector.image.elf import open_image
+from inspector.memory import procfs
+from inspector.memory.process import ProcessMemory
+from inspector.target.program import Program, bias_of
+
+OLDER = Toolchain("1.23.9")
+
+RECENT = (
+    Toolchain("1.24.11"),
+    Toolchain("1.25.5"),
+    Toolchain("1.26.6"),
+    Toolchain("1.27.3"),
+)
+"""A toolchain of each release whose programs have Swiss maps by default."""
+
+EACH_RECENT = [pytest.param(toolchain, id=toolchain.name) for toolchain in (OLDER, *RECENT)]
+
+
+@contextmanager
+def opened_program(running: Running) -> Iterator[Program]:
+    """The program that a process runs, read without a stop; what family its maps are of is not asked."""
+    memory = ProcessMemory(running.pid)
+    image = open_image(running.exe)
+    image.bias = bias_of(image, procfs.entry_point(running.pid), "the process")
+    try:
+        yield Program(image, read_build_info(image), memory)
+    finally:
+        memory.close()
+        image.close()
