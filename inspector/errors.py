@@ -102,10 +102,6 @@ class UnsupportedTarget(InspectError):
     """A Go program, but one whose maps this version cannot decode."""
 
 
-class SwissMaps(UnsupportedTarget):
-    """A Go program whose maps are Swiss tables (the default since Go 1.24), not hmaps."""
-
-
 class BadExecutable(InspectError):
     """The executable is missing, damaged, or not the one the target runs."""
 

@@ -82,13 +82,11 @@ class Release:
 
     @property
     def swiss(self) -> bool:
-        """Whether maps are Swiss tables: an experiment of 1.23 that became the default in 1.24.
+        """Whether maps are Swiss tables, as they are since 1.24.
 
         GOEXPERIMENT=noswissmap brought the hmap back in 1.24 and 1.25; 1.26 dropped it.
         """
-        if not self.at_least(1, 24):
-            return "swissmap" in self.experiments
-        return "noswissmap" not in self.experiments or self.at_least(1, 26)
+        return self.at_least(1, 26) or (self.at_least(1, 24) and "noswissmap" not in self.experiments)
 
     @property
     def marks(self) -> TophashMarks:
@@ -108,6 +106,16 @@ class Release:
     def has_clear_seq(self) -> bool:
         """Whether hmap has clearSeq before extra (map_noswiss.go of 1.24 and 1.25)."""
         return self.at_least(1, 24)
+
+    @property
+    def has_tombstone_possible(self) -> bool:
+        """Whether maps.Map says that it may have tombstones (since 1.25; padding before)."""
+        return self.at_least(1, 25)
+
+    @property
+    def strides_in_map_types(self) -> bool:
+        """Whether abi.MapType gives offsets and strides of keys and elements (since 1.27), not the size of a slot."""
+        return self.at_least(1, 27)
 
     @property
     def ender_of_concurrent_writes(self) -> str:

@@ -1,6 +1,6 @@
 """Runtime type descriptors: abi.Type and the structures that follow it, kind by kind.
 
-Source: internal/abi/type.go (runtime/type.go until 1.20), internal/abi/map_noswiss.go.
+Source: internal/abi/type.go (runtime/type.go until 1.20), internal/abi/map_noswiss.go, map_swiss.go (map.go since 1.26).
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ INDIRECT_ELEM = 2
 REFLEXIVE_KEY = 4
 NEED_KEY_UPDATE = 8
 HASH_MIGHT_PANIC = 16
+"""Flags of classic map types."""
+
+SWISS_NEED_KEY_UPDATE = 1
+SWISS_HASH_MIGHT_PANIC = 2
+SWISS_INDIRECT_KEY = 4
+SWISS_INDIRECT_ELEM = 8
+"""Flags of Swiss map types."""
 
 rtype = Struct(
     "size" / go.uintptr,
@@ -60,8 +67,32 @@ def _maptype(has_hasher: bool) -> Construct:
 
 
 def maptype(release: Release) -> Construct:
-    """abi.MapType, abi.OldMapType since 1.24: 88 bytes; 80 in 1.13, which has no hasher."""
-    return _maptype(not release.type_alg)
+    """abi.MapType: of classic maps (abi.OldMapType since 1.24) 88 bytes, 80 in 1.13, which has no hasher.
+
+    Of Swiss maps (abi.SwissMapType in 1.24 and 1.25) 112 bytes, 136 since 1.27.
+    """
+    return _swissmaptype(release.strides_in_map_types) if release.swiss else _maptype(not release.type_alg)
+
+
+def parts_of_maptype(release: Release) -> tuple[str, str, str]:
+    """The fields of a map type that lead to types: of keys, of elements, of a bucket or group."""
+    return ("key", "elem", "group" if release.swiss else "bucket")
+
+
+@cache
+def _swissmaptype(strides: bool) -> Construct:
+    places = ("keysOff", "keyStride", "elemsOff", "elemStride", "elemOff") if strides else ("slotSize", "elemOff")
+    return Struct(
+        "typ" / rtype,
+        "key" / go.pointer,
+        "elem" / go.pointer,
+        "group" / go.pointer,
+        "hasher" / go.pointer,
+        "groupSize" / go.uintptr,
+        *(place / go.uintptr for place in places),
+        "flags" / go.uint32,
+        "padding" / go.uint32,  # the uncommon type follows behind it
+    )
 
 
 elem_type = Struct("typ" / rtype, "elem" / go.pointer)

@@ -17,8 +17,9 @@ from inspector.errors import Hint, InspectError, NotReadInTime, UnknownType, Unr
 from inspector.goruntime import types as schema
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import Release
+from inspector.goruntime.swissgroup import CTRL_SIZE
 from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind
-from inspector.gotypes.layouts import ClassicLayout
+from inspector.gotypes.layouts import ClassicLayout, SwissLayout
 from inspector.gotypes.names import normalise, short_form
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
@@ -212,7 +213,7 @@ class TypeTable:
         likely = np.flatnonzero(windows[:, kind_at] & schema.KIND_MASK == Kind.MAP)
         rows = np.ascontiguousarray(windows[likely]).view(dtype)[:, 0]
         good = (rows["typ"]["size"] == POINTER_SIZE) & (rows["typ"]["ptrdata"] == POINTER_SIZE)
-        for part in ("key", "elem", "bucket"):
+        for part in schema.parts_of_maptype(self.release):
             # The dynamic linker may let a plugin use the executable's descriptor of a type that both have.
             good &= np.logical_or.reduce([(rows[part] >= m.types) & (rows[part] < m.etypes) for m in self.modules])
         addresses: NDArray[np.int64] = likely[good] * POINTER_SIZE + start + module.types
@@ -377,20 +378,42 @@ class TypeTable:
         return {}
 
     def _map_details(self, maptype: Container) -> dict[str, Any]:
-        bucket = self._parse(schema.rtype, maptype.bucket)
-        layout = ClassicLayout(
+        return {
+            "key_address": maptype.key,
+            "elem_address": maptype.elem,
+            "layout": self._swiss_layout(maptype) if self.release.swiss else self._classic_layout(maptype),
+            "hasher": self._hash_of(maptype.key) if self.release.type_alg else maptype.hasher,
+        }
+
+    def _classic_layout(self, maptype: Container) -> ClassicLayout:
+        return ClassicLayout(
             key_slot=maptype.keysize,
             elem_slot=maptype.elemsize,
             bucket_size=maptype.bucketsize,
             flags=maptype.flags,
-            bucket_has_pointers=bucket.ptrdata > 0,
+            bucket_has_pointers=self._parse(schema.rtype, maptype.bucket).ptrdata > 0,
         )
-        return {
-            "key_address": maptype.key,
-            "elem_address": maptype.elem,
-            "layout": layout,
-            "hasher": self._hash_of(maptype.key) if self.release.type_alg else maptype.hasher,
-        }
+
+    def _swiss_layout(self, maptype: Container) -> SwissLayout:
+        key, elem = self._parse(schema.rtype, maptype.key), self._parse(schema.rtype, maptype.elem)
+        if self.release.strides_in_map_types:
+            keys_at, key_stride, elem_stride = maptype.keysOff, maptype.keyStride, maptype.elemStride
+            elems_at = maptype.elemsOff
+        else:
+            keys_at, key_stride, elem_stride = CTRL_SIZE, maptype.slotSize, maptype.slotSize
+            elems_at = keys_at + maptype.elemOff
+        return SwissLayout(
+            key_slot=POINTER_SIZE if maptype.flags & schema.SWISS_INDIRECT_KEY else key.size,
+            elem_slot=POINTER_SIZE if maptype.flags & schema.SWISS_INDIRECT_ELEM else elem.size,
+            keys_at=keys_at,
+            key_stride=key_stride,
+            elems_at=elems_at,
+            elem_stride=elem_stride,
+            group_size=maptype.groupSize,
+            flags=maptype.flags,
+            group_has_pointers=self._parse(schema.rtype, maptype.group).ptrdata > 0,
+            key_has_pointers=key.ptrdata > 0,
+        )
 
     def _hash_of(self, key: int) -> int:
         """The func value that hashes keys, through the key type's typeAlg (until 1.13)."""

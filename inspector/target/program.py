@@ -40,7 +40,7 @@ class Program:
     @property
     def family(self) -> Family:
         """The family of all its maps."""
-        return family_of(self.release, self.image.path)
+        return family_of(self.release)
 
     @cached_property
     def types(self) -> TypeTable:
@@ -66,11 +66,9 @@ class Program:
 def built(image: ElfImage) -> BuildInfo:
     """Read which Go release built an executable.
 
-    Raises NotGo, UnsupportedTarget, and SwissMaps for a program whose family of maps is not known.
+    Raises NotGo, UnsupportedTarget.
     """
-    build = read_build_info(image)
-    family_of(build.release, image.path)
-    return build
+    return read_build_info(image)
 
 
 def bias_of(image: ElfImage, entry: int, whose: str) -> int:

@@ -1,0 +1,70 @@
+"""Words that are shaped like a Map, found at the speed of memory.
+
+What is found here is a candidate and no more: its groups have to prove it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.goruntime.releases import Release
+from inspector.goruntime.swissgroup import GROUP_SLOTS
+from inspector.maps.family import WORD, Arena, Headers, Mask
+from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, header_dtype
+from inspector.maps.swiss.layout import LARGEST_DEPTH
+
+BLOCK = 1 << 16
+"""Words that are tested at a time, so that the results of each step stay in the processor's cache."""
+
+DIR_PTR, DEPTHS = 2, 4
+"""Words of the header that a first test looks at: dirPtr, and the one of globalDepth, globalShift and what follows."""
+
+DEPTHS_AT_MOST = 1 << 25
+"""That word as a number is less: depth, shift, writing (0 or 1), tombstonePossible (0 or 1), zeros."""
+
+
+def candidates(words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
+    """See Family.candidates: a cheap test is made of every word, the others only where it holds."""
+    dtype = header_dtype(release)
+    length = dtype.itemsize // WORD
+    parts = [
+        at + _likely(words[at : at + BLOCK + length - 1], arena, length)
+        for at in range(0, len(words) - length + 1, BLOCK)
+    ]
+    places = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    rows = words[places[:, None] + np.arange(length)].view(dtype)[:, 0]
+    headers = Headers(np.uint64(start) + places.astype(np.uint64) * np.uint64(WORD), rows)
+    return headers.where(plausible(rows, arena))
+
+
+def _likely(words: NDArray[np.uint64], arena: Arena, length: int) -> NDArray[np.int64]:
+    """Places where dirPtr leads into the arena, and depths and flags are small enough."""
+    most = len(words) - length + 1
+    if most <= 0:
+        return np.empty(0, np.int64)
+    # Subtraction wraps around below the arena, so one comparison tests both ends.
+    likely = (words[DIR_PTR : DIR_PTR + most] - np.uint64(arena.start)) < np.uint64(arena.size)
+    likely &= words[DEPTHS : DEPTHS + most] < np.uint64(DEPTHS_AT_MOST)
+    return np.flatnonzero(likely)
+
+
+def plausible(rows: NDArray[np.void], arena: Arena) -> Mask:
+    """See Family.plausible: used, dirPtr, dirLen, depth, shift, flags and padding; the seed is not 0."""
+    names = rows.dtype.names
+    assert names is not None
+    depth, length = rows["globalDepth"].astype(np.int64), rows["dirLen"]
+    good = (rows["writing"] <= 1) & ~rows["padding"].any(axis=1) & (rows["seed"] != 0)
+    if "tombstonePossible" in names:
+        good &= rows["tombstonePossible"] <= 1
+    good &= arena.holds(rows["dirPtr"]) & (rows["used"] <= np.uint64(arena.size))
+    small = (length == 0) & (depth == 0) & (rows["globalShift"] == 0) & (rows["used"] <= GROUP_SLOTS)
+    most = min(LARGEST_DEPTH, (arena.size // POINTER_SIZE).bit_length())
+    tables = (depth <= most) & (length == np.left_shift(1, np.minimum(depth, LARGEST_DEPTH)))
+    tables &= rows["globalShift"] == WORD_BITS - depth
+    return np.asarray(good & (small | tables))
+
+
+def provable(rows: NDArray[np.void]) -> Mask:
+    """See Family.provable: an empty map has nothing to prove it but tables, whose numbers agree with each other."""
+    return np.asarray((rows["used"] > 0) | (rows["dirLen"] > 0))

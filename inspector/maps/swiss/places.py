@@ -1,0 +1,46 @@
+"""Where in a Swiss map something is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in a map: table (None in a small map), group, slot, address.
+
+    Tables are numbered in the order of the directory. `entry` is a place in the directory itself.
+    """
+
+    table: int | None = None
+    group: int | None = None
+    slot: int | None = None
+    address: int | None = None
+    entry: int | None = None
+
+    def words(self) -> str:
+        """See Place.words."""
+        parts = [f"directory entry {self.entry}"] if self.entry is not None else []
+        parts += [f"table {self.table}"] if self.table is not None else []
+        parts += [f"group {self.group}"] if self.group is not None else []
+        parts += [f"slot {self.slot}"] if self.slot is not None else []
+        parts += [f"at {self.address:#x}"] if self.address is not None else []
+        return ", ".join(parts) or "header"
+
+    def columns(self) -> dict[str, str]:
+        """See Place.columns."""
+        return {
+            "table": "-" if self.table is None else str(self.table),
+            "group": str(self.group),
+            "slot": str(self.slot),
+        }
+
+    def form(self) -> dict[str, Any]:
+        """See Place.form."""
+        return {"table": self.table, "group": self.group, "slot": self.slot}
+
+
+def whole(address: int) -> Where:
+    """See Family.whole."""
+    return Where(address=address)

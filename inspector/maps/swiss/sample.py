@@ -1,0 +1,178 @@
+"""A few entries of many maps at once: what identifies a map of which only the address is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.releases import Release
+from inspector.goruntime.sizes import roundup_size
+from inspector.goruntime.swissgroup import GROUP_SLOTS, H2_BITS
+from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY, swisstable
+from inspector.gotypes.layouts import Layout, SwissLayout
+from inspector.hashing.aes import Hashes
+from inspector.maps.family import Headers, Mask, Sample, Source
+from inspector.maps.swiss.groups import Groups
+from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS
+from inspector.maps.swiss.layout import LARGEST_DEPTH, swiss
+from inspector.memory.gather import gather
+from inspector.memory.protocol import Addresses
+
+SEAT = np.dtype([("h2", "u1"), ("group", "<i8"), ("groups", "<i8"), ("block", "<u8"), ("bits", "u1")])
+"""Where an entry is: its H2, its group and how many its table has, and the top `bits` bits of its hash as `block`."""
+
+Numbers = NDArray[np.int64]
+H2_MASK = np.uint64((1 << H2_BITS) - 1)
+
+
+def sample(source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
+    """See Family.sample: entries of up to `most` groups of each map.
+
+    A layout is impossible where groups are not mapped or would be of another size class, where a control byte or a table
+    is none, where a small map has not as many entries as it says, and where bytes are not zero that are in no key and
+    no element that was ever stored.
+    """
+    return _Sampler(source, headers, swiss(layout)).take(room, most)
+
+
+def agrees(sample: Sample, hashes: Hashes) -> Mask:
+    """See Family.agrees: H2 is the low 7 bits of the hash, and its top bits lead to the table."""
+    seats = sample.seats
+    bits = seats["bits"].astype(np.uint64)
+    # A shift by 64 is not defined: it stands for a directory of one entry, which needs no bits.
+    block = np.where(bits > 0, hashes >> (np.uint64(WORD_BITS) - np.maximum(bits, 1)), 0)
+    return np.asarray((hashes & H2_MASK == seats["h2"]) & (block == seats["block"]))
+
+
+@cache
+def _usable_size(layout: SwissLayout, release: Release, groups: int) -> int:
+    """Bytes usable in the object that the allocator gives for so many groups."""
+    return roundup_size(release, groups * layout.group_size, not layout.group_has_pointers)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """Groups that are looked at, k of them: `owner` (k,) which map each is of, and where it lies."""
+
+    owner: Numbers
+    addresses: Addresses
+    number: Numbers
+    groups: Numbers
+    block: NDArray[np.uint64]
+    bits: NDArray[np.uint8]
+
+
+class _Sampler:
+    """Samples many maps as if all had one layout; `possible` says which of them still may."""
+
+    def __init__(self, source: Source, headers: Headers, layout: SwissLayout) -> None:
+        self.source, self.rows, self.layout = source, headers.rows, layout
+        self.small: Mask = self.rows["dirLen"] == 0
+        self.possible: Mask = self.rows["dirPtr"] % np.uint64(POINTER_SIZE) == 0
+
+    def take(self, room: NDArray[np.uint64], most: int) -> Sample:
+        """Narrow down which maps are possible, and read entries of those."""
+        parts = [self._small_groups(room), self._groups_of_tables(most)]
+        chosen = _Chosen(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])))
+        raw, ok = gather(self.source.memory, self.source.regions, chosen.addresses, self.layout.group_size)
+        self.possible[chosen.owner[~ok]] = False
+        groups = Groups(self.layout, raw, chosen.addresses, chosen.owner, chosen.number)
+        self._check_groups(groups)
+        return self._sample(chosen, groups)
+
+    def _sample(self, chosen: _Chosen, groups: Groups) -> Sample:
+        rows, slots = groups.live
+        order = np.argsort(chosen.owner[rows], kind="stable")
+        order = order[self.possible[chosen.owner[rows[order]]]]
+        rows, slots = rows[order], slots[order]
+        seats = np.zeros(len(rows), SEAT)
+        seats["h2"] = groups.ctrl[rows, slots]
+        for name in ("groups", "block", "bits"):
+            seats[name] = getattr(chosen, name)[rows]
+        seats["group"] = chosen.number[rows]
+        keys, elems = groups.keys[rows, slots], groups.elems[rows, slots]
+        return Sample(chosen.owner[rows], keys, elems, seats, self.possible)
+
+    # Which groups
+
+    def _small_groups(self, room: NDArray[np.uint64]) -> _Chosen:
+        """The one group of each small map; one that has none yet is possible with any layout."""
+        usable = np.uint64(_usable_size(self.layout, self.source.release, 1))
+        has_group = self.small & (self.rows["dirPtr"] != 0)
+        self.possible &= ~has_group | (room == 0) | (room == usable)
+        which = np.flatnonzero(has_group & self.possible)
+        zeros = np.zeros(len(which), np.int64)
+        return _Chosen(
+            which, self.rows["dirPtr"][which], zeros, zeros + 1, zeros.astype(np.uint64), zeros.astype(np.uint8)
+        )
+
+    def _groups_of_tables(self, most: int) -> _Chosen:
+        """Some groups of some tables of each map, spread over directory and tables."""
+        depth = self.rows["globalDepth"].astype(np.int64)
+        sound = (depth <= LARGEST_DEPTH) & (self.rows["dirLen"] == np.left_shift(1, np.minimum(depth, LARGEST_DEPTH)))
+        self.possible &= self.small | sound
+        owner, entry, pointers = self._entries(most)
+        table = self._tables(owner, entry, pointers)
+        kept = self.possible[owner]
+        owner, entry, table = owner[kept], entry[kept], table[kept]
+        groups = (table["lengthMask"] + np.uint64(1)).astype(np.int64)
+        each = np.minimum(groups, np.maximum(most // np.maximum(np.bincount(owner, minlength=len(depth)), 1)[owner], 1))
+        at = np.repeat(np.arange(len(owner)), each)
+        nth = np.arange(len(at)) - np.repeat(np.cumsum(each) - each, each)
+        number = nth * (groups[at] - 1) // np.maximum(each[at] - 1, 1)
+        addresses = table["groups"][at] + number.astype(np.uint64) * np.uint64(self.layout.group_size)
+        local = table["localDepth"].astype(np.int64)
+        block = (entry >> np.maximum(depth[owner] - local, 0)).astype(np.uint64)
+        return _Chosen(owner[at], addresses, number, groups[at], block[at], local[at].astype(np.uint8))
+
+    def _entries(self, most: int) -> tuple[Numbers, Numbers, Addresses]:
+        """Up to `most` directory entries of each map, spread over it: their map, their number, what they hold."""
+        which = np.flatnonzero(self.possible & ~self.small)
+        lengths = self.rows["dirLen"][which]
+        each = np.minimum(lengths, most)
+        at = np.repeat(np.arange(len(which)), each)
+        nth = np.arange(len(at)) - np.repeat(np.cumsum(each) - each, each)
+        entry = nth * (lengths[at] - 1) // np.maximum(each[at] - 1, 1)
+        owner = which[at]
+        places = self.rows["dirPtr"][owner] + entry.astype(np.uint64) * np.uint64(POINTER_SIZE)
+        raw, ok = gather(self.source.memory, self.source.regions, places, POINTER_SIZE)
+        self.possible[owner[~ok]] = False
+        return owner, entry, raw.view(np.uint64)[:, 0]
+
+    def _tables(self, owner: Numbers, entry: Numbers, pointers: Addresses) -> NDArray[np.void]:
+        """The tables that entries lead to; maps with one that is none are not possible."""
+        aligned = np.where(pointers % np.uint64(POINTER_SIZE) == 0, pointers, 0)
+        raw, good = gather(self.source.memory, self.source.regions, aligned, swisstable.sizeof())
+        table = raw.view(dtype_of(swisstable))[:, 0]
+        capacity, local = table["capacity"].astype(np.uint64), table["localDepth"].astype(np.int64)
+        good &= (capacity >= SMALLEST_CAPACITY) & (capacity <= MAX_TABLE_CAPACITY)
+        good &= (capacity & (capacity - np.uint64(1)) == 0) & (table["padding"] == 0)
+        good &= table["lengthMask"] == capacity // np.uint64(GROUP_SLOTS) - np.uint64(1)
+        depth = self.rows["globalDepth"][owner].astype(np.int64)
+        length = np.left_shift(1, np.clip(depth - local, 0, LARGEST_DEPTH))
+        good &= (local <= depth) & (table["index"] == entry // length * length)
+        size = capacity // np.uint64(GROUP_SLOTS) * np.uint64(self.layout.group_size)
+        good &= (table["groups"] % np.uint64(POINTER_SIZE) == 0) & self.source.regions.contains(table["groups"], size)
+        self.possible[owner[~good]] = False
+        return table
+
+    # What they hold
+
+    def _check_groups(self, groups: Groups) -> None:
+        """Maps with a group that no map of this layout can have are not possible."""
+        owner, layout = groups.table, self.layout
+        bad = ~(groups.full | groups.empty | groups.deleted).all(axis=1)
+        bad |= groups.empty.any(axis=1) & groups.deleted.any(axis=1)
+        bad |= self.small[owner] & (groups.full.sum(axis=1) != self.rows["used"][owner].astype(np.int64))
+        unused = ~groups.full
+        bad |= (unused & groups.elems.any(axis=2)).any(axis=1)
+        if layout.key_has_pointers or layout.indirect_key:
+            bad |= (unused & groups.keys.any(axis=2)).any(axis=1)
+        bad |= groups.padding.any(axis=1)
+        # A write may be under way in one slot: the rules judge such a map.
+        bad &= self.rows["writing"][owner] == 0
+        self.possible[owner[bad]] = False

@@ -1,0 +1,229 @@
+"""Copying one Swiss map while its process stands still: header, directory, tables, groups, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.errors import NotReadInTime, UnreadableMemory
+from inspector.goruntime.releases import Release
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.layouts import SwissLayout
+from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
+from inspector.gotypes.table import TypeTable
+from inspector.hashing.keys import HashKeys
+from inspector.maps.family import Account, Entry, Slots, Source
+from inspector.maps.findings import Judgement
+from inspector.maps.swiss.account import account_of
+from inspector.maps.swiss.checks import MapView, judge
+from inspector.maps.swiss.contents import entries_of, string_bytes_of
+from inspector.maps.swiss.groups import NO_TABLE, Groups
+from inspector.maps.swiss.header import SwissMap, read_header
+from inspector.maps.swiss.layout import layout_of
+from inspector.maps.swiss.tables import Tables, read_tables
+from inspector.memory.counting import CountingMemory
+from inspector.memory.frozen import FrozenMemory
+from inspector.memory.gather import gather
+from inspector.memory.protocol import Addresses, RegionMap, Rows
+
+BYTES_AT_ONCE = 1 << 24
+"""Bytes of groups that are read in one go: what was read before a stop has to end is kept."""
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SwissSnapshot:
+    """Everything of one map, copied: immutable, picklable, independent of the target.
+
+    A small map has no `tables` and at most one group. `unusable` says under the name of a part ("dirPtr", "tables",
+    "groups") why it is missing, wholly or in part. `memory` holds the pointed-to bytes of keys and of shown entries,
+    `regions` what was readable. `late` names what was not read before the stop had to end: it is missing, and says
+    nothing of the map. `bytes_read` counts what was copied.
+    """
+
+    address: int
+    type: GoType
+    types: TypeTable
+    release: Release
+    header: SwissMap
+    tables: Tables
+    groups: Groups
+    unusable: dict[str, str]
+    late: tuple[str, ...]
+    memory: FrozenMemory = field(repr=False)
+    regions: RegionMap = field(repr=False)
+    hash_keys: HashKeys | None = field(default=None, repr=False)
+    bytes_read: int = 0
+
+    @property
+    def layout(self) -> SwissLayout:
+        """The layout of the map's groups."""
+        return layout_of(self.type)
+
+    @property
+    def view(self) -> MapView:
+        """The map with what all rules ask of it."""
+        return MapView(self)
+
+    def judge(self, incomplete: bool = False) -> Judgement:
+        """See Snapshot.judge."""
+        return judge(self.view, incomplete)
+
+    def account(self) -> Account:
+        """See Snapshot.account."""
+        return account_of(self.view)
+
+    def entries(self) -> Iterator[Entry]:
+        """See Snapshot.entries."""
+        return entries_of(self.view)
+
+    def slots(self) -> Slots:
+        """See Snapshot.slots."""
+        return self.groups.slots(*self.groups.live)
+
+    def string_bytes(self) -> int:
+        """See Snapshot.string_bytes."""
+        return string_bytes_of(self.view)
+
+    def proven_without_keys(self) -> bool:
+        """See Snapshot.proven_without_keys: by the control words of all groups, which lie where this layout has them.
+
+        A small map has one only, and it may lie anywhere.
+        """
+        if self.header.used or self.header.small or self.unusable or self.late or not len(self.groups):
+            return False
+        return bool((self.groups.empty | self.groups.deleted).all())
+
+
+def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> SwissSnapshot:
+    """See Family.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
+    reader = CountingMemory(source.memory)
+    snapshot = _SnapshotTaker(replace(source, memory=reader), address, go_type).take(shown)
+    return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)
+
+
+class _SnapshotTaker:
+    def __init__(self, source: Source, address: int, go_type: GoType) -> None:
+        self.memory, self.regions, self.address, self.type = source.memory, source.regions, address, go_type
+        self.types, self.release, self.layout = source.types, source.release, layout_of(go_type)
+        self.unusable: dict[str, str] = {}
+        self.late: list[str] = []
+
+    def take(self, shown: int | None) -> SwissSnapshot:
+        header = read_header(self.memory, self.address, self.release)
+        tables, groups = Tables.none(), Groups.none(self.layout)
+        if header.dir_ptr and header.small:
+            groups = self._small_group(header.dir_ptr)
+        elif header.dir_ptr or header.dir_len:
+            tables = self._tables(header)
+            groups = self._groups(tables)
+        frozen = FrozenMemory()
+        with self._in_time("what keys and elements point to"):
+            self._copy_pointed_to(frozen, groups, shown)
+        frozen.late = bool(self.late)
+        return SwissSnapshot(
+            self.address,
+            self.type,
+            self.types,
+            self.release,
+            header,
+            tables,
+            groups,
+            self.unusable,
+            tuple(self.late),
+            frozen,
+            self.regions,
+        )
+
+    @contextmanager
+    def _in_time(self, what: str, part: str | None = None) -> Iterator[None]:
+        """Note what could not be read before the stop had to end; what was read until then is kept."""
+        try:
+            yield
+        except NotReadInTime as error:
+            self.late.append(what)
+            if part is not None:
+                self.unusable[part] = error.message
+
+    def _small_group(self, address: int) -> Groups:
+        addresses = np.array([address], np.uint64)
+        with self._in_time("its group", "dirPtr"):
+            aligned = address % 8 == 0
+            raw, ok = gather(self.memory, self.regions, addresses, self.layout.group_size)
+            if aligned and ok[0]:
+                return Groups(self.layout, raw, addresses, np.array([NO_TABLE]), np.array([0]))
+            self.unusable["dirPtr"] = f"{address:#x} leads to no readable group" if aligned else "it is not aligned"
+        return Groups.none(self.layout)
+
+    def _tables(self, header: SwissMap) -> Tables:
+        with self._in_time("the directory and its tables", "dirPtr"):
+            try:
+                tables = read_tables(self.memory, self.regions, header.dir_ptr, header.dir_len)
+            except UnreadableMemory as error:
+                self.unusable["dirPtr"] = error.reason
+                return Tables.none()
+            missing = int(np.count_nonzero(~tables.readable))
+            if missing:
+                self.unusable["tables"] = f"{missing} of {len(tables)} are not readable"
+            return tables
+        return Tables.none()
+
+    # Groups
+
+    def _groups(self, tables: Tables) -> Groups:
+        """Read the groups of all tables, those of equally large tables together."""
+        wanted = tables.groups_wanted(self.regions, self.layout)
+        at = np.cumsum(wanted) - wanted
+        raw = np.empty((int(wanted.sum()), self.layout.group_size), np.uint8)
+        read = np.zeros(len(tables), dtype=bool)
+        for count in np.unique(wanted[wanted > 0]).tolist():
+            which = np.flatnonzero(wanted == count)
+            step = max(1, BYTES_AT_ONCE // (count * self.layout.group_size))
+            with self._in_time(f"groups of tables with {count * 8} slots", "groups"):
+                for first in range(0, len(which), step):
+                    some = which[first : first + step]
+                    read[some] = self._read_into(raw, at[some], count, tables.rows["groups"][some])
+        if not read.all() and "groups" not in self.unusable:
+            self.unusable["groups"] = f"those of {int(np.count_nonzero(~read))} of {len(read)} tables are not readable"
+        table = np.repeat(np.arange(len(tables)), wanted)
+        number = np.arange(len(table)) - at[table]
+        starts = tables.rows["groups"].astype(np.uint64)
+        addresses = starts[table] + number.astype(np.uint64) * np.uint64(self.layout.group_size)
+        if read.all():
+            return Groups(self.layout, raw, addresses, table, number)
+        kept = read[table]
+        return Groups(self.layout, raw[kept], addresses[kept], table[kept], number[kept])
+
+    def _read_into(self, raw: Rows, at: Numbers, count: int, starts: Addresses) -> NDArray[np.bool_]:
+        """Read `count` groups from each address into `raw`, where they begin in the rows `at`; returns which could be."""
+        size = self.layout.group_size
+        try:
+            rows, ok = self.memory.read_many(starts, count * size), np.ones(len(starts), dtype=bool)
+        except UnreadableMemory:
+            rows, ok = gather(self.memory, self.regions, starts, count * size)
+        if len(at) and at[-1] - at[0] == count * (len(at) - 1):
+            raw[at[0] : at[0] + count * len(at)] = rows.reshape(-1, size)
+        else:
+            raw[(at[:, None] + np.arange(count)).reshape(-1)] = rows.reshape(-1, size)
+        return ok
+
+    # What slots point to
+
+    def _copy_pointed_to(self, frozen: FrozenMemory, groups: Groups, shown: int | None) -> None:
+        reach = Reach(self.types, self.memory, self.regions, frozen)
+        key, elem = self.types.key(self.type), self.types.elem(self.type)
+        layout, keys, elems = self.layout, groups.keys, groups.elems
+        if key.has_pointers or layout.indirect_key:
+            self._copy_part(reach, key, layout.indirect_key, keys[groups.full], KEY_LIMITS)
+        rows, slots = groups.live
+        rows, slots = rows[:shown], slots[:shown]
+        self._copy_part(reach, key, layout.indirect_key, keys[rows, slots], VALUE_LIMITS)
+        self._copy_part(reach, elem, layout.indirect_elem, elems[rows, slots], VALUE_LIMITS)
+
+    def _copy_part(self, reach: Reach, part: GoType, indirect: bool, slots: Rows, limits: Limits) -> None:
+        reach.copy(part, reach.behind(slots, part.size) if indirect else slots, limits)
