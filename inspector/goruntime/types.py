@@ -1,6 +1,7 @@
 """Runtime type descriptors: abi.Type and the structures that follow it, kind by kind.
 
-Source: internal/abi/type.go (runtime/type.go until 1.20), internal/abi/map_noswiss.go, map_swiss.go (map.go since 1.26).
+Source: internal/abi/type.go (runtime/type.go until 1.20), internal/abi/map_noswiss.go and map_swiss.go
+(map.go since 1.26).
 """
 
 from __future__ import annotations

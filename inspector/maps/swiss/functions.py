@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-ENTRANCES = frozenset({"mapassign", "mapdelete", "mapclear", "mapclone", "mapaccess1", "mapaccess2", "mapIterStart", "mapIterNext"})
+ENTRANCES = frozenset(
+    {"mapassign", "mapdelete", "mapclear", "mapclone", "mapaccess1", "mapaccess2", "mapIterStart", "mapIterNext"}
+)
 """Functions of package runtime that work on a map, without the suffixes of their fast variants."""
 
 PACKAGE = "internal/runtime/maps."

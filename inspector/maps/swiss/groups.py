@@ -69,7 +69,7 @@ class Groups:
             parts.append(cells["gap"])
         else:
             parts += [cells["slots"][name].reshape(len(self), -1) for name in ("gap", "rest")]
-        return np.concatenate(parts, axis=1) != 0
+        return np.asarray(np.concatenate(parts, axis=1) != 0)
 
     @cached_property
     def full(self) -> NDArray[np.bool_]:

@@ -32,9 +32,9 @@ H2_MASK = np.uint64((1 << H2_BITS) - 1)
 def sample(source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
     """See Family.sample: entries of up to `most` groups of each map.
 
-    A layout is impossible where groups are not mapped or would be of another size class, where a control byte or a table
-    is none, where a small map has not as many entries as it says, and where bytes are not zero that are in no key and
-    no element that was ever stored.
+    A layout is impossible where groups are not mapped or would be of another size class, where a table or a control
+    byte cannot be one, where a small map does not have as many entries as it says, and where bytes are not zero that
+    no key and no element covers.
     """
     return _Sampler(source, headers, swiss(layout)).take(room, most)
 

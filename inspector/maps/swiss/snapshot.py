@@ -200,7 +200,7 @@ class _SnapshotTaker:
         return Groups(self.layout, raw[kept], addresses[kept], table[kept], number[kept])
 
     def _read_into(self, raw: Rows, at: Numbers, count: int, starts: Addresses) -> NDArray[np.bool_]:
-        """Read `count` groups from each address into `raw`, where they begin in the rows `at`; returns which could be."""
+        """Read `count` groups from each address into `raw`, from rows `at` on; returns which could be read."""
         size = self.layout.group_size
         try:
             rows, ok = self.memory.read_many(starts, count * size), np.ones(len(starts), dtype=bool)

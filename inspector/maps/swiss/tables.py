@@ -86,9 +86,7 @@ def read_tables(memory: Memory, regions: RegionMap, start: int, length: int) -> 
     if not regions.covers(start, size):
         raise UnreadableMemory(start, size, "it is not mapped as a whole")
     directory = np.frombuffer(memory.read(start, size), np.uint64).copy()
-    different, first, inverse, counts = np.unique(
-        directory, return_index=True, return_inverse=True, return_counts=True
-    )
+    different, first, inverse, counts = np.unique(directory, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(first)
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
