@@ -165,6 +165,33 @@ class Release:
         return self.at_least(1, 23)
 
     @property
+    def hash_signatures(self) -> bool:
+        """Whether the compiler makes hash functions from a signature of the whole key type (since 1.27).
+
+        Before it made one for each struct and array type (reflectdata/alg.go).
+        """
+        return self.at_least(1, 27)
+
+    @property
+    def hash_variables(self) -> tuple[str, str, str]:
+        """Names of the variables of memhash: whether it uses AES, its keys if so, and if not.
+
+        They moved from package runtime to internal/runtime/maps in 1.27.
+        """
+        if self.at_least(1, 27):
+            package = "internal/runtime/maps"
+            return f"{package}.UseAeshash", f"{package}.aeskeysched", f"{package}.hashkey"
+        return "runtime.useAeshash", "runtime.aeskeysched", "runtime.hashkey"
+
+    @property
+    def hash_wrappers(self) -> bool:
+        """Whether runtime.memhash64 calls a function that asks for AES, which calls another that uses it (since 1.27).
+
+        Before, memhash64 did all that itself (runtime/asm_amd64.s).
+        """
+        return self.at_least(1, 27)
+
+    @property
     def varint_names(self) -> bool:
         """Whether abi.Name lengths are varints (since 1.17; two big-endian bytes before)."""
         return self.at_least(1, 17)
