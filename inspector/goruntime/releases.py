@@ -21,6 +21,11 @@ MAX_INLINE_SIZE = 128
 OLDEST = (1, 13)
 """Oldest release whose layouts are declared, and the first that names itself in the build info."""
 
+NEWEST = (1, 27)
+"""Newest release whose layouts are declared; newer ones are assumed to have the same."""
+
+NEWEST_KNOWN = f"go{NEWEST[0]}.{NEWEST[1]}"
+
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -80,6 +85,11 @@ class Release:
     def at_least(self, major: int, minor: int) -> bool:
         """Whether this is go<major>.<minor> or newer."""
         return self.number[:2] >= (major, minor)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether this release is newer than all whose layouts are declared."""
+        return self.number[:2] > NEWEST
 
     @property
     def swiss(self) -> bool:

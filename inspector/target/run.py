@@ -48,7 +48,7 @@ class Run:
     def __init__(self, target: Target, max_stop: MaxStop = "usual", max_share: float | None = None) -> None:
         self.target, self.max_share = target, max_share
         self._max_stop: MaxStop = max_stop
-        self.notes = list(target.notes)
+        self.notes = [*target.notes, *target.program.build.notes]
         self.clock = Clock()
         self.holder: Holder = target.holder
         self.deadline = Deadline()
