@@ -48,3 +48,10 @@ def opened_for_heap(target: str | int) -> Iterator[Target]:
     """A process or core whose heap is asked for; what family its maps are of is not asked."""
     with patch("inspector.target.program.family_of"), open_target(str(target), memory="direct") as opened:
         yield opened
+
+
+@contextmanager
+def opened_for_frames(target: str | int) -> Iterator[Target]:
+    """The same, with gdb to ask for variables in frames."""
+    with patch("inspector.target.program.family_of"), open_target(str(target)) as opened:
+        yield opened
