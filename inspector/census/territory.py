@@ -95,7 +95,7 @@ def survey(run: Run) -> Territory:
     size = roundup_size(run.release, family.header_dtype(run.release).itemsize, False)
     # A stop for the metadata of a large heap would be longer than any other.
     heap = read_heap(run, hold=False)
-    regions = regions_of_spans(run, heap.spans) if heap is not None else likely_regions(run)
+    regions = regions_of_spans(run, heap.spans) if heap is not None else likely_regions(run.memory.regions())
     arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(0, 0)
     if heap is None:
         return Territory(family, arena, regions, [], regions, None, size)

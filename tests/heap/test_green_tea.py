@@ -33,7 +33,7 @@ def test_objects_that_wait_to_be_swept_are_alive_exactly_if_the_program_holds_th
     with start(build("unswept", toolchain, ldflags=ldflags), env={"GOMAXPROCS": "1"}) as running:
         with opened_for_heap(running.pid) as target:
             assert target.program.release.marks_in_spans == inline
-            run = Run(target)
+            run = Run(target, None)
             heap = read_heap(run)
             assert heap is not None
         waiting = 0
@@ -56,7 +56,7 @@ def test_objects_that_wait_to_be_swept_are_alive_exactly_if_the_program_holds_th
 def test_the_regions_of_the_heap_hold_all_objects_whatever_its_base_is(toolchain, inline):
     with start(build("unswept", toolchain), env={"GOMAXPROCS": "1"}) as running:
         with opened_for_heap(running.pid) as target:
-            ways = heap_regions(Run(target)), likely_regions(Run(target))
+            ways = heap_regions(Run(target, None)), likely_regions(target.memory.regions())
         addresses = [address for told in running.truth["objects"] for address in told["addresses"]]
         for regions in ways:
             assert all(any(r.start <= address < r.end for r in regions) for address in addresses)
@@ -69,7 +69,7 @@ def test_live_objects_of_a_core_are_those_that_the_program_held(toolchain, inlin
     core = cached_core(build("unswept", toolchain), command="confess")
     told = json.loads(core.stderr.splitlines()[0])["objects"]
     with opened_for_heap(str(core.path)) as target:
-        heap = read_heap(Run(target))
+        heap = read_heap(Run(target, None))
         assert heap is not None
         reused = 0
         for each in told:
@@ -78,5 +78,5 @@ def test_live_objects_of_a_core_are_those_that_the_program_held(toolchain, inlin
             # The crash itself may take the places of what was swept.
             reused += int(alive[1::2].sum())
         assert reused < len(told)
-        for regions in (heap_regions(Run(target)), likely_regions(Run(target))):
+        for regions in (heap_regions(Run(target, None)), likely_regions(target.memory.regions())):
             assert all(any(r.start <= at < r.end for r in regions) for each in told for at in each["addresses"])

@@ -56,7 +56,7 @@ def test_without_build_info_the_release_is_what_the_runtime_calls_itself(toolcha
     with start(copy) as running, opened_for_heap(running.pid) as target:
         program = target.program
         assert (program.release.version, program.build.by_runtime) == (f"go{toolchain.version}", True)
-        assert "no build info" in Run(target).notes[0]
+        assert "no build info" in Run(target, None).notes[0]
         told = running.truth["types"][0]
         assert program.types.get(int(told["address"], 16)).name == told["name"]
 
@@ -94,7 +94,7 @@ def test_a_release_newer_than_all_known_ones_is_tried_with_a_note(ldflags, tmp_p
     with start(newer) as running, opened_for_heap(running.pid) as target:
         assert running.truth["go"] == "go1.28.3"
         assert target.program.release.unknown
-        (note,) = Run(target).notes
+        (note,) = Run(target, None).notes
         assert "go1.28.3 is newer than go1.27" in note
         assert "assumed to be unchanged" in note
         for told in running.truth["types"]:
