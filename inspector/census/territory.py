@@ -80,6 +80,13 @@ class Territory:
         there = self.heap.objects(storage)
         return np.where(there.size > 0, there.size - (storage - there.base), np.uint64(0))
 
+    def in_heap(self, addresses: Addresses) -> NDArray[np.bool_]:
+        """Which addresses lie where the heap is; without its metadata other memory may lie between its parts."""
+        inside = np.asarray((addresses - np.uint64(self.arena.start)) < np.uint64(self.arena.size))
+        if self.heap is None:
+            inside[inside] = self._slot_map.contains(addresses[inside], 1)
+        return inside
+
     def on_stack(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which addresses lie on the stacks of goroutines."""
         return self._stack_map.contains(addresses, 1)
@@ -87,6 +94,10 @@ class Territory:
     @cached_property
     def _stack_map(self) -> RegionMap:
         return RegionMap(self.stacks)
+
+    @cached_property
+    def _slot_map(self) -> RegionMap:
+        return RegionMap(self.slots)
 
 
 def survey(run: Run) -> Territory:
