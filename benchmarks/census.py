@@ -17,7 +17,8 @@ from pathlib import Path
 
 from fixtures import USUAL, build, start
 from inspector.census.scan import PIECE, scan
-from inspector.census.territory import HEAP_END, HEAP_START, survey
+from inspector.census.territory import survey
+from inspector.heap.extent import heap_regions
 from inspector.maps.family import Arena
 from inspector.memory.protocol import Region
 from inspector.target.opening import open_target
@@ -39,7 +40,7 @@ def main() -> None:
     program = build("bulk", USUAL)
     with start(program, str(size)) as running, open_target(str(running.pid), memory="direct") as target:
         _ = target.program.types, target.program.hash_keys
-        regions = [region for region in target.memory.regions() if HEAP_START <= region.start < HEAP_END]
+        regions = heap_regions(Run(target))
         total = sum(region.end - region.start for region in regions)
         print(f"a heap of {total / MIB:,.0f} MiB")
         # The peak of what comes first is its own; later peaks are only seen where they are higher.

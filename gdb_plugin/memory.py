@@ -58,7 +58,11 @@ class InferiorMemory:
 
 def _core_sections() -> list[Region]:
     found = _SECTION.finditer(gdb.execute("info files", to_string=True))
-    return [Region(int(start, 16), int(end, 16), name) for start, end, name in (match.groups() for match in found)]
+    return [
+        # gdb numbers the segments of a core, and names only the sections of files.
+        Region(int(start, 16), int(end, 16), "" if name.startswith("load") else name)
+        for start, end, name in (match.groups() for match in found)
+    ]
 
 
 def _remote_mappings() -> list[Region]:
@@ -68,7 +72,7 @@ def _remote_mappings() -> list[Region]:
         return []
     found = (match.groups() for match in map(_MAPPING.fullmatch, lines) if match)
     return [
-        Region(int(start, 16), int(end, 16), name)
+        Region(int(start, 16), int(end, 16), name, (permissions or "rw")[1] == "w")
         for start, end, permissions, name in found
         if (permissions or "r").startswith("r") and not name.startswith("[vvar")
     ]

@@ -85,14 +85,11 @@ class Interfaces:
     def _can_be(self, tabs: Addresses, data: Addresses, territory: Territory | None) -> NDArray[np.bool_]:
         if territory is None:
             return self.regions.contains(tabs, itab.sizeof()) & self.regions.contains(data, WORD)
-        arena = territory.arena
         # Only what lies in the heap leads further, and type descriptors and itabs lie elsewhere.
-        likely = np.flatnonzero((data - np.uint64(arena.start)) < np.uint64(arena.size))
+        likely = np.flatnonzero(territory.in_heap(data))
         right = np.zeros(len(tabs), dtype=bool)
         some = tabs[likely]
-        outside = (
-            (some != 0) & ((some - np.uint64(arena.start)) >= np.uint64(arena.size)) & (some % np.uint64(WORD) == 0)
-        )
+        outside = (some != 0) & (some % np.uint64(WORD) == 0) & ~territory.in_heap(some)
         right[likely[outside]] = self.regions.contains(some[outside], itab.sizeof())
         return right
 

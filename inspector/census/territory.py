@@ -14,16 +14,13 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.goroutine import g
 from inspector.goruntime.scalars import slice_header
 from inspector.goruntime.sizes import MALLOC_HEADER_SIZE, roundup_size
+from inspector.heap.extent import likely_regions, regions_of_spans
 from inspector.heap.objects import Heap, read_heap
 from inspector.heap.spans import Spans
 from inspector.maps.family import Arena, Family, Headers
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Region, RegionMap
 from inspector.target.run import Run
-
-HEAP_START = 0xC000000000
-HEAP_END = 0xE000000000
-"""Go's arenas on linux/amd64 grow from the first on (runtime.mallocinit); 128 GiB of them are looked through."""
 
 MOST_GOROUTINES = 1 << 22
 LARGEST_STACK = 1 << 30
@@ -83,6 +80,13 @@ class Territory:
         there = self.heap.objects(storage)
         return np.where(there.size > 0, there.size - (storage - there.base), np.uint64(0))
 
+    def in_heap(self, addresses: Addresses) -> NDArray[np.bool_]:
+        """Which addresses lie where the heap is; without its metadata other memory may lie between its parts."""
+        inside = np.asarray((addresses - np.uint64(self.arena.start)) < np.uint64(self.arena.size))
+        if self.heap is None:
+            inside[inside] = self._slot_map.contains(addresses[inside], 1)
+        return inside
+
     def on_stack(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which addresses lie on the stacks of goroutines."""
         return self._stack_map.contains(addresses, 1)
@@ -91,15 +95,19 @@ class Territory:
     def _stack_map(self) -> RegionMap:
         return RegionMap(self.stacks)
 
+    @cached_property
+    def _slot_map(self) -> RegionMap:
+        return RegionMap(self.slots)
+
 
 def survey(run: Run) -> Territory:
     """Find out where to look; where the heap metadata is not found, everywhere in the heap."""
-    regions = [region for region in run.memory.regions() if HEAP_START <= region.start < HEAP_END]
-    arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(HEAP_START, HEAP_START)
     family = run.family
     size = roundup_size(run.release, family.header_dtype(run.release).itemsize, False)
     # A stop for the metadata of a large heap would be longer than any other.
     heap = read_heap(run, hold=False)
+    regions = regions_of_spans(run, heap.spans) if heap is not None else likely_regions(run.memory.regions())
+    arena = Arena(regions[0].start, regions[-1].end) if regions else Arena(0, 0)
     if heap is None:
         return Territory(family, arena, regions, [], regions, None, size)
     readable, scanned = run.regions(), ~heap.spans["noscan"]

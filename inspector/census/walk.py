@@ -38,6 +38,9 @@ MOST_LEVELS = 1 << 12
 
 MOST_NESTING = 32
 
+TRIE_NODE = "sync.node["
+"""How the names of the types begin that the nodes of a HashTrieMap have."""
+
 WHOLE, ELEM, KEY = -1, -2, -3
 """Instead of an index: the word leads to the object; or it is a key's slot, and the object its element, or the key."""
 
@@ -142,8 +145,16 @@ class Walk:
     # Objects
 
     def _push(self, go_type: GoType, objects: Objects) -> None:
-        if len(objects.addresses) and self.leads_to_maps(go_type):
+        if not len(objects.addresses) or not self.leads_to_maps(go_type):
+            return
+        parts = self._nodes_of_trie(go_type)
+        if parts is None:
             self._pending[go_type.address].append(objects)
+            return
+        rows, ok = gather(self.memory, self.regions, objects.addresses, go_type.size)
+        is_entry = rows[:, 0] != 0
+        for whole, chosen in zip(parts, (ok & ~is_entry, ok & is_entry), strict=True):
+            self._push(whole, objects.where(chosen))
 
     def _visit(self, go_type: GoType, objects: Objects) -> None:
         if not 0 < go_type.size <= LARGEST_OBJECT:
@@ -278,9 +289,12 @@ class Walk:
             # A map type without a layout is known from the DWARF alone, so no map of it was ever made.
             if go_type.layout or go_type.kind == Kind.INTERFACE or self._leads.get(go_type.address):
                 return True
-            if go_type.address in seen or not go_type.has_pointers:
+            if go_type.address in seen:
                 continue
+            left += self._nodes_of_trie(go_type) or ()
             seen.add(go_type.address)
+            if not go_type.has_pointers:
+                continue
             with suppress(InspectError):
                 if go_type.kind in (Kind.POINTER, Kind.SLICE, Kind.ARRAY):
                     left.append(self.types.elem(go_type))
@@ -290,6 +304,19 @@ class Walk:
                     left += [hidden] if hidden else []
         seen.add(start.address)
         return False
+
+    def _nodes_of_trie(self, go_type: GoType) -> tuple[GoType, GoType] | None:
+        """What a node of a HashTrieMap really is the beginning of, as its one field isEntry says: indirect, or entry.
+
+        sync.Map is made of these since 1.24 (internal/sync/hashtriemap.go). None for other types, and where the
+        executable lacks one of the two.
+        """
+        if not go_type.name.startswith(TRIE_NODE) or [part.name for part in go_type.fields] != ["isEntry"]:
+            return None
+        arguments = go_type.name.removeprefix(TRIE_NODE)
+        with suppress(InspectError):
+            return self.types.find_type(f"sync.indirect[{arguments}"), self.types.find_type(f"sync.entry[{arguments}")
+        return None
 
     def _behind_unsafe_pointers(self, go_type: GoType) -> GoType | None:
         """What the unsafe.Pointer of a struct leads to, if that is known: atomic.Pointer, and entries of sync.Map."""

@@ -27,7 +27,8 @@ MOST_FOUND = 1000  # frames with the variable, after which the search ends
 MOST_GOROUTINES = 1 << 20
 
 # runtime2.go: the states of a goroutine whose stack is its own and whole, the bit that the collector adds.
-WAITING_STATES = {1: "runnable", 4: "waiting", 9: "preempted"}
+# Since 1.26 one that waits for what nobody can reach is leaked; 11 is a dead one that threads of C may take.
+WAITING_STATES = {1: "runnable", 4: "waiting", 9: "preempted", 10: "leaked"}
 THREAD_STATES = {2: "running", 3: "in a system call"}
 SCANNED = 0x1000
 

@@ -530,4 +530,6 @@ class GdbMemory:
         if self.pid is not None:
             return procfs.mappings(self.pid)
         found = re.findall(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", self.bridge.console("info files"))
-        return [Region(int(start, 16), int(end, 16), name) for start, end, name in found]
+        # gdb numbers the segments of a core, and names only the sections of files.
+        named = ((start, end, "" if name.startswith("load") else name) for start, end, name in found)
+        return [Region(int(start, 16), int(end, 16), name) for start, end, name in named]

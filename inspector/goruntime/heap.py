@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from construct import Construct, Struct
+from construct import Bytes, Construct, Struct
 
 from inspector.goruntime import scalars as go
 from inspector.goruntime.releases import Release
@@ -27,6 +27,27 @@ UNSWEPT, UNSWEPT_AND_CACHED, BEING_SWEPT = -2, 1, -1
 
 SPAN_AGES = (SWEPT, SWEPT_AND_CACHED, UNSWEPT, UNSWEPT_AND_CACHED, BEING_SWEPT)
 """All that it can be."""
+
+
+ARENA_SIZE = 1 << 26
+"""heapArenaBytes on linux/amd64: the heap takes addresses from the kernel in pieces of this size, each so aligned."""
+
+MARK_BITS = 63
+"""Bytes of each bitmap in a span."""
+
+inline_marks = Struct(
+    "scans" / Bytes(MARK_BITS),
+    "owned" / go.uint8,
+    "marks" / Bytes(MARK_BITS),
+    "class" / go.uint8,
+)
+"""runtime.spanInlineMarkBits: the last 128 bytes of a span of one page whose objects have 16 to 512 bytes.
+
+Sweeping adds these marks to gcmarkBits, clears them, and then goes on as in other spans (mspan.moveInlineMarks).
+"""
+
+SMALLEST_MARKED_INLINE, LARGEST_MARKED_INLINE = 16, 512
+"""Sizes of objects whose marks lie in their span (gcUsesSpanInlineMarkBits)."""
 
 
 @cache

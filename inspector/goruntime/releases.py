@@ -21,6 +21,11 @@ MAX_INLINE_SIZE = 128
 OLDEST = (1, 13)
 """Oldest release whose layouts are declared, and the first that names itself in the build info."""
 
+NEWEST = (1, 27)
+"""Newest release whose layouts are declared; newer ones are assumed to have the same."""
+
+NEWEST_KNOWN = f"go{NEWEST[0]}.{NEWEST[1]}"
+
 _VERSION = re.compile(r"go(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -49,7 +54,7 @@ class Release:
 
     @staticmethod
     def parse(text: str, experiments: frozenset[str] = frozenset()) -> Release:
-        """Read the version string of the build info, e.g. "go1.25.5 X:noswissmap".
+        """Read the version string of the build info, e.g. "go1.25.5 X:noswissmap" or "go1.26.6-X:nogreenteagc".
 
         Raises UnsupportedTarget when it names no release or one older than the declared layouts.
         """
@@ -59,7 +64,8 @@ class Release:
                 f"the executable names no Go release ({text[:40]!r})",
                 "development toolchains without a go1.N in their version are not supported",
             )
-        named = frozenset(re.findall(r"[A-Za-z0-9]+", text.partition(" X:")[2]))
+        # Behind a space until 1.25, behind a dash since 1.26.
+        named = frozenset(re.findall(r"[A-Za-z0-9]+", re.split("[ -]X:", text, maxsplit=1)[-1]) if "X:" in text else ())
         release = Release(match.group(0), experiments | named)
         if release.number[:2] < OLDEST:
             raise UnsupportedTarget(
@@ -79,6 +85,11 @@ class Release:
     def at_least(self, major: int, minor: int) -> bool:
         """Whether this is go<major>.<minor> or newer."""
         return self.number[:2] >= (major, minor)
+
+    @property
+    def unknown(self) -> bool:
+        """Whether this release is newer than all whose layouts are declared."""
+        return self.number[:2] > NEWEST
 
     @property
     def swiss(self) -> bool:
@@ -150,8 +161,18 @@ class Release:
 
     @property
     def marks_in_spans(self) -> bool:
-        """Whether the collector keeps marks inside spans that wait to be swept (Green Tea, an experiment of 1.25)."""
-        return "greenteagc" in self.experiments
+        """Whether the collector keeps marks inside spans of small objects (Green Tea, runtime/mgcmark_greenteagc.go).
+
+        It was an experiment of 1.25 and became the default in 1.26, where GOEXPERIMENT=nogreenteagc turns it off.
+        """
+        if self.at_least(1, 26):
+            return "nogreenteagc" not in self.experiments
+        return self.at_least(1, 25) and "greenteagc" in self.experiments
+
+    @property
+    def direct_iface_in_tflag(self) -> bool:
+        """Whether tflag holds the bit of types that interfaces hold directly (since 1.26; beside the kind before)."""
+        return self.at_least(1, 26)
 
     @property
     def type_alg(self) -> bool:
@@ -171,6 +192,33 @@ class Release:
     def fallback_own_keys(self) -> bool:
         """Whether that memhash uses the process's hashkey throughout (since 1.23; constants before)."""
         return self.at_least(1, 23)
+
+    @property
+    def hash_signatures(self) -> bool:
+        """Whether the compiler makes hash functions from a signature of the whole key type (since 1.27).
+
+        Before it made one for each struct and array type (reflectdata/alg.go).
+        """
+        return self.at_least(1, 27)
+
+    @property
+    def hash_variables(self) -> tuple[str, str, str]:
+        """Names of the variables of memhash: whether it uses AES, its keys if so, and if not.
+
+        They moved from package runtime to internal/runtime/maps in 1.27.
+        """
+        if self.at_least(1, 27):
+            package = "internal/runtime/maps"
+            return f"{package}.UseAeshash", f"{package}.aeskeysched", f"{package}.hashkey"
+        return "runtime.useAeshash", "runtime.aeskeysched", "runtime.hashkey"
+
+    @property
+    def hash_wrappers(self) -> bool:
+        """Whether runtime.memhash64 calls a function that asks for AES, which calls another that uses it (since 1.27).
+
+        Before, memhash64 did all that itself (runtime/asm_amd64.s).
+        """
+        return self.at_least(1, 27)
 
     @property
     def varint_names(self) -> bool:

@@ -20,6 +20,9 @@ TFLAG_EXTRA_STAR = 2
 TFLAG_NAMED = 4
 TFLAG_REGULAR_MEMORY = 8
 
+DIRECT_IFACE = 1 << 5
+"""The flag of types whose values interfaces hold directly: beside the kind until 1.25, in tflag since 1.26."""
+
 INDIRECT_KEY = 1
 INDIRECT_ELEM = 2
 REFLEXIVE_KEY = 4

@@ -39,10 +39,6 @@ class Kind(IntEnum):
     UNSAFE_POINTER = 26
 
 
-DIRECT_IFACE = 1 << 5
-"""Flag beside the kind: an interface holds the value itself in its data word."""
-
-
 @dataclass(frozen=True)
 class Field:
     """A struct field: its name, the address of its type's descriptor, its offset in bytes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +18,13 @@ from inspector.goruntime import types as schema
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import Release
 from inspector.goruntime.swissgroup import CTRL_SIZE
-from inspector.gotypes.gotype import DIRECT_IFACE, Field, GoType, Kind
+from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.layouts import ClassicLayout, SwissLayout
 from inspector.gotypes.names import normalise, short_form
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
 from inspector.memory.gather import gather
-from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Memory, RegionMap
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Memory, Region, RegionMap
 
 MAX_FIELDS = 1 << 16
 MAX_NAME = 1 << 16
@@ -35,9 +35,8 @@ ALIGNMENTS = (1, 2, 4, 8)
 MAX_MADE_OF = 64
 """How many types a type without a name is made of, one in the other; what is more leads back to itself."""
 
-HEAP_START = 0xC000000000
-HEAP_END = HEAP_START + (1 << 32)
-"""Where Go's heap begins on linux/amd64 (runtime.mallocinit), and how far it is searched for types."""
+MOST_SEARCHED = 1 << 32
+"""Bytes of the heap that are searched for types at most."""
 
 HEAP_PIECE = 1 << 24
 
@@ -167,24 +166,27 @@ class TypeTable:
             if candidate.layout and candidate.layout.fits:
                 yield candidate
 
-    def search_heap(self, memory: Memory, regions: RegionMap) -> bool:
+    def search_heap(self, memory: Memory, heap: Iterable[Region]) -> bool:
         """Look for map types that reflect made at run time (reflect.MapOf); returns whether any is new.
 
-        Their descriptors lie on the heap, never move and stay for good, so this needs no stop.
+        `heap` is where the program's heap lies. Their descriptors are there, never move and stay for good, so this
+        needs no stop.
         """
-        found = self._map_types_at(self._heap_descriptors(memory, regions))
+        found = self._map_types_at(self._heap_descriptors(memory, heap))
         known = {map_type.address for map_type in self.map_types}
         fresh = [map_type for map_type in found if map_type.address not in known]
         self.map_types.extend(fresh)
         self._named_maps.clear()
         return bool(fresh)
 
-    def _heap_descriptors(self, memory: Memory, regions: RegionMap) -> list[int]:
+    def _heap_descriptors(self, memory: Memory, heap: Iterable[Region]) -> list[int]:
         """Addresses in the Go heap of words that begin a maptype: size, ptrdata, alignments and kind."""
-        found = []
+        found, left = [], MOST_SEARCHED
         head = np.frombuffer(bytes([POINTER_SIZE, POINTER_SIZE]), "<u2")[0]
-        for start, end in zip(regions.starts.tolist(), regions.ends.tolist(), strict=True):
-            for at in range(max(start, HEAP_START), min(end, HEAP_END), HEAP_PIECE):
+        for region in heap:
+            end = min(region.end, region.start + left)
+            left -= max(0, end - region.start)
+            for at in range(region.start, end, HEAP_PIECE):
                 size = min(HEAP_PIECE + schema.maptype(self.release).sizeof(), end - at) // POINTER_SIZE * POINTER_SIZE
                 try:
                     words = np.frombuffer(memory.read(at, size), "<u8")
@@ -345,7 +347,9 @@ class TypeTable:
             "name": self._type_name(address, head),
             "pkg_path": self._pkg_path(address, kind) if head.tflag & schema.TFLAG_UNCOMMON else "",
             "named": named,
-            "direct_iface": bool(head.kind & DIRECT_IFACE),
+            "direct_iface": bool(
+                (head.tflag if self.release.direct_iface_in_tflag else head.kind) & schema.DIRECT_IFACE
+            ),
             "has_pointers": head.ptrdata > 0,
             "regular_memory": bool(head.tflag & schema.TFLAG_REGULAR_MEMORY),
         }

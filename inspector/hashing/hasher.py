@@ -1,9 +1,9 @@
 """Hashes of Go values by type, over arrays of them: what a map's hasher computes.
 
 There are two families, and they differ. A map type's own hasher is made by the compiler (genhash in
-cmd/compile/internal/reflectdata/alg.go), which joins neighbouring plain fields of a struct into one run of
-memory. runtime.typehash (runtime/alg.go) hashes what lies in interfaces, and the keys of maps made by
-reflect, field by field.
+cmd/compile/internal/reflectdata/alg.go). Since Go 1.27 it follows the signature of the key type (`signature.py`);
+before, it joins neighbouring plain fields of a struct into one run of memory, each struct for itself.
+runtime.typehash (runtime/alg.go) hashes what lies in interfaces, and the keys of maps made by reflect, field by field.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.aes import Hashes
+from inspector.hashing.signature import Gap, Loop, Part, Run, Signature, signature
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import Rows
 
 C0 = np.uint64(33054211828000289)
 C1 = np.uint64(23344194077549503)
 """c0 and c1 of runtime/alg.go for 64-bit pointers."""
+
+LETTER_FLOATS = {"F": "<f4", "G": "<f8"}
 
 FLOATS = {Kind.FLOAT32: "<f4", Kind.FLOAT64: "<f8", Kind.COMPLEX64: "<f4", Kind.COMPLEX128: "<f8"}
 
@@ -73,26 +76,68 @@ class Hasher:
         self.dynamic: Hash = self.compiled if types.release.type_alg else self.typehash
         self.left = MOST_DYNAMIC
 
-    def map_keys(self, map_type: GoType, slots: Rows, hash0: int | Hashes) -> Hashed:
-        """Hash key slots of shape (n, slot size) as maps of this type do; nothing raises.
+    def map_keys(self, map_type: GoType, slots: Rows, seed: int | Hashes) -> Hashed:
+        """Hash key slots of shape (n, slot size) uint8 as maps of this type do; nothing raises.
 
-        `hash0` is the map's, or an array with one for each slot, of keys in several maps.
+        `seed` is the map's (hash0 of an hmap, seed of a maps.Map: 64 bits), or an array (n,) uint64 with one for
+        each slot, of keys in several maps.
         """
         assert map_type.layout is not None
-        self.left = MOST_DYNAMIC
-        key = self.types.key(map_type)
-        seeds = np.empty(len(slots), dtype=np.uint64)
-        seeds[:] = hash0
-        start = Hashed(seeds, np.ones(len(slots), dtype=bool))
-        family = self.compiled if self.types.is_static(map_type.address) else self.dynamic
+        key, family, start = self._begin(map_type, len(slots), seed)
         if map_type.layout.indirect_key:
             return self._behind(family, key, _word(slots), start, 0)
         return family(key, slots, start, 0)
 
+    def keys(self, map_type: GoType, rows: Rows, seed: int | Hashes) -> Hashed:
+        """Hash keys themselves, of shape (n, key size) uint8, as maps of this type do; see `map_keys`."""
+        key, family, start = self._begin(map_type, len(rows), seed)
+        return family(key, rows, start, 0)
+
+    def _begin(self, map_type: GoType, count: int, seed: int | Hashes) -> tuple[GoType, Hash, Hashed]:
+        self.left = MOST_DYNAMIC
+        seeds = np.empty(count, dtype=np.uint64)
+        seeds[:] = seed
+        static = self.types.is_static(map_type.address)
+        family = self.dynamic if not static else self.signed if self.types.release.hash_signatures else self.compiled
+        return self.types.key(map_type), family, Hashed(seeds, np.ones(count, dtype=bool))
+
     # The two families
 
+    def signed(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
+        """The hash function that the compiler makes for a type since 1.27 (genhashSig, hashFunc)."""
+        try:
+            parts = signature(self.types, go_type)
+        except NotReadInTime:
+            raise
+        except InspectError:
+            return _unknown(at)
+        return self._by_signature(parts, rows, at, depth)
+
+    def _by_signature(self, parts: Signature, rows: Rows, at: Hashed, depth: int) -> Hashed:
+        start = 0
+        for part in parts:
+            at = self._by_part(part, rows[:, start : start + part.size], at, depth)
+            start += part.size
+        return at
+
+    def _by_part(self, part: Part, rows: Rows, at: Hashed, depth: int) -> Hashed:
+        if isinstance(part, Gap):
+            return at
+        if isinstance(part, Run):
+            return self._plain(rows, at)
+        if isinstance(part, Loop):
+            size = part.size // part.count
+            for start in range(0, part.size, size):
+                at = self._by_signature(part.parts, rows[:, start : start + size], at, depth)
+            return at
+        if part.letter in LETTER_FLOATS:
+            return self._floats(LETTER_FLOATS[part.letter], rows, at)
+        if part.letter == "S":
+            return self._strings(rows, at)
+        return self._interfaces(part.go_type, rows, at, depth)
+
     def compiled(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:
-        """The hash function that the compiler makes for a type (genhash, hashFunc)."""
+        """The hash function that the compiler makes for a type until 1.26 (genhash, hashFunc)."""
         if depth > MAX_NESTING:
             return _unknown(at)
         if go_type.regular_memory:

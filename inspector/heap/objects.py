@@ -2,7 +2,8 @@
 
 Each span holds objects of one size. A slot is allocated when its index is below freeindex or its bit in allocBits
 is set (mspan.isFree). Sweeping, which follows each collection, replaces allocBits by the marks; in a span that was
-not swept yet the marks in gcmarkBits show already which objects will stay, and nothing was allocated in it since.
+not not swept yet the marks in gcmarkBits show already which objects will stay, and nothing was allocated in it since.
+The Green Tea collector keeps the marks of small objects in the span itself until it is swept.
 
 Alive means here: allocated, and not known to be dead. In a swept span that is what the last collection marked, and all
 that was allocated since or while it ran; what became unreachable since then is still counted until the next one ends.
@@ -19,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.goruntime import heap as schema
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.sizes import PAGE_SIZE
 from inspector.heap.spans import LARGEST_SPAN, Spans, find_spans
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Rows
@@ -136,10 +139,27 @@ def _copy(run: Run, spans: Spans, rows: NDArray[np.int64], nelems: int) -> Bitma
     chosen = spans[rows]
     allocated = _read_bits(run, chosen["allocBits"][_has_room(chosen)], nelems)
     unswept, begun = _waiting(chosen)
-    marked = _read_bits(run, chosen["gcmarkBits"][unswept | begun], nelems)
-    if run.release.marks_in_spans:
-        marked[:] = ALL_SET
-    return Bitmaps(rows, nelems, allocated, marked)
+    waiting = chosen[unswept | begun]
+    # Sweeping moves marks out of a span into gcmarkBits: who looks for them in this order sees them in either place.
+    inline = _inline_marks(run, waiting, nelems)
+    return Bitmaps(rows, nelems, allocated, _read_bits(run, waiting["gcmarkBits"], nelems) | inline)
+
+
+def _inline_marks(run: Run, spans: Spans, nelems: int) -> Rows:
+    """What the collector marked in the spans themselves; nothing where it does not do so."""
+    marked = np.zeros((len(spans), _width(nelems)), np.uint8)
+    if not run.release.marks_in_spans or _width(nelems) > schema.MARK_BITS:
+        return marked
+    sizes = spans["elemsize"]
+    chosen = np.flatnonzero((sizes >= schema.SMALLEST_MARKED_INLINE) & (sizes <= schema.LARGEST_MARKED_INLINE))
+    if not len(chosen):
+        return marked
+    declared = dtype_of(schema.inline_marks)
+    places = spans["start"][chosen] + np.uint64(PAGE_SIZE - declared.itemsize)
+    rows, ok = gather(run.memory, run.regions(), places, declared.itemsize)
+    rows[~ok] = ALL_SET
+    marked[chosen] = rows.view(declared)["marks"][:, 0, : _width(nelems)]
+    return marked
 
 
 def _has_room(spans: Spans) -> NDArray[np.bool_]:

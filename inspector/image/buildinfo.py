@@ -9,8 +9,9 @@ import struct
 from dataclasses import dataclass
 
 from inspector.errors import NotGo, UnsupportedTarget
-from inspector.goruntime.releases import Release
+from inspector.goruntime.releases import NEWEST_KNOWN, Release
 from inspector.image.elf import ElfImage
+from inspector.image.version import runtime_version
 
 MAGIC = b"\xff Go buildinf:"
 ALIGNMENT = 16
@@ -22,29 +23,57 @@ SENTINEL_SIZE = 16
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """The release, and the key=value settings of the build ("GOEXPERIMENT", "-trimpath", ...)."""
+    """The release, and the key=value settings of the build ("GOEXPERIMENT", "-trimpath", ...).
+
+    `by_runtime` says that there is no build info, and the release is what the runtime calls itself.
+    """
 
     release: Release
     settings: dict[str, str]
+    by_runtime: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user has to know of where the release comes from, and of what is known of it."""
+        notes = []
+        if self.by_runtime:
+            notes.append(
+                f"the executable has no build info: that {self.release.version} built it is what its runtime "
+                "reports (runtime.buildVersion)"
+            )
+        if self.release.unknown:
+            notes.append(
+                f"{self.release.version} is newer than {NEWEST_KNOWN}, the newest release known here: "
+                "the layouts of its structures are assumed to be unchanged"
+            )
+        return tuple(notes)
 
 
 def read_build_info(image: ElfImage) -> BuildInfo:
-    """Find and decode the build info; raises NotGo, UnsupportedTarget."""
+    """Decode the build info, or take the runtime's own version where there is none; raises NotGo, UnsupportedTarget."""
     blob = _find(image)
     if blob is None:
-        if image.section(".gopclntab", ".data.rel.ro.gopclntab", ".note.go.buildid"):
-            raise UnsupportedTarget(
-                f"{image.path} is a Go program without build info, so its Go release is unknown",
-                "toolchains older than go1.13 wrote none, and some packers remove it",
-            )
-        raise NotGo(
-            f"{image.path} was not built by the Go toolchain: it has no Go build info",
-            "give the pid or core of the Go program itself, not of a shell or wrapper around it",
-        )
+        return _by_runtime(image)
     version, modinfo = _inline(blob) if blob[15] & INLINE_STRINGS else _pointed(image, blob)
     settings = _settings(modinfo)
     experiments = frozenset(e for e in settings.get("GOEXPERIMENT", "").split(",") if e)
     return BuildInfo(Release.parse(version, experiments), settings)
+
+
+def _by_runtime(image: ElfImage) -> BuildInfo:
+    if not image.section(".gopclntab", ".data.rel.ro.gopclntab", ".note.go.buildid"):
+        raise NotGo(
+            f"{image.path} was not built by the Go toolchain: it has no Go build info",
+            "give the pid or core of the Go program itself, not of a shell or wrapper around it",
+        )
+    version = runtime_version(image)
+    if version is None:
+        raise UnsupportedTarget(
+            f"{image.path} is a Go program of unknown release: it has neither build info (.go.buildinfo) nor a "
+            "version of the runtime's own (runtime.buildVersion)",
+            "toolchains older than go1.13 wrote no build info, and some packers remove both",
+        )
+    return BuildInfo(Release.parse(version), {}, by_runtime=True)
 
 
 def _find(image: ElfImage) -> bytes | None:

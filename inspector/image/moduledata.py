@@ -15,7 +15,7 @@ from construct import Construct, ConstructError, Container
 
 from inspector.errors import Hint, UnreadableMemory, UnsupportedTarget
 from inspector.goruntime.moduledata import PCLNTAB_MAGICS, moduledata, pc_header
-from inspector.goruntime.releases import Release
+from inspector.goruntime.releases import NEWEST_KNOWN, Release
 from inspector.image.elf import ElfImage, LoadSegment
 from inspector.memory.protocol import Memory
 
@@ -71,8 +71,14 @@ def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Modu
                 raise
         if modules:
             return modules
+    if release.unknown and (places or _pclntabs_of(image)):
+        raise UnsupportedTarget(
+            f"{image.path} was built by {release.version}, and its module data does not have the layout of "
+            f"{NEWEST_KNOWN}, the newest release known here: its types are unknown",
+            "a newer version of this program may know that release",
+        )
     raise UnsupportedTarget(
-        f"the module data of {image.path} was not found, so its types are unknown",
+        f"the module data of {image.path} was not found where {release.version} has it, so its types are unknown",
         Hint("is it the executable that the target runs? name the right one, or an unstripped copy, with {exe}"),
     )
 
@@ -108,7 +114,7 @@ def _read(memory: Memory, declaration: Construct, place: int) -> Container | Non
 
 def _places(image: ElfImage, memory: Memory) -> list[int]:
     """Addresses in writable memory of words that point to a pclntab."""
-    tables = {address + image.bias for segment in image.segments for address in _pclntabs(image, segment)}
+    tables = {address + image.bias for address in _pclntabs_of(image)}
     places = []
     for segment in image.segments:
         if not segment.writable or not tables:
@@ -123,6 +129,10 @@ def _places(image: ElfImage, memory: Memory) -> list[int]:
         hits = np.flatnonzero(np.isin(words, np.array(sorted(tables), dtype=np.uint64)))
         places += [start + int(hit) * WORD for hit in hits]
     return places
+
+
+def _pclntabs_of(image: ElfImage) -> list[int]:
+    return [address for segment in image.segments for address in _pclntabs(image, segment)]
 
 
 def _pclntabs(image: ElfImage, segment: LoadSegment) -> Iterator[int]:

@@ -11,6 +11,7 @@ from inspector.errors import Hint, InspectError, NotAMap, UnknownMap, Unreadable
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
+from inspector.heap.extent import heap_regions
 from inspector.maps.family import Header, Source
 from inspector.maps.identify import identify
 from inspector.memory.protocol import RegionMap
@@ -63,7 +64,7 @@ def with_types_made_later(run: Run, ask: Callable[[], T]) -> T:
         return ask()
     except UnknownMap:
         # That is rare, and the search is not for free.
-        new = run.search_heap_for_types()
+        new = run.search_heap_for_types(heap_regions)
         logger.debug("no known type fits; the heap was searched and has %s", "more" if new else "no more")
         return ask()
 

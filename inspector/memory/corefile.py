@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from elftools.elf.constants import P_FLAGS
 from elftools.elf.elffile import ELFFile
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -38,12 +39,13 @@ class FileMapping:
 
 @dataclass(frozen=True)
 class Chunk:
-    """[start, end) of the address space lies in `buffer` at `offset`."""
+    """[start, end) of the address space lies in `buffer` at `offset`; whether the process could write there."""
 
     start: int
     end: int
     buffer: NDArray[np.uint8]
     offset: int
+    writable: bool = False
 
 
 class CoreFile:
@@ -123,10 +125,12 @@ class CoreFile:
             if size:
                 self._promised.append(Region(start, start + size))
             last = self._chunks[-1] if self._chunks else None
-            if last and last.end == start and last.offset + last.end - last.start == offset and held:
-                self._chunks[-1] = Chunk(last.start, start + held, buffer, last.offset)
+            writable = bool(segment["p_flags"] & P_FLAGS.PF_W)
+            joins = last and last.end == start and last.offset + last.end - last.start == offset
+            if last and joins and last.writable == writable and held:
+                self._chunks[-1] = Chunk(last.start, start + held, buffer, last.offset, writable)
             elif held:
-                self._chunks.append(Chunk(start, start + held, buffer, offset))
+                self._chunks.append(Chunk(start, start + held, buffer, offset, writable))
 
     def _read_notes(self, elf: Any) -> None:
         for segment in elf.iter_segments("PT_NOTE"):
@@ -233,4 +237,5 @@ class CoreFile:
 
     def regions(self) -> list[Region]:
         """Return what the core and its overlays hold."""
-        return [Region(chunk.start, chunk.end) for chunk in self._chunks]
+        files = {mapping.start: mapping.path for mapping in self.mappings}
+        return [Region(chunk.start, chunk.end, files.get(chunk.start, ""), chunk.writable) for chunk in self._chunks]

@@ -106,7 +106,8 @@ def parse_mappings(text: str) -> list[Region]:
         start, _, end = span.partition("-")
         # [vvar] and [vvar_vclock] are readable by its owner only: process_vm_readv faults on them.
         if permissions.startswith("r") and not "".join(name).startswith("[vvar"):
-            regions.append(Region(int(start, 16), int(end, 16), name[0] if name else ""))
+            called = name[0] if name else ""
+            regions.append(Region(int(start, 16), int(end, 16), called, permissions[1:2] == "w"))
     return regions
 
 

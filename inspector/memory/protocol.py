@@ -18,11 +18,15 @@ END_OF_USER_SPACE = 1 << 47
 
 @dataclass(frozen=True)
 class Region:
-    """A readable range [start, end) of the target, with the file it maps if any."""
+    """A readable range [start, end) of the target, and what it maps: a file, or what the kernel calls it.
+
+    `writable` is only False where it is known that the target cannot write there.
+    """
 
     start: int
     end: int
     name: str = ""
+    writable: bool = True
 
 
 class RegionMap:

@@ -18,7 +18,7 @@ from inspector.image.elf import ElfImage
 from inspector.maps.family import Family, Source
 from inspector.memory.deadline import Deadline
 from inspector.memory.process import ProcessMemory
-from inspector.memory.protocol import Memory, RegionMap
+from inspector.memory.protocol import Memory, Region, RegionMap
 from inspector.memory.threads import Thread
 from inspector.target.target import Target, gone
 
@@ -48,7 +48,7 @@ class Run:
     def __init__(self, target: Target, max_stop: MaxStop = "usual", max_share: float | None = None) -> None:
         self.target, self.max_share = target, max_share
         self._max_stop: MaxStop = max_stop
-        self.notes = list(target.notes)
+        self.notes = [*target.notes, *target.program.build.notes]
         self.clock = Clock()
         self.holder: Holder = target.holder
         self.deadline = Deadline()
@@ -96,12 +96,12 @@ class Run:
         """The family of all maps of the program."""
         return self.target.program.family
 
-    def search_heap_for_types(self) -> bool:
-        """Look for map types that were made at run time; returns whether any is new."""
+    def search_heap_for_types(self, heap: Callable[[Run], list[Region]]) -> bool:
+        """Look for map types that were made at run time, in what `heap` finds; returns whether any is new."""
         self.heap_searched = True
         types = self.types
         with self._readable():
-            return types.search_heap(self.memory, self.regions())
+            return types.search_heap(self.memory, heap(self))
 
     @contextmanager
     def _readable(self, what: str = "") -> Iterator[None]:

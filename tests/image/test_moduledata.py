@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures import build, start
+from fixtures import Toolchain, build, start
+from inspector.errors import UnsupportedTarget
+from inspector.goruntime.releases import Release
+from inspector.image.moduledata import find_modules
 from tests.support.targets import EACH_RECENT, opened_program
 
 BUILDS = {
@@ -27,3 +30,16 @@ def test_types_lie_where_the_program_says_they_do(toolchain, way):
             assert (found.name, found.kind, found.size) == (told["name"], told["kind"], told["size"])
         for name, address in running.truth["statics"].items():
             assert program.types.find_type(name).address == int(address, 16)
+
+
+OTHERS = [("1.25.5", "go1.26.6"), ("1.25.5", "go1.27.3"), ("1.26.6", "go1.25.5"), ("1.26.6", "go1.27.3")]
+OTHERS += [("1.27.3", "go1.25.5"), ("1.27.3", "go1.26.6")]
+
+
+@pytest.mark.parametrize("way", ["plain", "stripped", "stripped-pie"])
+@pytest.mark.parametrize(("built", "claimed"), OTHERS)
+def test_module_data_of_another_layout_is_not_taken_for_that_of_a_release(built, claimed, way):
+    with start(build("descriptors", Toolchain(built), **BUILDS[way])) as running, opened_program(running) as program:
+        assert find_modules(program.image, program.memory, program.release)
+        with pytest.raises(UnsupportedTarget, match=f"was not found where {claimed} has it"):
+            find_modules(program.image, program.memory, Release(claimed))

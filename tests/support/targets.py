@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
 
@@ -12,7 +13,9 @@ from inspector.image.buildinfo import read_build_info
 from inspector.image.elf import open_image
 from inspector.memory import procfs
 from inspector.memory.process import ProcessMemory
+from inspector.target.opening import open_target
 from inspector.target.program import Program, bias_of
+from inspector.target.target import Target
 
 OLDER = Toolchain("1.23.9")
 
@@ -38,3 +41,17 @@ def opened_program(running: Running) -> Iterator[Program]:
     finally:
         memory.close()
         image.close()
+
+
+@contextmanager
+def opened_for_heap(target: str | int) -> Iterator[Target]:
+    """A process or core whose heap is asked for; what family its maps are of is not asked."""
+    with patch("inspector.target.program.family_of"), open_target(str(target), memory="direct") as opened:
+        yield opened
+
+
+@contextmanager
+def opened_for_frames(target: str | int) -> Iterator[Target]:
+    """The same, with gdb to ask for variables in frames."""
+    with patch("inspector.target.program.family_of"), open_target(str(target)) as opened:
+        yield opened

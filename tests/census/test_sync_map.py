@@ -1,0 +1,32 @@
+"""Maps inside of a sync.Map have paths, also since 1.24, when it became a HashTrieMap."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fixtures import Toolchain, build, start
+from inspector.census.census import take_census
+from inspector.target.opening import open_target
+
+MANY = "60"
+HELD = "map[uint64]string"
+
+PATH = r"main\.registry\.m\.root\.v(\.children\[\d+\]\.v)+\.value"
+
+RELEASES = [Toolchain("1.24.11", "noswissmap"), Toolchain("1.25.5", "noswissmap")]
+
+
+@pytest.mark.parametrize("toolchain", [pytest.param(each, id=each.name) for each in RELEASES])
+def test_every_map_in_a_sync_map_has_a_path(toolchain):
+    with start(build("census", toolchain), MANY) as running:
+        told = {int(one["address"], 16) for one in running.truth["maps"] if one["type"] == HELD and not one["name"]}
+        with open_target(str(running.pid), memory="direct") as target:
+            census = take_census(target, max_share=None)
+    named = {one.address: one.name for one in census.maps if one.type == HELD and one.address in told}
+    assert len(told) == int(MANY)
+    assert set(named) == told
+    assert all(name and re.fullmatch(PATH, name) for name in named.values()), named
+    # 60 entries do not fit into the first 16 places: some lie a level deeper.
+    assert max(name.count("children") for name in named.values()) > 1
