@@ -172,13 +172,11 @@ def differences(read: Callable[[int, int], bytes], states: States) -> list[str]:
         if state.header is None:
             continue
         told = state.header
-        words = HEADER.unpack(read(state.address, HEADER.size))
-        tombstone = told.tombstone_possible or 0
+        seen: list[object] = [HEADER.unpack(read(state.address, HEADER.size))]
+        place = told.dir_ptr or 0, told.dir_len, told.global_depth, told.global_shift
         expected: list[object] = [
-            (told.used, told.seed, told.dir_ptr or 0, told.dir_len, told.global_depth, told.global_shift)
-            + (told.writing, tombstone, told.clear_seq)
+            (told.used, told.seed, *place, told.writing, told.tombstone_possible or 0, told.clear_seq)
         ]
-        seen: list[object] = [words]
         for table in state.tables:
             expected.append((table.used, table.capacity, table.growth_left, table.local_depth, table.index))
             seen.append(TABLE.unpack(read(table.address, TABLE.size))[:5])
