@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
-
-from fixtures import Core
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Segment:
     offset: int
 
 
-def segments(core: Core) -> list[Segment]:
+def segments(core: Path) -> list[Segment]:
     """The memory that a core holds, by its program headers."""
-    with core.path.open("rb") as file:
+    with core.open("rb") as file:
         head = file.read(64)
         start, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
         file.seek(start)
@@ -30,3 +30,10 @@ def segments(core: Core) -> list[Segment]:
         if kind == 1:  # PT_LOAD
             found.append(Segment(address, in_file, offset))
     return found
+
+
+def read_core(core: Path, held: list[Segment], address: int, size: int) -> bytes:
+    """Bytes of the process's memory out of its core; StopIteration where the core has no such memory."""
+    segment = next(s for s in held if 0 <= address - s.address <= s.size - size)
+    with core.open("rb") as file:
+        return os.pread(file.fileno(), size, segment.offset + address - segment.address)

@@ -6,6 +6,7 @@ the map type's own hasher. Nothing is computed with the inspector's code.
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ GROUP_SLOTS = 8
 EMPTY, DELETED = 0x80, 0xFE
 """Control bytes of slots without an entry; all others are below EMPTY."""
 
+HEADER = struct.Struct("<QQQqBBBBxxxxQ")
+"""The words of a map in memory, in the order of `SwissHeader`."""
+TABLE = struct.Struct("<HHHBxqQQ")
+"""The words of a table in memory, in the order of `SwissTable`."""
+
 
 @dataclass(frozen=True)
 class SwissHeader:
@@ -38,6 +44,12 @@ class SwissHeader:
     tombstone_possible: int | None
     """None in Go 1.24, which has no such field."""
     clear_seq: int
+
+    @property
+    def words(self) -> tuple[int, ...]:
+        """What HEADER unpacks from memory."""
+        place = self.dir_ptr or 0, self.dir_len, self.global_depth, self.global_shift
+        return (self.used, self.seed, *place, self.writing, self.tombstone_possible or 0, self.clear_seq)
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class SwissGroups:
     """How many slots hold no entry, but still the bytes of a key."""
 
     @property
-    def words(self) -> list[int]:
+    def control_words(self) -> list[int]:
         """The control word of each group."""
         parts = range(0, len(self.control), GROUP_SLOTS)
         return [int.from_bytes(self.control[at : at + GROUP_SLOTS], "little") for at in parts]
@@ -99,7 +111,7 @@ class SwissGroups:
 
     def path(self, slot: SwissSlot) -> int:
         """How many groups a lookup visits until it finds the key of a slot, by the key's hash."""
-        mask = len(self.words) - 1
+        mask = len(self.control_words) - 1
         at, length = slot.hash >> 7 & mask, 1
         while at != slot.group:
             if length > mask:
@@ -122,6 +134,12 @@ class SwissTable:
     """The address of its groups."""
     length_mask: int
     groups: SwissGroups | None
+
+    @property
+    def words(self) -> tuple[int, ...]:
+        """What TABLE unpacks from memory."""
+        counts = self.used, self.capacity, self.growth_left
+        return (*counts, self.local_depth, self.index, self.data, self.length_mask)
 
     @property
     def inside(self) -> SwissGroups:

@@ -355,7 +355,7 @@ def test_a_core_holds_every_header_that_the_program_told_of(
     if make is gdb_made and shutil.which("gdb") is None:
         pytest.skip("gdb is not installed")
     core = make(tmp_path)
-    held = segments(core)
+    held = segments(core.path)
     with core.path.open("rb") as file:
         for entry in core.truth["maps"]:
             told, address = entry["header"], int(entry["address"], 16)

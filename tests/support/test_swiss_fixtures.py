@@ -6,20 +6,22 @@ What a release makes of a state is stated here, from the runtime's sources; the 
 from __future__ import annotations
 
 import os
-import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fixtures import SWISS_RELEASES, Core, Toolchain
-from tests.support.elfcore import segments
+from tests.support.elfcore import read_core, segments
 from tests.support.swiss import (
     DELETED,
     EMPTY,
     GROUP_SLOTS,
+    HEADER,
+    TABLE,
     SwissProgram,
     SwissState,
     SwissTable,
@@ -161,29 +163,21 @@ def test_descriptors_have_the_layout_of_their_build(states: States, toolchain: T
         assert descriptor.group_size == 136
 
 
-HEADER = struct.Struct("<QQQqBBBBxxxxQ")
-TABLE = struct.Struct("<HHHBxqQQ")
-
-
 def differences(read: Callable[[int, int], bytes], states: States) -> list[str]:
     """Names of states whose headers, tables or control bytes in memory are not as the program printed them."""
     wrong = []
     for name, state in states.items():
         if state.header is None:
             continue
-        told = state.header
         seen: list[object] = [HEADER.unpack(read(state.address, HEADER.size))]
-        place = told.dir_ptr or 0, told.dir_len, told.global_depth, told.global_shift
-        expected: list[object] = [
-            (told.used, told.seed, *place, told.writing, told.tombstone_possible or 0, told.clear_seq)
-        ]
+        expected: list[object] = [state.header.words]
         for table in state.tables:
-            expected.append((table.used, table.capacity, table.growth_left, table.local_depth, table.index))
-            seen.append(TABLE.unpack(read(table.address, TABLE.size))[:5])
+            seen.append(TABLE.unpack(read(table.address, TABLE.size)))
+            expected.append(table.words)
         assert state.descriptor is not None
         for groups in state.storages:
             size = state.descriptor.group_size
-            memory = read(groups.address, size * len(groups.words))
+            memory = read(groups.address, size * len(groups.control_words))
             expected.append(groups.control)
             seen.append(b"".join(memory[at : at + GROUP_SLOTS] for at in range(0, len(memory), size)))
         if seen != expected:
@@ -543,14 +537,8 @@ def test_a_core_holds_what_its_program_printed(
     core = swiss_core(release_of, stripped)
     states = swiss_states(core.truth)
     assert list(states) == list(swiss(release_of, stripped).states)
-    held = segments(core)
-    with core.path.open("rb") as file:
-
-        def read(address: int, size: int) -> bytes:
-            segment = next(s for s in held if 0 <= address - s.address <= s.size - size)
-            return os.pread(file.fileno(), size, segment.offset + address - segment.address)
-
-        assert differences(read, states) == []
+    held = segments(core.path)
+    assert differences(partial(read_core, core.path, held), states) == []
 
 
 def test_the_newest_release_is_the_one_of_quick_tests(swiss: Callable[..., SwissProgram]) -> None:
