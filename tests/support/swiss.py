@@ -166,7 +166,7 @@ class SwissState:
     tables: tuple[SwissTable, ...]
     """Each table once, in the order of the directory."""
     group: SwissGroups | None
-    """The group of a small map that has one."""
+    """The group of a small map that has one, unless the program left out what is in groups."""
     entries: tuple[dict[str, Any], ...]
     """{"key", "value", "hash", "reflexive"} each."""
     notes: dict[str, Any]
@@ -178,7 +178,7 @@ class SwissState:
             return "nil"
         if self.directory:
             return "tables"
-        return "none" if self.group is None else "small"
+        return "none" if self.header.dir_ptr is None else "small"
 
     @property
     def head(self) -> SwissHeader:
@@ -264,7 +264,7 @@ def _state(told: dict[str, Any]) -> SwissState:
         descriptor=_descriptor(words["descriptor"]) if words["descriptor"] else None,
         directory=tuple(_number(table) for table in words["directory"] or ()),
         tables=tuple(_table(table) for table in words["tables"]),
-        group=_groups(group, _number(group["address"])) if group else None,
+        group=_groups(group, _number(group["address"])) if group and group["control"] is not None else None,
         entries=tuple(told["entries"] or ()),
         notes=told.get("notes") or {},
     )

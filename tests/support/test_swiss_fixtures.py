@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures import SWISS_RELEASES, Core, Toolchain
+from fixtures import SWISS_RELEASES, Core, Running, Toolchain, build, start
 from tests.support.elfcore import read_core, segments
 from tests.support.swiss import (
     DELETED,
@@ -543,3 +543,59 @@ def test_a_core_holds_what_its_program_printed(
 
 def test_the_newest_release_is_the_one_of_quick_tests(swiss: Callable[..., SwissProgram]) -> None:
     assert swiss().running.truth["go"] == f"go{SWISS_RELEASES[-1].version}"
+
+
+# The programs that other tests use build with Swiss maps, too.
+
+
+@pytest.mark.parametrize("program", ["plain", "nested", "serving", "handlers", "churn", "million", "garbage", "keys"])
+@pytest.mark.parametrize("release_of", EVERY_SWISS)
+def test_shared_programs_print_the_words_of_their_swiss_maps(
+    run: Callable[..., Running], program: str, release_of: Toolchain
+) -> None:
+    states = swiss_states(run(program, release_of).truth)
+    assert states
+    for state in states.values():
+        assert state.form == "nil" or state.length == state.head.used, state.name
+        assert sum(table.used for table in state.tables) == (state.length if state.tables else 0), state.name
+
+
+@pytest.mark.parametrize("program", ["census", "parked", "heap", "emptied", "tangled", "hashes", "drained"])
+@pytest.mark.parametrize("release_of", EVERY_SWISS)
+def test_programs_with_a_truth_of_their_own_run_with_swiss_maps(
+    run: Callable[..., Running], program: str, release_of: Toolchain
+) -> None:
+    truth = run(program, release_of).truth
+    assert truth["go"] == f"go{release_of.version}"
+    assert truth["maps"] or program == "heap"
+
+
+@pytest.mark.parametrize("release_of", EVERY_SWISS)
+def test_serving_reflecting_and_looking_up_works_with_swiss_maps(
+    run: Callable[..., Running], release_of: Toolchain
+) -> None:
+    assert run("serving", release_of).ask("serve")["served"] == 7
+    assert run("reflecting", release_of).ask("make 7")["len"] == 30
+    found = run("keys", release_of).ask("look int64_split 5")
+    assert (len(found["present"]), len(found["absent"])) == (5, 5)
+
+
+@pytest.mark.parametrize("release_of", EVERY_SWISS)
+def test_writers_that_race_for_a_swiss_map_are_ended_by_the_runtime(release_of: Toolchain) -> None:
+    with start(build("racing", release_of)) as running:
+        assert running.ask("race") == {"racing": True}
+        assert running.crash("truth") == 2
+        assert "fatal error: concurrent map" in running.stderr()
+
+
+@pytest.mark.parametrize("release_of", EVERY_SWISS)
+def test_plugins_have_swiss_maps_of_their_own(release_of: Toolchain) -> None:
+    cgo = {"CGO_ENABLED": "1"}
+    addon = build("addon", release_of, extra_flags=("-buildmode=plugin",), env=cgo)
+    with start(build("plugged", release_of, env=cgo), str(addon)) as running:
+        states = swiss_states(running.truth)
+    assert {name: state.form for name, state in states.items()} == {
+        "own": "small",
+        "seats": "tables",
+        "actions": "small",
+    }
