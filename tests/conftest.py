@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from fixtures import USUAL, Core, Running, Toolchain, build, cached_core, start
+from fixtures import SWISS_RELEASES, USUAL, Core, Running, Toolchain, build, cached_core, start
 from inspector.cli.demo import open_demo
 from tests.support.demo import Demo
 from tests.support.pure import no_programs
+from tests.support.swiss import SwissProgram, build_states, states_core, swiss_states
 
 # Nobody is served by the fixtures, so a census of them need not wait between its stops.
 os.environ["GO_MAP_INSPECT_MAX_SHARE"] = "100%"
@@ -62,6 +63,28 @@ def crash() -> Callable[..., Core]:
         return cached_core(build(program, toolchain))
 
     return crashed
+
+
+@pytest.fixture(scope="session")
+def swiss() -> Iterator[Callable[..., SwissProgram]]:
+    """Start the program with every state of a Swiss map, for each toolchain, plain or stripped, only once."""
+    with ExitStack() as stack:
+        known: dict[tuple[Toolchain, bool], SwissProgram] = {}
+
+        def starter(toolchain: Toolchain = SWISS_RELEASES[-1], stripped: bool = False) -> SwissProgram:
+            key = toolchain, stripped
+            if key not in known:
+                running = stack.enter_context(start(build_states(toolchain, stripped)))
+                known[key] = SwissProgram(running, swiss_states(running.truth))
+            return known[key]
+
+        yield starter
+
+
+@pytest.fixture(scope="session")
+def swiss_core() -> Callable[..., Core]:
+    """The kernel's core of the program with every state of a Swiss map; `swiss_states(core.truth)` reads its truth."""
+    return states_core
 
 
 @pytest.fixture(scope="session")

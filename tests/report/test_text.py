@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
-from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from rich.console import Console
 
 from fixtures import NEWEST
 from inspector import Inspection, Target
+from inspector.cli.demo import CORE, EXECUTABLE, packed
 from inspector.errors import NotReadInTime
 from inspector.gotypes.render import go_form, plain, quoted
 from inspector.gotypes.values import GoString
@@ -241,8 +241,10 @@ def test_the_demo_does_the_whole_job_without_gdb_go_or_network(tmp_path):
 
 
 @pytest.mark.pure
-def test_the_demo_core_tells_nothing_of_the_machine_it_was_made_on():
-    core = lzma.decompress((files("inspector.cli.demo") / "core.xz").read_bytes())
+@pytest.mark.parametrize("family", ["classic", "swiss"])
+def test_the_demo_core_tells_nothing_of_the_machine_it_was_made_on(family):
+    core, executable = (lzma.decompress(packed(name, family)) for name in (CORE, EXECUTABLE))
     assert b"GOTRACEBACK=crash" in core
     for word in (b"HOME=", b"PATH=", b"USER=", b"/home/", b"/root/"):
         assert word not in core
+        assert word not in executable

@@ -7,7 +7,6 @@ import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 import fixtures
 from fixtures import CLASSIC, NEWEST, SWISS, USUAL, Running, Toolchain, names
+from tests.support.elfcore import segments
 
 Map = dict[str, Any]
 
@@ -332,30 +332,6 @@ def test_a_program_that_does_not_exist_cannot_be_built() -> None:
         fixtures.build("nonsense")
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A piece of memory in a core file."""
-
-    address: int
-    size: int
-    offset: int
-
-
-def segments(core: fixtures.Core) -> list[Segment]:
-    """The memory that a core holds, by its program headers."""
-    with core.path.open("rb") as file:
-        head = file.read(64)
-        start, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
-        file.seek(start)
-        table = file.read(size * count)
-    found = []
-    for i in range(count):
-        kind, _, offset, address, _, in_file = struct.unpack_from("<IIQQQQ", table, i * size)
-        if kind == 1:  # PT_LOAD
-            found.append(Segment(address, in_file, offset))
-    return found
-
-
 def kernel_made(directory: Path) -> fixtures.Core:
     """A core by the kernel, or no test where the kernel makes none."""
     try:
@@ -379,7 +355,7 @@ def test_a_core_holds_every_header_that_the_program_told_of(
     if make is gdb_made and shutil.which("gdb") is None:
         pytest.skip("gdb is not installed")
     core = make(tmp_path)
-    held = segments(core)
+    held = segments(core.path)
     with core.path.open("rb") as file:
         for entry in core.truth["maps"]:
             told, address = entry["header"], int(entry["address"], 16)

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures import CLASSIC, USUAL
+from fixtures import CLASSIC, SWISS_EXPERIMENTS, SWISS_RELEASES, USUAL
 
 EVERY_TOOLCHAIN = [
     pytest.param(toolchain, id=toolchain.name, marks=() if toolchain == USUAL else pytest.mark.slow)
     for toolchain in CLASSIC
 ]
 """Parameters: the usual toolchain in the quick suite, all of them in the whole one."""
+
+EVERY_SWISS = [
+    pytest.param(toolchain, id=toolchain.name, marks=() if toolchain == SWISS_RELEASES[-1] else pytest.mark.slow)
+    for toolchain in SWISS_RELEASES
+]
+"""Parameters: the newest release with Swiss maps in the quick suite, all of them in the whole one."""
+
+EVERY_SWISS_BUILD = EVERY_SWISS + [
+    pytest.param(toolchain, id=toolchain.name, marks=pytest.mark.slow) for toolchain in SWISS_EXPERIMENTS
+]
+"""Parameters: those, and the experiments that change layouts or hash functions, which only the whole suite builds."""

@@ -1,6 +1,7 @@
-"""The demo: a real core dump of a Go process caught in mid-evacuation, with its executable.
+"""The demo: real core dumps of Go processes with their executables, one for each family of maps.
 
-Both are compressed package data made by fixtures/make_demo.py.
+The process with classic maps was caught in mid-evacuation, the one with Swiss maps when one of its two tables had
+split. All files are compressed package data made by fixtures/make_demo.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 from inspector.target.opening import open_target
 from inspector.target.target import MemoryChoice, Target
@@ -20,6 +22,10 @@ from inspector.target.target import MemoryChoice, Target
 CORE = "core.xz"
 EXECUTABLE = "executable.xz"
 ABOUT = "about.json"
+
+DemoFamily = Literal["classic", "swiss"]
+PREFIX: dict[DemoFamily, str] = {"classic": "", "swiss": "swiss-"}
+"""What the names of a family's files begin with."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,17 @@ class Demo:
 
 
 @contextmanager
-def open_demo(memory: MemoryChoice = "direct", gdb: str = "gdb") -> Iterator[Demo]:
-    """Unpack the demo core to a temporary folder and open it."""
-    here = files(__name__)
-    about = json.loads((here / ABOUT).read_text())
+def open_demo(memory: MemoryChoice = "direct", gdb: str = "gdb", family: DemoFamily = "classic") -> Iterator[Demo]:
+    """Unpack the demo core of a family of maps to a temporary folder and open it."""
+    about = json.loads(packed(ABOUT, family))
     with tempfile.TemporaryDirectory(prefix="go-map-inspect-demo-") as folder:
         core, executable = Path(folder, "core"), Path(folder, about["executable"])
-        core.write_bytes(lzma.decompress((here / CORE).read_bytes()))
-        executable.write_bytes(lzma.decompress((here / EXECUTABLE).read_bytes()))
+        core.write_bytes(lzma.decompress(packed(CORE, family)))
+        executable.write_bytes(lzma.decompress(packed(EXECUTABLE, family)))
         with open_target(str(core), exe=str(executable), memory=memory, gdb=gdb) as target:
             yield Demo(target, about["variable"], about["type"])
+
+
+def packed(name: str, family: DemoFamily = "classic") -> bytes:
+    """A file of a family's demo as it is packed: CORE, EXECUTABLE or ABOUT."""
+    return (files(__name__) / f"{PREFIX[family]}{name}").read_bytes()
