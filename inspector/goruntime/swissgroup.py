@@ -13,7 +13,7 @@ CTRL_SIZE = GROUP_SLOTS
 
 EMPTY = 0x80
 DELETED = 0xFE
-"""Control bytes of slots without an entry. One below 0x80 is the H2 of the slot's key (internal/runtime/maps/group.go)."""
+"""Control bytes of slots without an entry; one below 0x80 is the H2 of the key (internal/runtime/maps/group.go)."""
 
 H2_BITS = 7
 
