@@ -120,7 +120,7 @@ def _of_core(core: CoreFile, exe: str | None, choice: MemoryChoice, gdb: str) ->
     """Bind a core and its executable together."""
     notes = [core.note] if core.note else []
     if core.missing:
-        notes.append(f"{core.path} is cut short: {core.missing} bytes that its headers announce are missing")
+        notes.append(f"{core.path} is cut short: {core.missing:,} bytes that its headers announce are missing")
     image = _core_image(core, exe)
     build = built(image)
     image.bias = bias_of(image, core.entry, f"the core {core.path}") if core.entry else 0

@@ -135,6 +135,12 @@ def test_nothing_is_left_in_the_temporary_folder_however_it_ends(packed, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_temporary_folder_never_has_an_entry_that_a_kill_could_leave(packed, tmp_path):
+    untouched = tmp_path.stat().st_mtime_ns
+    assert cli(packed["gz"], WORDS, before=["env", f"TMPDIR={tmp_path}"]).code == 0
+    assert tmp_path.stat().st_mtime_ns == untouched
+
+
 def wait_until_open(pid: int, folder: Path) -> None:
     """Wait until a process has a file open that is or was in a folder."""
     deadline = time.monotonic() + PATIENCE
