@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
 
 from inspector.target.opening import open_target
@@ -33,12 +33,11 @@ class Demo:
 
 @contextmanager
 def open_demo(memory: MemoryChoice = "direct", gdb: str = "gdb") -> Iterator[Demo]:
-    """Unpack the demo core to a temporary folder and open it."""
+    """Open the demo core as any compressed one, its executable in a temporary folder."""
     here = files(__name__)
     about = json.loads((here / ABOUT).read_text())
-    with tempfile.TemporaryDirectory(prefix="go-map-inspect-demo-") as folder:
-        core, executable = Path(folder, "core"), Path(folder, about["executable"])
-        core.write_bytes(lzma.decompress((here / CORE).read_bytes()))
+    with tempfile.TemporaryDirectory(prefix="go-map-inspect-demo-") as folder, as_file(here / CORE) as core:
+        executable = Path(folder, about["executable"])
         executable.write_bytes(lzma.decompress((here / EXECUTABLE).read_bytes()))
         with open_target(str(core), exe=str(executable), memory=memory, gdb=gdb) as target:
             yield Demo(target, about["variable"], about["type"])
