@@ -15,7 +15,7 @@ from inspector.errors import UnknownVariable
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
-from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.toolchains import EVERY_TOOLCHAIN, quick_are
 from tests.support.truth import document_of, in_order
 
 BUILDS: dict[str, dict[str, Any]] = {
@@ -43,8 +43,9 @@ def wrongly_identified(target: Target, states) -> dict[str, object]:
     return wrong
 
 
+# The core below is one of the plain program, and is in the quick suite, too.
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-@pytest.mark.parametrize("kind", ["plain", "movable-stripped", pytest.param("stripped", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", quick_are(BUILDS, "movable-stripped"))
 def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
     program = build("states", toolchain, **BUILDS[kind])
     with start(program) as running, open_target(str(running.pid), memory="direct") as target:

@@ -1,6 +1,9 @@
-"""The toolchains that tests are repeated with."""
+"""What tests are repeated with: in the quick suite a few representatives, in the whole one everything."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -11,3 +14,10 @@ EVERY_TOOLCHAIN = [
     for toolchain in CLASSIC
 ]
 """Parameters: the usual toolchain in the quick suite, all of them in the whole one."""
+
+
+def quick_are(values: Iterable[str], *quick: str) -> list[Any]:
+    """Parameters: all these values, of which only the ones that are named belong to the quick suite."""
+    every = list(values)
+    assert set(quick) <= set(every)
+    return [pytest.param(each, marks=() if each in quick else pytest.mark.slow) for each in every]
