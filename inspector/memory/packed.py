@@ -105,8 +105,10 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
 
 
 def _folder() -> str:
-    """The folder for temporary files. tempfile.gettempdir writes a file with a name in it to try it, which a kill
-    at that moment leaves behind."""
+    """The folder for temporary files.
+
+    tempfile.gettempdir tries the folder with a file that has a name, which a kill at that moment leaves behind.
+    """
     wanted = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
     usable = (each for each in (*wanted, "/tmp", "/var/tmp") if os.access(each, os.W_OK | os.X_OK))
     return next(usable, "/tmp")

@@ -7,16 +7,17 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fixtures import build, start
+from inspector.cli import demo
 from tests.support.commandline import (
     COMMAND,
     Answer,
     assert_refused,
     assert_running,
-    cli,
     cli_here,
     environment,
     thread_states,
@@ -79,7 +80,31 @@ def test_the_demo_looks_up_keys():
     assert cli_here("demo", "--key", '"nobody"').code == 1
 
 
+@pytest.mark.pure
+def test_the_demo_named_twice_is_refused():
+    assert_refused(cli_here("demo", "--demo"), "--demo and the word demo are the same", "leave --demo out")
+
+
+@pytest.mark.pure
+def test_the_list_of_all_maps_names_a_map_by_its_symbol_where_debug_information_is_missing():
+    rows = cli_here("demo", "--top", "all", "--json").document["census"]["maps"]
+    names = {row["address"]: (row["name"], row["holder"]) for row in rows}
+    assert names["0xc000094420"] == ("main.sessions", None)
+    assert names["0xc000094450"] == (None, "(json.encodeState).ptrSeen")
+
+
 # Two targets
+
+
+@pytest.mark.pure
+def test_a_saved_census_that_is_named_in_the_place_of_a_target_is_said_to_come_first(tmp_path):
+    saved = tmp_path / "saved.json"
+    saved.write_text(cli_here("demo", "--top", "all", "--json").out)
+    assert_refused(cli_here("diff", "demo", saved), f"{saved} is a saved census", f"diff {saved} demo")
+    assert_refused(cli_here(saved), f"{saved} is a saved census", f"diff {saved} TARGET")
+    assert cli_here("diff", saved, "demo").code == 0
+    saved.write_text("{")
+    assert_refused(cli_here("diff", "demo", saved), "not a core dump")
 
 
 def test_diff_says_what_target_and_diff_say(plain, tmp_path):
@@ -137,6 +162,29 @@ def test_a_word_after_gdb_that_is_not_a_verb_is_refused():
     assert_refused(cli_here("gdb", "scrip"), "scrip")
 
 
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    ("words", "verb"),
+    [
+        (["--bogus"], ""),
+        (["demo", "--bogus"], " demo"),
+        (["diff"], " diff"),
+        (["gdb", "bogus"], " gdb"),
+        (["gdb", "setup", "x"], " gdb setup"),
+    ],
+)
+def test_a_wrong_word_points_to_the_help_of_its_verb(words, verb):
+    assert_refused(cli_here(*words), f"(see go-map-inspect{verb} --help)")
+
+
+@pytest.mark.pure
+def test_an_executable_that_is_not_a_go_program_is_said_to_be_the_wrong_one():
+    core = Path(demo.__file__).parent / demo.CORE
+    assert_refused(
+        cli_here(core, "main.sessions", "--exe", "/bin/true"), "/bin/true was not built", "--exe has to name"
+    )
+
+
 # The environment
 
 
@@ -169,7 +217,7 @@ def test_a_variable_with_a_senseless_value_is_refused():
 
 def test_verbose_reports_what_was_tried_and_nothing_else_changes(plain):
     address = plain.map("words")["address"]
-    quiet, loud = cli(plain.pid, address), cli(plain.pid, address, "-v")
+    quiet, loud = cli_here(plain.pid, address), cli_here(plain.pid, address, "-v")
     assert quiet.err == ""
     assert re.sub(r"[\d.]+ ms", "", loud.out) == re.sub(r"[\d.]+ ms", "", quiet.out)
     rooms = set(re.findall(r"ms ([\w.]+): ", loud.err))
@@ -177,20 +225,20 @@ def test_verbose_reports_what_was_tried_and_nothing_else_changes(plain):
     assert f"process {plain.pid}" in loud.err
     assert re.search(rf"{address}: of \d+ map types \d+ fit its bytes and keys", loud.err)
     assert re.search(r"\d+ bytes read in .* 3 of 3 keys .* findings by rule: none; consistent", loud.err)
-    assert "held by PtraceHolder" in loud.err
+    assert "stopped by ptrace" in loud.err
 
 
 def test_verbose_never_reports_keys_or_values(plain):
     runs = ([plain.pid], [plain.pid, "main.words", "--key", "three"], [plain.pid, plain.map("words")["address"]])
     for words in runs:
-        answer = cli(*words, "--verbose")
+        answer = cli_here(*words, "--verbose")
         assert answer.code == 0
         assert answer.err
         assert not re.search(r"\b(one|two|three)\b", answer.err.replace("inspection.one_", ""))
 
 
 def test_verbose_counts_the_parts_of_a_census(plain):
-    answer = cli(plain.pid, "--json", "-v")
+    answer = cli_here(plain.pid, "--json", "-v")
     assert re.search(r"census: \d+ bytes in \d+ ranges scanned, \d+ candidates", answer.err)
     assert re.search(r"census: \d+ stops, [\d.]+ ms in all", answer.err)
     assert answer.document["census"]["totals"]["maps"] > 0

@@ -43,7 +43,7 @@ def wrongly_identified(target: Target, states) -> dict[str, object]:
     return wrong
 
 
-# The core below is one of the plain program, and is in the quick suite, too.
+# A core's maps are identified in the golden documents, too.
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 @pytest.mark.parametrize("kind", quick_are(BUILDS, "movable-stripped"))
 def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
@@ -63,6 +63,7 @@ def test_every_map_of_a_stripped_dynamically_linked_program_is_identified(flags)
         assert wrongly_identified(target, running.truth["maps"]) == {}
 
 
+@pytest.mark.slow
 def test_every_map_of_a_core_is_identified_from_its_bare_address(crash):
     core = crash()
     with open_target(str(core.path), memory="direct") as target:

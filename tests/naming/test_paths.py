@@ -165,6 +165,7 @@ def test_an_element_behind_the_last_one_is_not_read(serving, path):
         ("main.front.rows[2].cells[0]", ["index 2 is out of range", "main.front.rows has 2 elements"]),
         ("main.front.rows[0].cells[0]", ["index 0 is out of range", "main.front.rows[0].cells has 0 elements"]),
         ("main.app", ["main.app is of type *main.server, not a map", "maps in it: main.app.hidden"]),
+        ("main.app.nothing", ["not a map (main.app.nothing.hidden cannot be read: main.app.nothing is nil)"]),
         ("main.count", ["main.count is of type int, not a map"]),
         ("main.front.name", ["main.front.name is of type string, not a map"]),
         ("main.front.name.x", ["main.front.name is of type string, which has no fields"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -109,6 +110,10 @@ def cli_here(*args: object) -> Answer:
             main()
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    # --verbose.
+    rooms = logging.getLogger("inspector")
+    rooms.handlers.clear()
+    rooms.setLevel(logging.NOTSET)
     assert isinstance(ended.value.code, int)
     return _promised(Answer(ended.value.code, out.getvalue(), err.getvalue()), args)
 
