@@ -54,14 +54,22 @@ def core(crash) -> Core:
     return crash("plain")
 
 
+class Packed(dict[str, Path]):
+    """A core in every kind of archive, packed when it is first asked for, under a name that tells nothing."""
+
+    def __init__(self, core: Core, folder: Path) -> None:
+        super().__init__()
+        self.core, self.folder = core, folder
+
+    def __missing__(self, kind: str) -> Path:
+        path = self[kind] = self.folder / f"dump-{kind}"
+        path.write_bytes(pack(self.core.path.read_bytes(), kind))
+        return path
+
+
 @pytest.fixture(scope="module")
-def packed(core, tmp_path_factory) -> dict[str, Path]:
-    """The core in every kind of archive, under a name that tells nothing."""
-    folder = tmp_path_factory.mktemp("packed")
-    data = core.path.read_bytes()
-    for kind in TOOLS:
-        (folder / f"dump-{kind}").write_bytes(pack(data, kind))
-    return {kind: folder / f"dump-{kind}" for kind in TOOLS}
+def packed(core, tmp_path_factory) -> Packed:
+    return Packed(core, tmp_path_factory.mktemp("packed"))
 
 
 def told(text: str) -> Any:
