@@ -276,6 +276,7 @@ def completed(*words: str) -> list[str]:
     }
     script = [os.path.join(os.path.dirname(COMMAND[0]), "go-map-inspect")]
     done = subprocess.run(script, capture_output=True, text=True, env=environment() | variables, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.split()
 
 

@@ -31,7 +31,7 @@ def pwned(tmp_path) -> Path:
     return tmp_path / "pwned"
 
 
-@pytest.fixture(params=["_run", "_shell"])
+@pytest.fixture(params=[pytest.param("_run", marks=pytest.mark.slow), "_shell"])
 def renamed(request, tmp_path, pwned) -> Callable[..., Path]:
     """Build a program whose symbol has a name that runs a command when it becomes a part of an expression."""
 
