@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -17,6 +18,9 @@ from inspector.cli.request import DEMO, Request
 from inspector.cli.running import run
 from inspector.cli.saying import PROGRAM, say
 from inspector.errors import UsageError
+
+COMPLETING = f"_{arguments.ENVIRONMENT}_COMPLETE"
+"""Set in the environment by a shell that asks for completions (click's own name)."""
 
 
 class Program(click.RichGroup):
@@ -205,4 +209,15 @@ def _for_gdb(setup: bool, script: bool, others: frozenset[str], gdb: str) -> int
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the command."""
-    sys.exit(exit_code_of(lambda: command.main(args, PROGRAM, standalone_mode=False)))
+
+    def answer() -> int | None:
+        try:
+            code: int | None = command.main(args, PROGRAM, standalone_mode=False)
+            return code
+        except SystemExit as ending:
+            # So click ends when it has told a shell how a word can be completed. Nothing else may end in this way.
+            if COMPLETING in os.environ and not ending.code:
+                return 0
+            raise
+
+    sys.exit(exit_code_of(answer))

@@ -43,9 +43,6 @@ def _guarded(command: Callable[[], int | None]) -> int:
         return command() or 0
     except Interrupted:
         raise
-    except SystemExit as ending:
-        # click ends in this way when it has answered a shell's question about completions.
-        return ending.code if isinstance(ending.code, int) else EXIT_ERROR
     except click.ClickException as error:
         # The help of the verb, where there is one.
         context = getattr(error, "ctx", None)
