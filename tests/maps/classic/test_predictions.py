@@ -133,7 +133,7 @@ def predictions(kind: str, states: int) -> Counter[str]:
     return met
 
 
-@pytest.mark.parametrize("kind", quick_are(KINDS, "string", "any"))
+@pytest.mark.parametrize("kind", quick_are(KINDS, "any"))
 def test_growths_writes_and_sizes_come_as_foretold_in_a_few_random_states(kind):
     assert predictions(kind, states=9).total() == 9
 
