@@ -9,7 +9,7 @@ import numpy as np
 from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, STALE_INDEX
 from inspector.maps.findings import Finding
 from inspector.maps.swiss.checks.steps import Step
-from inspector.maps.swiss.checks.view import MapView
+from inspector.maps.swiss.checks.view import DIRECTORY, MapView
 from inspector.maps.swiss.header import POINTER_SIZE
 from inspector.maps.swiss.places import Where
 
@@ -127,27 +127,11 @@ def d3_deepest_table_has_global_depth(view: MapView) -> Iterator[Finding]:
 
 def d4_tables_lie_apart(view: MapView) -> Iterator[Finding]:
     """The directory, tables and groups arrays do not share memory."""
-    if not view.form_believed or view.header.small:
-        return
-    tables = view.tables
-    chosen = np.flatnonzero(view.sound)
-    if not len(chosen):
-        return
-    size = np.uint64(view.snapshot.layout.group_size)
-    groups = tables.rows["groups"][chosen]
-    arrays = np.stack((groups, groups + (tables.rows["lengthMask"][chosen] + np.uint64(1)) * size), axis=1)
-    rows = np.stack((tables.addresses[chosen], tables.addresses[chosen] + np.uint64(tables.rows.itemsize)), axis=1)
-    directory = np.array([[view.header.dir_ptr, view.header.dir_ptr + len(tables.directory) * POINTER_SIZE]], np.uint64)
-    ranges = np.concatenate((directory, rows, arrays))
-    owners = np.concatenate(([-1], chosen, chosen))
-    order = np.lexsort((ranges[:, 1], ranges[:, 0]))
-    starts, ends, owners = ranges[order, 0], ranges[order, 1], owners[order]
-    for at in np.flatnonzero(starts[1:] < np.maximum.accumulate(ends)[:-1]).tolist():
-        before, after = int(owners[at]), int(owners[at + 1])
+    for before, after, start in view.overlaps:
         yield Finding(
             rule="D4",
             message=f"{_owned(after)} and {_owned(before)} share memory",
-            observed=f"from {int(starts[at + 1]):#x} on",
+            observed=f"from {start:#x} on",
             expected="directory, tables and groups apart from each other",
             source="maps.newTable",
             where=view.table_where(max(before, after)),
@@ -155,7 +139,7 @@ def d4_tables_lie_apart(view: MapView) -> Iterator[Finding]:
 
 
 def _owned(table: int) -> str:
-    return "the directory" if table < 0 else f"table {table} or its groups"
+    return "the directory" if table == DIRECTORY else f"table {table} or its groups"
 
 
 def d5_several_tables_are_large(view: MapView) -> Iterator[Finding]:

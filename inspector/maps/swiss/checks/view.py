@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 Numbers = NDArray[np.int64]
 
+DIRECTORY = -1
+"""The number of the directory, where tables have theirs."""
+
 FAULTS_OF_A_TABLE = 1
 """Fields of a table that may be wrong at a time: where more are, something else lies there."""
 
@@ -106,6 +109,39 @@ class MapView:
         return np.asarray(self.genuine & self._capacity_sound)
 
     @cached_property
+    def overlaps(self) -> list[tuple[int, int, int]]:
+        """Pairs of tables, by number, of which one or its groups lie on the other or its groups, and where (D4)."""
+        if not self.form_believed or self.header.small:
+            return []
+        tables, header, chosen = self.tables, self.header, np.flatnonzero(self.sound)
+        groups = tables.rows["groups"][chosen]
+        size = (tables.rows["lengthMask"][chosen] + np.uint64(1)) * np.uint64(self.snapshot.layout.group_size)
+        directory = np.array([header.dir_ptr], np.uint64)
+        starts = np.concatenate((directory, tables.addresses[chosen], groups))
+        ends = np.concatenate(
+            (
+                directory + np.uint64(len(tables.directory) * POINTER_SIZE),
+                tables.addresses[chosen] + np.uint64(tables.rows.itemsize),
+                groups + size,
+            )
+        )
+        owners = np.concatenate(([DIRECTORY], chosen, chosen))
+        order = np.lexsort((ends, starts))
+        starts, ends, owners = starts[order], ends[order], owners[order]
+        return [
+            (int(owners[at]), int(owners[at + 1]), int(starts[at + 1]))
+            for at in np.flatnonzero(starts[1:] < np.maximum.accumulate(ends)[:-1]).tolist()
+        ]
+
+    @cached_property
+    def believed(self) -> Mask:
+        """(t,) tables whose groups are theirs, and are groups."""
+        believed = self.genuine & ~self.misled
+        for pair in self.overlaps:
+            believed[[table for table in pair[:2] if table != DIRECTORY]] = False
+        return np.asarray(believed)
+
+    @cached_property
     def misled(self) -> Mask:
         """(t,) whether a table's groups hold more impossible control bytes than one fault explains."""
         return self._too_many(self._of_tables(self._invalid), self.groups_of_tables)
@@ -128,7 +164,7 @@ class MapView:
     def counted(self) -> Mask:
         """(t,) whether all groups of a table are there, so that what it holds can be counted."""
         groups = self.tables.rows["lengthMask"] + np.uint64(1)
-        return np.asarray(self.sound & ~self.misled & (self.groups_of_tables.astype(np.uint64) == groups))
+        return np.asarray(self.sound & self.believed & (self.groups_of_tables.astype(np.uint64) == groups))
 
     @cached_property
     def judged(self) -> Mask:
@@ -138,7 +174,7 @@ class MapView:
             return np.zeros(len(groups), dtype=bool)
         if self.header.small:
             return np.ones(len(groups), dtype=bool)
-        return np.asarray((self.genuine & ~self.misled)[groups.table])
+        return np.asarray(self.believed[groups.table])
 
     @cached_property
     def zeroed(self) -> Mask:
