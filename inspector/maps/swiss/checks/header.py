@@ -87,7 +87,7 @@ def h5_used_is_the_number_of_entries(view: MapView) -> Iterator[Finding]:
 
     Where the tables agree with it, the control bytes are at fault, and T2 reports them.
     """
-    header, live = view.header, view.live_count
+    header, live = view.header, int(np.count_nonzero(view.all_full))
     if not view.countable or not header.dir_ptr or (header.small and header.used > GROUP_SLOTS):
         return
     if header.used == live or (not header.small and header.used == int(view.used_of_tables.sum())):
@@ -99,23 +99,21 @@ def h5_used_is_the_number_of_entries(view: MapView) -> Iterator[Finding]:
         expected=str(live),
         source="maps.Map.PutSlot, maps.Map.Delete, maps.Map.Clear",
         where=Where(address=view.snapshot.address),
-        in_flight=_counting(view, live - header.used),
+        in_flight=_counting(view, live, live - header.used),
     )
 
 
-def _counting(view: MapView, more: int) -> tuple[Step, ...]:
+def _counting(view: MapView, live: int, more: int) -> tuple[Step, ...]:
     """Who may leave so many full slots more than used counts."""
     small = view.header.small
     if more == 1:
         if small:
             return SMALL_ASSIGN + SMALL_DELETE
-        own = view.snapshot.release.assigns_to_new_table and len(view.tables) == 1 and view.live_count == GROUP_SLOTS + 1
+        own = view.snapshot.release.assigns_to_new_table and len(view.tables) == 1 and live == GROUP_SLOTS + 1
         return (*TABLE_ASSIGN, "maps.table.uncheckedPutSlotForAssign") if own else TABLE_ASSIGN
     if small:
         # growToSmall has no entry to lose: what is empty with used above 0 was cleared.
-        return ("maps.Map.clearSmall",) if not view.live_count else ()
-    if more == -1 and view.snapshot.release.assigns_to_new_table and view.live_count == GROUP_SLOTS:
-        return ()
+        return ("maps.Map.clearSmall",) if not live else ()
     return CLEAR if more < 0 and view.table_being_cleared is not None else ()
 
 
