@@ -45,8 +45,8 @@ def g2_empty_and_deleted_exclude_each_other(view: MapView) -> Iterator[Finding]:
         empty, gone = np.flatnonzero(view.all_empty[row]), np.flatnonzero(view.all_deleted[row])
         # It goes through the slots of a group upwards, and takes all its tombstones.
         pruning = view.snapshot.release.prunes_tombstones and len(empty) and empty[-1] < gone[0]
-        slot = int(gone[0] if len(gone) <= len(empty) else empty[0])
         small = view.header.small
+        slot = int(gone[0] if small or len(gone) <= len(empty) else empty[0])
         yield Finding(
             rule="G2",
             message="a small map has a deleted slot" if small else "a group has both empty and deleted slots",
