@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inspector.maps.family import Mask
 from inspector.maps.findings import Finding
@@ -14,7 +13,6 @@ from inspector.maps.swiss.checks.steps import SMALL_ASSIGN, SMALL_DELETE, TABLE_
 from inspector.maps.swiss.checks.view import MapView
 from inspector.memory.protocol import Rows
 
-WORDS = (8, 4, 2, 1)
 MOST_SHOWN = 16
 """Bytes of a slot that a finding shows."""
 
@@ -24,8 +22,7 @@ Part = Literal["key", "element"]
 def g1_control_bytes_are_defined(view: MapView) -> Iterator[Finding]:
     """A control byte is empty (0x80), deleted (0xFE), or below 0x80."""
     groups = view.groups
-    invalid = ~(groups.full | groups.empty | groups.deleted) & view.judged[:, None]
-    for row, slot in np.argwhere(invalid).tolist():
+    for row, slot in np.argwhere(view.invalid & view.judged[:, None]).tolist():
         yield Finding(
             rule="G1",
             message="a control byte is neither empty, nor deleted, nor seven bits of a hash",
@@ -38,9 +35,7 @@ def g1_control_bytes_are_defined(view: MapView) -> Iterator[Finding]:
 
 def g2_empty_and_deleted_exclude_each_other(view: MapView) -> Iterator[Finding]:
     """No group has both empty and deleted slots, and a small map has no deleted ones."""
-    deleted = view.all_deleted.any(axis=1)
-    both = deleted if view.header.small else deleted & view.all_empty.any(axis=1)
-    faults = np.flatnonzero(both)
+    faults = np.flatnonzero(view.mixed)
     for row in faults.tolist():
         empty, gone = np.flatnonzero(view.all_empty[row]), np.flatnonzero(view.all_deleted[row])
         # It goes through the slots of a group upwards, and takes all its tombstones.
@@ -61,19 +56,17 @@ def g2_empty_and_deleted_exclude_each_other(view: MapView) -> Iterator[Finding]:
 def g3_unused_slots_have_no_element(view: MapView) -> Iterator[Finding]:
     """Elements of slots without an entry are zero: a deletion clears them, whatever their type."""
     layout = view.snapshot.layout
-    yield from _left_over(view, "G3", "element", view.groups.elems, layout.indirect_elem)
+    yield from _left_over(view, "G3", "element", view.groups.elems, view.elems_left, layout.indirect_elem)
 
 
 def g4_unused_slots_have_no_key_with_pointers(view: MapView) -> Iterator[Finding]:
     """Keys of slots without an entry are zero, if keys have pointers or are stored by reference; others may stay."""
-    layout = view.snapshot.layout
-    if layout.indirect_key or view.snapshot.types.key(view.snapshot.type).has_pointers:
-        yield from _left_over(view, "G4", "key", view.groups.keys, True)
+    yield from _left_over(view, "G4", "key", view.groups.keys, view.keys_left, True)
 
 
-def _left_over(view: MapView, rule: str, part: Part, slots: Rows, may_be_stored: bool) -> Iterator[Finding]:
+def _left_over(view: MapView, rule: str, part: Part, slots: Rows, left: Mask, may_be_stored: bool) -> Iterator[Finding]:
     unused = view.all_empty | view.all_deleted
-    faults = np.argwhere(_nonzero(slots, unused))
+    faults = np.argwhere(left)
     for row, slot in faults.tolist():
         # An assign takes the first slot of its group that has no entry.
         stored = may_be_stored and len(faults) == 1 and slot == int(np.argmax(unused[row]))
@@ -94,19 +87,6 @@ def _left_over(view: MapView, rule: str, part: Part, slots: Rows, may_be_stored:
 def _shown(slot: Rows) -> str:
     text = slot[:MOST_SHOWN].tobytes().hex(" ", 8)
     return text + (" ..." if len(slot) > MOST_SHOWN else "")
-
-
-def _nonzero(slots: Rows, chosen: Mask) -> Mask:
-    """(g, 8) which of the chosen slots, of shape (g, 8, size), have a byte that is not zero."""
-    size = slots.shape[2]
-    if not size or not len(slots):
-        return np.zeros(slots.shape[:2], dtype=bool)
-    width = next(word for word in WORDS if size % word == 0)
-    words = slots.view(f"<u{width}")
-    found = words[..., 0] != 0
-    for at in range(1, size // width):
-        found |= words[..., at] != 0
-    return np.asarray(found & chosen)
 
 
 def _assign(view: MapView) -> tuple[Step, ...]:
@@ -136,30 +116,16 @@ def g5_padding_is_zero(view: MapView) -> Iterator[Finding]:
 
 def g6_what_is_stored_apart_is_readable(view: MapView) -> Iterator[Finding]:
     """Pointers to keys and elements that are stored by reference lead to readable memory."""
-    snapshot, layout, groups = view.snapshot, view.snapshot.layout, view.groups
-    parts: list[tuple[Part, bool, Rows, int]] = [
-        ("key", layout.indirect_key, groups.keys, snapshot.types.key(snapshot.type).size),
-        ("element", layout.indirect_elem, groups.elems, snapshot.types.elem(snapshot.type).size),
-    ]
-    wrong = np.zeros(groups.ctrl.shape, dtype=np.int64)
-    pointers: dict[Part, tuple[NDArray[np.uint64], int]] = {}
-    for bit, (part, indirect, slots, size) in enumerate(parts):
-        if indirect:
-            words = np.ascontiguousarray(slots).view(np.uint64)[..., 0]
-            readable = snapshot.regions.contains(words.reshape(-1), size).reshape(words.shape)
-            wrong |= (view.all_full & ~readable).astype(np.int64) << bit
-            pointers[part] = words, bit
-    in_one_slot = np.count_nonzero(wrong) == 1
-    for row, slot in np.argwhere(wrong).tolist():
-        for part, (words, bit) in pointers.items():
-            pointer = int(words[row, slot])
-            if not wrong[row, slot] >> bit & 1:
-                continue
+    wrong = view.apart_wrong
+    in_one_slot = np.count_nonzero(np.logical_or.reduce([part.wrong for part in wrong])) == 1 if wrong else False
+    for part in wrong:
+        for row, slot in np.argwhere(part.wrong).tolist():
+            pointer = int(part.pointers[row, slot])
             yield Finding(
                 rule="G6",
-                message=f"{'a key' if part == 'key' else 'an element'} stored by reference cannot be read",
+                message=f"{part.name} stored by reference cannot be read",
                 observed=f"{pointer:#x}" if pointer else "nil",
-                expected=f"the address of {parts[bit][3]} readable bytes",
+                expected=f"the address of {part.size} readable bytes",
                 source="maps.table.PutSlot, maps.Map.putSlotSmall",
                 where=view.where(row, slot),
                 # A deletion clears the pointers of a slot before it marks it.

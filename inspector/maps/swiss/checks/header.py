@@ -78,7 +78,10 @@ def h4_small_maps_are_small(view: MapView) -> Iterator[Finding]:
         message, observed = f"used is {header.used}, but the map has one group only", str(header.used)
         yield Finding("H4", message, observed, f"{GROUP_SLOTS} at most", source, where)
     elif not header.dir_ptr and (header.used or not header.small):
-        message, observed = "dirPtr is nil, but the map is not an empty one", f"used {header.used}, dirLen {header.dir_len}"
+        message, observed = (
+            "dirPtr is nil, but the map is not an empty one",
+            f"used {header.used}, dirLen {header.dir_len}",
+        )
         yield Finding("H4", message, observed, "used 0 and dirLen 0", source, where)
 
 

@@ -120,6 +120,16 @@ class Proof:
         at = np.flatnonzero(self.placed & ~self.table_wrong)
         return Paths(self.view, at[self.view.counted[self.tables[at]]], self.hashed.hashes)
 
+    @cached_property
+    def slots_at_fault(self) -> NDArray[np.int64]:
+        """(g,) how many control bytes of each group may be wrong by their keys (K1, K3) or by rules G1 to G7."""
+        found = self.view.slots_at_fault.copy()
+        if self.functions is not None and not self.seed_wrong:
+            np.add.at(found, self.view.groups.live[0][self.h2_wrong], 1)
+            crossed = np.unique(self.paths.crossed[self.paths.crossed >= 0])
+            found[crossed] = np.maximum(found[crossed], 1)
+        return found
+
     def half_deleted(self, at: int) -> tuple[Step, ...]:
         """Delete, if it may have cleared the key of a slot: keys with pointers are, before their control byte is."""
         snapshot = self.snapshot
@@ -224,7 +234,8 @@ def k2_keys_are_in_their_table(proof: Proof) -> Iterator[Finding]:
 def k3_nothing_ends_a_path_before_its_key(proof: Proof) -> Iterator[Finding]:
     """No group on a key's path before its own has an empty slot, where a lookup would give up."""
     view, paths = proof.view, proof.paths
-    faults = np.flatnonzero(paths.crossed >= 0)
+    # Where a control byte of that group is known to be wrong, this follows from it.
+    faults = np.flatnonzero((paths.crossed >= 0) & ~view.doubtful[paths.crossed])
     for row in np.unique(paths.crossed[faults]).tolist():
         lost = paths.at[faults[paths.crossed[faults] == row]]
         table, number = int(view.groups.table[row]), int(view.groups.number[row])

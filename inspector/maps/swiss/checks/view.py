@@ -17,6 +17,7 @@ from inspector.maps.swiss.groups import Groups
 from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, SwissMap
 from inspector.maps.swiss.places import Where
 from inspector.maps.swiss.tables import Tables
+from inspector.memory.protocol import Addresses, Rows
 
 if TYPE_CHECKING:
     # A snapshot knows how it is judged, so it imports this module.
@@ -32,6 +33,31 @@ FAULTS_OF_A_TABLE = 1
 
 FEW = 8
 """Of so many slots one may have an impossible control byte: where more have, the memory is not made of groups."""
+
+WORDS = (8, 4, 2, 1)
+
+
+def nonzero(slots: Rows) -> Mask:
+    """(g, 8) which slots, of shape (g, 8, size), have a byte that is not zero."""
+    size = slots.shape[2]
+    if not size or not len(slots):
+        return np.zeros(slots.shape[:2], dtype=bool)
+    width = next(word for word in WORDS if size % word == 0)
+    words = slots.view(f"<u{width}")
+    found = words[..., 0] != 0
+    for at in range(1, size // width):
+        found |= words[..., at] != 0
+    return np.asarray(found)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Keys or elements of `size` bytes that are stored by reference: (g, 8) pointers, and which of them are wrong."""
+
+    name: str
+    size: int
+    pointers: Addresses
+    wrong: Mask
 
 
 @dataclass(frozen=True)
@@ -144,19 +170,20 @@ class MapView:
     @cached_property
     def misled(self) -> Mask:
         """(t,) whether a table's groups hold more impossible control bytes than one fault explains."""
-        return self._too_many(self._of_tables(self._invalid), self.groups_of_tables)
+        return self._too_many(self._of_tables(self.invalid), self.groups_of_tables)
 
     @cached_property
     def misled_small(self) -> bool:
         """Whether the only group of a small map does."""
-        return self.header.small and bool(len(self.groups)) and bool(self._too_many(self._invalid.sum(), np.int64(1)))
+        return self.header.small and bool(len(self.groups)) and bool(self._too_many(self.invalid.sum(), np.int64(1)))
 
     @staticmethod
     def _too_many(invalid: Numbers | np.int64, groups: Numbers | np.int64) -> NDArray[np.bool_]:
         return np.asarray((invalid > 1) & (invalid * FEW > groups * GROUP_SLOTS))
 
-    @property
-    def _invalid(self) -> Mask:
+    @cached_property
+    def invalid(self) -> Mask:
+        """(g, 8) control bytes that are neither full, nor empty, nor deleted (G1)."""
         groups = self.groups
         return ~(groups.full | groups.empty | groups.deleted)
 
@@ -202,6 +229,59 @@ class MapView:
     def _of_judged(self, mask: Mask) -> Mask:
         sound = self.judged & ~self.zeroed
         return mask if sound.all() else mask & sound[:, None]
+
+    # Slots at fault: a control byte that is wrong shows there first, and in what counts slots only second
+
+    @cached_property
+    def mixed(self) -> Mask:
+        """(g,) groups with both empty and deleted slots, or small ones with deleted slots (G2)."""
+        deleted = self.all_deleted.any(axis=1)
+        return deleted if self.header.small else deleted & self.all_empty.any(axis=1)
+
+    @cached_property
+    def elems_left(self) -> Mask:
+        """(g, 8) slots without an entry that have an element (G3)."""
+        return nonzero(self.groups.elems) & (self.all_empty | self.all_deleted)
+
+    @cached_property
+    def keys_left(self) -> Mask:
+        """(g, 8) slots without an entry that have a key, where a deletion takes it away (G4)."""
+        snapshot = self.snapshot
+        if not snapshot.layout.indirect_key and not snapshot.types.key(snapshot.type).has_pointers:
+            return np.zeros(self.groups.ctrl.shape, dtype=bool)
+        return nonzero(self.groups.keys) & (self.all_empty | self.all_deleted)
+
+    @cached_property
+    def apart_wrong(self) -> list[Apart]:
+        """Keys and elements that are stored by reference, and which of them lead nowhere (G6)."""
+        snapshot, layout, groups = self.snapshot, self.snapshot.layout, self.groups
+        parts = [
+            ("a key", layout.indirect_key, groups.keys, snapshot.types.key(snapshot.type).size),
+            ("an element", layout.indirect_elem, groups.elems, snapshot.types.elem(snapshot.type).size),
+        ]
+        found = []
+        for name, indirect, slots, size in parts:
+            if indirect:
+                words = slots.view(np.uint64)[..., 0]
+                readable = snapshot.regions.contains(words.reshape(-1), size).reshape(words.shape)
+                found.append(Apart(name, size, words, self.all_full & ~readable))
+        return found
+
+    @cached_property
+    def doubtful(self) -> Mask:
+        """(g,) groups with a control byte that G2, G3 or G4 report."""
+        return np.asarray(self.mixed | (self.elems_left | self.keys_left).any(axis=1))
+
+    @cached_property
+    def slots_at_fault(self) -> Numbers:
+        """(g,) how many control bytes of each group may be wrong by what rules G1 to G7 find in it."""
+        slots = self.invalid | self.elems_left | self.keys_left
+        for part in self.apart_wrong:
+            slots = slots | part.wrong
+        mixed = np.where(self.mixed, np.minimum(self.all_empty.sum(axis=1), self.all_deleted.sum(axis=1)), 0)
+        if self.header.small:
+            mixed = self.all_deleted.sum(axis=1)
+        return np.asarray(np.maximum(slots.sum(axis=1), mixed) + np.where(self.zeroed, GROUP_SLOTS, 0))
 
     @cached_property
     def blocks(self) -> Blocks:
