@@ -169,7 +169,7 @@ class Paths:
         table = groups.table[rows]
         first = view.first_row[table]
         mask = view.groups_of_tables[table] - 1
-        has_empty = view.all_empty.any(axis=1)
+        has_empty: Mask = np.asarray(view.all_empty.any(axis=1))
         here = (hashes[at] >> np.uint64(H2_BITS)).astype(np.int64) & mask
         self.homes = first + here
         self.lengths = np.ones(len(at), np.int64)

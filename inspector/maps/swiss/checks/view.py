@@ -228,7 +228,7 @@ class MapView:
 
     def _of_judged(self, mask: Mask) -> Mask:
         sound = self.judged & ~self.zeroed
-        return mask if sound.all() else mask & sound[:, None]
+        return mask if sound.all() else np.asarray(mask & sound[:, None])
 
     # Slots at fault: a control byte that is wrong shows there first, and in what counts slots only second
 
@@ -236,7 +236,7 @@ class MapView:
     def mixed(self) -> Mask:
         """(g,) groups with both empty and deleted slots, or small ones with deleted slots (G2)."""
         deleted = self.all_deleted.any(axis=1)
-        return deleted if self.header.small else deleted & self.all_empty.any(axis=1)
+        return np.asarray(deleted if self.header.small else deleted & self.all_empty.any(axis=1))
 
     @cached_property
     def elems_left(self) -> Mask:
