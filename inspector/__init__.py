@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False
+"""As in typing. To import that module takes milliseconds in which Ctrl-C would show a traceback."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from inspector.census import Census, CensusMap, take_census
     from inspector.errors import InspectError
     from inspector.inspection.one_key import KeyAnswer, look_up
@@ -47,5 +49,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Load the API when it is first used: the command line has to be interruptible before that."""
     if name in HOMES:
+        from importlib import import_module
+
         return getattr(import_module(HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 MESSAGE = b"go-map-inspect: Interrupted. Nothing was begun.\n"
 FAILED = "go-map-inspect: the program failed ({})\n"

@@ -15,7 +15,7 @@ from inspector.census.examine import Examined, Examiner
 from inspector.census.identity import process_identity
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
-from inspector.census.names import Namer, Root
+from inspector.census.names import Namer, Root, named_by_symbols
 from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import MOST_OBJECTS, Walk
@@ -117,7 +117,8 @@ class _Taker:
         logger.debug(
             "%d stops, %.1f ms in all, %.1f ms at most", len(stops), self.timing.stopped, self.timing.longest_stop
         )
-        maps = sorted(_without_doubles([*found, *proven]), key=lambda one: (-one.bytes.total, one.address))
+        rows = named_by_symbols(self.run, _without_doubles([*found, *proven]))
+        maps = sorted(rows, key=lambda one: (-one.bytes.total, one.address))
         examiner = self.examiner
         partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
         return Census(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from inspector.census.model import CensusMap
 from inspector.census.walk import ELEM, KEY, WHOLE, Step, Visited
 from inspector.errors import InspectError
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.render import go_form
 from inspector.gotypes.table import TypeTable
+from inspector.memory.gather import gather
 from inspector.memory.protocol import Memory
+from inspector.target.run import Run
 
 MOST_STEPS = 8
 """Steps of a path that are readable to the user: deeper objects of a list or a tree are named by their type."""
@@ -78,6 +84,23 @@ class Namer:
         except InspectError:
             return "?"
         return text if len(text) <= LONGEST_KEY else text[:LONGEST_KEY] + "..."
+
+
+def named_by_symbols(run: Run, rows: Iterable[CensusMap]) -> list[CensusMap]:
+    """The rows; those without a name get that of a package variable that leads to their map.
+
+    For programs without debug information: the symbols are known, but not their types, so only variables of a word's
+    size are looked at.
+    """
+    symbols = [symbol for symbol in run.image.data_symbols() if symbol.size == WORD]
+    addresses = np.array([symbol.address for symbol in symbols], np.uint64)
+    words, ok = gather(run.memory, run.regions(), addresses, WORD)
+    values = words.view("<u8").reshape(-1)
+    names = {int(values[at]): symbols[at].name for at in np.flatnonzero(ok).tolist()}
+    return [
+        replace(row, name=names[row.address], holder=None) if row.name is None and row.address in names else row
+        for row in rows
+    ]
 
 
 def field_path(types: TypeTable, go_type: GoType, offset: int) -> str:

@@ -72,8 +72,9 @@ memory = _option(TARGET, "--memory", type=click.Choice(["auto", "gdb-mi", "direc
 no_stop = _option(TARGET, "--no-stop", is_flag=True,
                   help="Do not stop the process. A copy that changes meanwhile may be torn.")  # fmt: skip
 max_stop = _option(TARGET, "--max-stop", callback=duration, metavar="TIME",
-                   help=f"How long one pause of the process may take (default: {USUAL_STOP * 1000:.0f}ms; where gdb "
-                        f"pauses it: {USUAL_STOP_BY_GDB:.0f}s, beside what gdb takes to attach).")  # fmt: skip
+                   help=f"How long one pause of the process may take: 50ms, 1s; 5 is 5s (default: "
+                        f"{USUAL_STOP * 1000:.0f}ms; where gdb pauses it: {USUAL_STOP_BY_GDB:.0f}s, beside what gdb "
+                        "takes to attach).")  # fmt: skip
 max_share = _option(ALL_MAPS, "--max-share", callback=share, default=f"{MAX_SHARE:.0%}", show_default=True,
                     metavar="PERCENT", help="The process is paused for at most this share of any second.")  # fmt: skip
 remote = _option(TARGET, "--remote", metavar="HOST:PORT", allow_from_autoenv=False,
@@ -87,6 +88,7 @@ not_for_the_demo = _all_of(
     click.option("--max-stop", callback=duration, hidden=True),
     click.option("--max-share", callback=share, default="100%", hidden=True),
     click.option("--remote", allow_from_autoenv=False, hidden=True),
+    click.option("--demo", is_flag=True, allow_from_autoenv=False, hidden=True),
 )
 
 one_map = _all_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -15,8 +16,11 @@ from inspector.cli.gdbsetup import fetch_packages, script_path
 from inspector.cli.logs import log_to_standard_error
 from inspector.cli.request import DEMO, Request
 from inspector.cli.running import run
-from inspector.cli.saying import say
+from inspector.cli.saying import PROGRAM, say
 from inspector.errors import UsageError
+
+COMPLETING = f"_{arguments.ENVIRONMENT}_COMPLETE"
+"""Set in the environment by a shell that asks for completions (click's own name)."""
 
 
 class Program(click.RichGroup):
@@ -80,7 +84,7 @@ def command(target: str | None, map: str | None, demo: bool, gdb_setup: bool, gd
       go-map-inspect 4090                      all maps, the largest first
       go-map-inspect 4090 main.sessions        one map, by its variable
       go-map-inspect core.zst 0xc00007c420     one map of a core dump, by address
-      go-map-inspect demo                      try it on the core dump in the box
+      go-map-inspect demo                      try it on the core dump that comes with it
 
     Exit codes: 0 consistent, or the --key is present; 1 inconsistent, or the --key is absent; 2 usage or target
     error; 3 partial result; 130 interrupted.
@@ -112,7 +116,7 @@ def command(target: str | None, map: str | None, demo: bool, gdb_setup: bool, gd
 @arguments.verbose
 @arguments.help_
 @arguments.gdb
-def demo_command(map: str | None, **options: Any) -> int:
+def demo_command(map: str | None, demo: bool, **options: Any) -> int:
     """Try the program on a real core dump that comes with it: no Go, no gdb, no network.
 
     \b
@@ -125,6 +129,8 @@ def demo_command(map: str | None, **options: Any) -> int:
     MAP is as in go-map-inspect TARGET MAP; without it the map main.sessions is shown, or with any option of the
     panel All maps, the list of all maps. A core dump that is called demo is written ./demo.
     """
+    if demo:
+        raise UsageError("--demo and the word demo are the same", "leave --demo out")
     return _answer(target=DEMO, map=map, **options)
 
 
@@ -203,4 +209,15 @@ def _for_gdb(setup: bool, script: bool, others: frozenset[str], gdb: str) -> int
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Entry point of the command."""
-    sys.exit(exit_code_of(lambda: command.main(args, standalone_mode=False)))
+
+    def answer() -> int | None:
+        try:
+            code: int | None = command.main(args, PROGRAM, standalone_mode=False)
+            return code
+        except SystemExit as ending:
+            # So click ends when it has told a shell how a word can be completed. Nothing else may end in this way.
+            if COMPLETING in os.environ and not ending.code:
+                return 0
+            raise
+
+    sys.exit(exit_code_of(answer))

@@ -44,7 +44,9 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except Interrupted:
         raise
     except click.ClickException as error:
-        return _fail(f"{error.format_message()} (see {PROGRAM} --help)")
+        # The help of the verb, where there is one.
+        context = getattr(error, "ctx", None)
+        return _fail(f"{error.format_message()} (see {context.command_path if context else PROGRAM} --help)")
     except InspectError as error:
         _fail(error.spelled(OPTIONS))
         return error.exit_code

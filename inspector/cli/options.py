@@ -37,7 +37,7 @@ def size(_: Any, __: Any, value: str) -> int:
 
 
 def duration(_: Any, __: Any, value: str | None) -> MaxStop:
-    """Read a time in seconds: 200ms, 1s; the usual one if none is given."""
+    """Read a time in seconds: 200ms, 1s, 5 for 5s; the usual one if none is given."""
     if value is None:
         return "usual"
     match = _DURATION.fullmatch(value)

@@ -18,7 +18,7 @@ from inspector.cli.demo import open_demo
 from inspector.cli.interrupting import reporting_its_outcome
 from inspector.cli.request import DEMO, Request
 from inspector.cli.saying import PROGRAM
-from inspector.errors import UnknownVariable, UsageError
+from inspector.errors import BadCore, UnknownVariable, UsageError
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.naming.locate import shown
@@ -74,9 +74,24 @@ def _opened(request: Request) -> Iterator[tuple[Target, Request]]:
                 request = replace(request, map=demo.variable, type=request.type or demo.type)
             yield demo.target, request
         return
-    opened = open_target(name, exe=exe, memory=memory, stop=stop, gdb=request.gdb)
+    try:
+        opened = open_target(name, exe=exe, memory=memory, stop=stop, gdb=request.gdb)
+    except BadCore:
+        if _is_saved(name):
+            raise UsageError(
+                f"{name} is a saved census, not a core dump",
+                f"a saved census comes first: {PROGRAM} diff {name} {request.diff or 'TARGET'}",
+            ) from None
+        raise
     with opened as target, reporting_its_outcome(target):
         yield target, request
+
+
+def _is_saved(path: str) -> bool:
+    try:
+        return read_saved(path) is not None
+    except UsageError:
+        return False
 
 
 def _inspect(target: Target, name: str, request: Request) -> int:

@@ -69,13 +69,15 @@ class Holder(Protocol):
     """A way to hold a target still.
 
     `still` says that it needs no holding: it does not run (a core), or somebody else holds it until the end.
-    `stops` says whether it is still inside `holding`; without that, copies may be torn.
+    `stops` says whether it is still inside `holding`; without that, copies may be torn. `words` say how, for the log.
     """
 
     @property
     def still(self) -> bool: ...
     @property
     def stops(self) -> bool: ...
+    @property
+    def words(self) -> str: ...
 
     def holding(self) -> AbstractContextManager[float]:
         """Hold the target for the length of the block; it always runs again afterwards. Raises InspectErrors.
@@ -96,6 +98,7 @@ class Still:
     registers: Callable[[], list[Thread]]
     stops: bool = True
     still: bool = True
+    words: str = "standing still"
 
     def holding(self) -> AbstractContextManager[float]:
         """Do nothing."""
@@ -112,6 +115,7 @@ class Unheld:
 
     stops: bool = False
     still: bool = False
+    words: str = "never stopped"
 
     def holding(self) -> AbstractContextManager[float]:
         """Do nothing."""
@@ -129,6 +133,7 @@ class PtraceHolder:
     pid: int
     stops: bool = True
     still: bool = False
+    words: str = "stopped by ptrace"
 
     def holding(self) -> AbstractContextManager[float]:
         """See ptrace.stopped."""
@@ -147,6 +152,7 @@ class GdbHolder:
     pid: int
     stops: bool = True
     still: bool = False
+    words: str = "stopped by gdb"
 
     def holding(self) -> AbstractContextManager[float]:
         """See GdbBridge.holding."""

@@ -114,8 +114,10 @@ class _Parser:
 
     def wrong(self, expected: str) -> UsageError:
         """The error for what stands here."""
+        rest = self.text[self.at : self.at + 20]
+        where = f"at {rest!r}" if rest.strip() else "at its end"
         return UsageError(
-            f"the key {self.text!r} cannot be read: {expected} expected at {self.text[self.at : self.at + 20]!r}",
+            f"the key {self.text!r} cannot be read: {expected} expected {where}",
             'write it as in Go: 42, "text", {1, "x"}, int32(5), nil or 0xc000012345 for a pointer',
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import sys
 import tempfile
 import zlib
@@ -63,7 +64,7 @@ LONGEST_MAGIC = max(map(len, FORMATS))
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A file that was unpacked; `note` is a sentence for the person when its archive is cut short, else empty."""
+    """A file that was unpacked; `note` is a sentence for the user when its archive is cut short, else empty."""
 
     file: IO[bytes]
     note: str
@@ -83,9 +84,9 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
     reader, its_error = load()
     size, note = 0, ""
     with ExitStack() as unless_done:
-        # Without a name from the start, so that no interruption can leave it behind.
+        # Without a name from the start (O_TMPFILE), so that no interruption can leave it behind.
         try:
-            file = unless_done.enter_context(tempfile.TemporaryFile(buffering=0))
+            file = unless_done.enter_context(tempfile.TemporaryFile(buffering=0, dir=_folder()))
         except OSError as error:
             raise _no_room(path, error) from None
         try:
@@ -93,7 +94,7 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
                 _write(file, size, piece, path)
                 size += len(piece)
         except EOFError:
-            note = f"{path} is a {kind} archive that is cut short: {size} bytes could be unpacked"
+            note = f"{path} is a {kind} archive that is cut short: {size:,} bytes could be unpacked"
         except (its_error, *DAMAGE) as error:
             raise BadCore(f"{path} is a damaged {kind} archive: {error}", "was it copied whole?") from None
         if not size:
@@ -101,6 +102,16 @@ def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
         file.truncate(size)
         unless_done.pop_all()
     return Unpacked(file, note)
+
+
+def _folder() -> str:
+    """The folder for temporary files.
+
+    tempfile.gettempdir tries the folder with a file that has a name, which a kill at that moment leaves behind.
+    """
+    wanted = [os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)]
+    usable = (each for each in (*wanted, "/tmp", "/var/tmp") if os.access(each, os.W_OK | os.X_OK))
+    return next(usable, "/tmp")
 
 
 def _pieces(reader: Any) -> Iterator[bytes]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal
 
-from inspector.errors import Hint, UnknownType, UnknownVariable, UsageError
+from inspector.errors import Hint, InspectError, UnknownType, UnknownVariable, UsageError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.paths import Way, follow, maps_inside
@@ -21,6 +22,9 @@ from inspector.target.run import Run
 TypeSource = Literal["option", "variable", "dwarf", "hash-proof", "heap"]
 
 NEAR_NAMES = 4
+MOST_TRIED = 64
+"""Names that a hint offers, and variables that are looked at for it."""
+
 LONGEST_NAME = 4096
 """Characters in a name. Go's own are shorter; matching and comparing take time that grows with its square."""
 
@@ -170,20 +174,31 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
     if wanted is not None:
         notes = _contradictions(text, wanted, way.type)
         return Locator(wanted, "option", None, way, text, way.type.kind == Kind.MAP, notes=notes)
-    return Locator(_as_map(run, text, way.type), "variable", None, way, text)
+    if way.type.kind == Kind.MAP:
+        known = way.type if way.type.layout else _map_type(run.types, text, way.type.name)
+        return Locator(known, "variable", None, way, text)
+    inside = [
+        follow(run.declarations, name, symbol.address, declared, each.removeprefix(name))
+        for each in maps_inside(run.declarations, text, way.type)
+    ]
+    raise UnknownVariable(f"{text} is of type {shown(way.type.name)}, not a map", _maps_in_it(run, inside))
 
 
-def _as_map(run: Run, text: str, go_type: GoType) -> GoType:
-    """The map type that a package variable is declared with; raises UnknownVariable when it is not a map."""
-    if go_type.layout:
-        return go_type
-    if go_type.kind == Kind.MAP:
-        return _map_type(run.types, text, go_type.name)
-    inside = maps_inside(run.declarations, text, go_type)
-    raise UnknownVariable(
-        f"{text} is of type {shown(go_type.name)}, not a map",
-        f"maps in it: {', '.join(inside)}" if inside else "name a map variable, or a field path to one",
-    )
+def _maps_in_it(run: Run, inside: list[Way]) -> str:
+    """A hint at the maps inside of a value: those that can be reached now, past no nil pointer and no short slice."""
+    reached, obstacles = [], []
+    for way in inside:
+        try:
+            way.place(run.memory)
+        except UnknownVariable as error:
+            obstacles.append(error.message)
+        except InspectError:
+            continue
+        else:
+            reached.append(way.name)
+    if reached:
+        return f"maps in it: {', '.join(reached)}"
+    return obstacles[0] if obstacles else "name a map variable, or a field path to one"
 
 
 def _find_type(types: TypeTable, type_name: str) -> GoType:
@@ -242,11 +257,40 @@ def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
             f"{run.image.path} is stripped, so {text} cannot be looked up",
             Hint("give the map's address, or an unstripped copy of the executable with {exe}"),
         )
-    near = difflib.get_close_matches(text, run.image.variables(), NEAR_NAMES, 0.6)
-    hint = f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"
+    raise UnknownVariable(f"there is no variable {shown(text)}", _what_is_meant(run, text))
+
+
+def _what_is_meant(run: Run, text: str) -> str:
+    """A hint at what the user may have meant by a name that is not one of a variable."""
     if _DIGITS.fullmatch(text):
-        hint = f"addresses begin with 0x: 0x{text}"
-    raise UnknownVariable(f"there is no variable {shown(text)}", hint)
+        return f"addresses begin with 0x: 0x{text}"
+    variables = run.image.variables()
+    head = re.split(r"[.\[]", text, maxsplit=1)[0]
+    bracket = text.find("[")
+    if bracket > 0 and text[:bracket] in variables:
+        return f"elements of arrays and slices are written {text[:bracket]}[0], counted from 0"
+    without_package = [f"{each}{text[len(head) :]}" for each in variables if each.rpartition(".")[2] == head]
+    if without_package:
+        return f"did you mean {', '.join(without_package[:NEAR_NAMES])}?"
+    if text == head:
+        of_package = _leading_to_maps(run, (each for each in variables if each.rpartition(".")[0] == text))
+        if of_package:
+            return f"{text} is a package; name a variable of it: {', '.join(of_package)}"
+    near = _leading_to_maps(run, difflib.get_close_matches(text, variables, MOST_TRIED, 0.6))
+    return f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"
+
+
+def _leading_to_maps(run: Run, names: Iterable[str]) -> list[str]:
+    """Some of the package variables: maps, values with maps in them, and those whose type is not known."""
+    found: list[str] = []
+    for name in islice(names, MOST_TRIED):
+        symbol = run.image.symbol(name)
+        declared = run.declarations.type_of(symbol) if symbol else None
+        if declared is None or maps_inside(run.declarations, name, declared):
+            found.append(name)
+        if len(found) == NEAR_NAMES:
+            break
+    return found
 
 
 def _find_by_package_name(run: Run, text: str) -> tuple[Symbol, str] | None:

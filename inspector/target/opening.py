@@ -10,7 +10,7 @@ import numpy as np
 
 from inspector.control.gdbmi import GdbMemory
 from inspector.control.hold import Holder, PtraceHolder, Still, Unheld
-from inspector.errors import BadExecutable, Hint, NoSuchTarget, UsageError
+from inspector.errors import BadExecutable, Hint, NoSuchTarget, NotGo, UsageError
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
 from inspector.memory.corefile import CoreFile
@@ -70,9 +70,9 @@ def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, g
 def _log(target: Target) -> None:
     image, build = target.program.image, target.program.build
     logger.debug(
-        "%s %s: executable %s, %s%s, read by %s, held by %s",
+        "%s %s: executable %s, %s%s, read by %s, %s",
         target.kind, target.path, image.path, build.release.version, ", stripped" if image.stripped else "",
-        target.memory.name, type(target.holder).__name__,
+        target.memory.name, target.holder.words,
     )  # fmt: skip
 
 
@@ -120,9 +120,13 @@ def _of_core(core: CoreFile, exe: str | None, choice: MemoryChoice, gdb: str) ->
     """Bind a core and its executable together."""
     notes = [core.note] if core.note else []
     if core.missing:
-        notes.append(f"{core.path} is cut short: {core.missing} bytes that its headers announce are missing")
+        notes.append(f"{core.path} is cut short: {core.missing:,} bytes that its headers announce are missing")
     image = _core_image(core, exe)
-    build = built(image)
+    try:
+        build = built(image)
+    except NotGo as error:
+        hint = Hint("{exe} has to name the Go program that the core is of") if exe is not None else error.hint
+        raise NotGo(error.message, hint) from None
     image.bias = bias_of(image, core.entry, f"the core {core.path}") if core.entry else 0
     if not build_matches(core, image, f"the core {core.path}"):
         notes.append("the core does not hold its executable's build id, so it could not be compared")

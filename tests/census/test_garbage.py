@@ -18,7 +18,10 @@ ENOUGH = 160 << 20
 """Bytes to copy: its strings say that they have 36 PB altogether, of which 18 GB could be copied."""
 
 
-@pytest.fixture(scope="module", params=["", "-s -w"], ids=["symbols", "stripped"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("", id="symbols", marks=pytest.mark.slow), pytest.param("-s -w", id="stripped")],
+)
 def littered(request: pytest.FixtureRequest) -> Iterator[Running]:
     """The program with its thousands of objects that look like maps."""
     with start(build("garbage", USUAL, ldflags=request.param)) as running:

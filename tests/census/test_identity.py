@@ -15,7 +15,7 @@ from inspector.census.identity import process_identity
 from inspector.memory import procfs
 from inspector.target.opening import open_target
 from inspector.target.run import Run
-from tests.support.commandline import cli
+from tests.support.commandline import cli_here
 
 
 @pytest.fixture(scope="module")
@@ -47,26 +47,26 @@ def test_the_process_1_of_two_containers_is_two_processes(pods):
 @pytest.mark.slow
 def test_a_saved_census_of_another_process_with_the_same_pid_is_compared_by_name(pods, tmp_path):
     one, other = pods
-    saved = json.loads(cli(one.pid, "--json").out)
+    saved = json.loads(cli_here(one.pid, "--json").out)
     saved["target"]["pid"] = other.pid
     file = tmp_path / "saved.json"
     file.write_text(json.dumps(saved))
-    document = json.loads(cli(other.pid, "--diff", file, "--json").out)
+    document = json.loads(cli_here(other.pid, "--diff", file, "--json").out)
     assert document["diff"]["matched_by"] == "name"
     assert "main.words" not in {change["name"] for change in document["diff"]["changes"]}
-    assert "not known to be the same process" not in cli(other.pid, "--diff", other.pid).out
+    assert "not known to be the same process" not in cli_here(other.pid, "--diff", other.pid).out
 
 
 def test_a_saved_census_of_the_same_process_is_compared_by_address_and_an_old_document_by_name(pods, tmp_path):
     running = pods[0]
     file = tmp_path / "saved.json"
-    answer = cli(running.pid, "--json")
+    answer = cli_here(running.pid, "--json")
     file.write_text(answer.out)
-    assert json.loads(cli(running.pid, "--diff", file, "--json").out)["diff"]["matched_by"] == "address"
+    assert json.loads(cli_here(running.pid, "--diff", file, "--json").out)["diff"]["matched_by"] == "address"
     old = json.loads(answer.out)
     del old["target"]["process_identity"]
     file.write_text(json.dumps(old))
-    assert json.loads(cli(running.pid, "--diff", file, "--json").out)["diff"]["matched_by"] == "name"
+    assert json.loads(cli_here(running.pid, "--diff", file, "--json").out)["diff"]["matched_by"] == "name"
 
 
 @pytest.mark.slow

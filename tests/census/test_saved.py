@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures import USUAL, Core, build, kernel_core
-from tests.support.commandline import assert_refused, cli
+from fixtures import Core
+from tests.support.commandline import assert_refused, cli_here
 
 
 @pytest.fixture(scope="module")
-def crashed(tmp_path_factory: pytest.TempPathFactory) -> Core:
+def crashed(crash: Callable[..., Core]) -> Core:
     """A core of a program with one map."""
-    return kernel_core(build("plain", USUAL), directory=tmp_path_factory.mktemp("saved"))
+    return crash("plain")
 
 
 @pytest.fixture(scope="module")
 def saved(crashed: Core) -> dict[str, Any]:
     """Its census."""
-    document: dict[str, Any] = json.loads(cli(crashed.path, "--json").out)
+    document: dict[str, Any] = json.loads(cli_here(crashed.path, "--json").out)
     return document
 
 
 def refused(crashed: Core, folder: Path, content: str | bytes, *words: str) -> None:
     other = folder / "saved.json"
     other.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert_refused(cli(crashed.path, "--diff", other), *words)
+    assert_refused(cli_here(crashed.path, "--diff", other), *words)
 
 
 def changed(saved: dict[str, Any], path: tuple[str | int, ...], value: Any) -> str:
@@ -93,6 +94,6 @@ def test_what_is_no_json_document_is_refused_however_deep_it_goes(crashed, tmp_p
 
 
 def test_a_document_about_one_map_is_no_census(crashed, tmp_path):
-    one = cli(crashed.path, "main.words", "--type", "map[string]int", "--json", "--memory", "direct")
+    one = cli_here(crashed.path, "main.words", "--type", "map[string]int", "--json", "--memory", "direct")
     assert one.code == 0, one
     refused(crashed, tmp_path, one.out, "not a saved census")

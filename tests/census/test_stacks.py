@@ -10,6 +10,7 @@ from inspector.census import take_census
 from inspector.target.opening import open_target
 from inspector.target.run import Run
 from tests.support.commandline import assert_running
+from tests.support.toolchains import quick_are
 
 
 @pytest.fixture
@@ -26,8 +27,9 @@ def runs(monkeypatch):
     return made
 
 
-def test_a_program_with_two_thousand_goroutines_is_held_far_fewer_times(runs):
-    with start(build("parked", USUAL), "2000") as running, start(build("parked", USUAL), "1") as small:
+@pytest.mark.parametrize("goroutines", quick_are(["400", "2000"], "400"))
+def test_a_program_with_many_goroutines_is_held_far_fewer_times(runs, goroutines):
+    with start(build("parked", USUAL), goroutines) as running, start(build("parked", USUAL), "1") as small:
         stops = []
         for process in (running, small):
             with open_target(str(process.pid), memory="direct") as target:

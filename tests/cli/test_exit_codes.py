@@ -10,7 +10,7 @@ import pytest
 
 from fixtures import USUAL, build, start
 from inspector.cli import failing, running
-from tests.support.commandline import Answer, assert_running, cli, cli_here, environment
+from tests.support.commandline import Answer, assert_running, cli_here, environment
 
 MEGABYTE = 1 << 20
 
@@ -141,4 +141,4 @@ def test_a_full_disk_is_one_line():
         words = [sys.executable, "-m", "inspector", str(process.pid), "--json"]
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment())
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        assert cli(process.pid, "--json").code == 0
+        assert cli_here(process.pid, "--json").code == 0

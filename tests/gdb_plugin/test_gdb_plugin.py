@@ -564,6 +564,25 @@ def test_words_that_make_no_sense_are_answered_in_one_line(plain):
     assert promised(said[-1])["verdict"] == "consistent"
 
 
+def test_advice_names_the_options_of_info_gomap_and_none_of_the_command_line(plain):
+    shown, *said = gdb(
+        "python from gdb_plugin import arguments, output; print(*arguments.OPTIONS, output.IN_GDB)",
+        "info gomap main.words.field",
+        "info gomap main.words -type map[int]bool",
+        "info gomap main.words -type map[string]itn",
+        "info gomap main.word",
+        on=("-p", plain.pid),
+    )
+    options, spelling = shown.split(" Spelling(")
+    for name in ("type", "key"):
+        assert f"{name}='-{name}'" in spelling
+        assert f"-{name}" in options.split()
+    assert "-key" in said[0]
+    for text in said:
+        assert_one_line(text)
+        assert not re.search(r"--[a-z]", text), text
+
+
 @pytest.mark.slow
 def test_a_variable_that_is_optimised_out_is_told_as_such(in_a_frame):
     alone, listed, usable = in_a_frame(

@@ -74,6 +74,12 @@ def test_any_quoted_text_is_read_back(demo, text):
     assert text_of(demo, json.dumps(text, ensure_ascii=False).replace("\x7f", r"\x7f")) == text.encode()
 
 
+def test_a_literal_that_ends_too_soon_is_said_to_end(demo):
+    types = demo.target.program.types
+    with pytest.raises(UsageError, match=r"the key 'x' cannot be read: .* expected at its end"):
+        parse_literal(types, types.find_type("int"), "x")
+
+
 @pytest.mark.parametrize(("type_name", "text"), REFUSED)
 def test_what_is_not_a_literal_of_the_type_is_refused_and_quoted(demo, type_name, text):
     types = demo.target.program.types

@@ -10,7 +10,7 @@ import pytest
 from inspector.gotypes.render import go_form, json_form
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
-from tests.support.commandline import assert_running, cli
+from tests.support.commandline import assert_running, cli_here
 from tests.support.truth import document_of
 
 SECONDS = 60
@@ -54,7 +54,7 @@ def test_a_slice_that_has_no_end_is_shown_up_to_the_place_where_that_is_plain(ru
 
 def test_the_census_and_the_command_answer_for_a_program_full_of_knots(run):
     running = run("tangled")
-    answer = cli(running.pid, "--memory", "direct", "--json")
+    answer = cli_here(running.pid, "--memory", "direct", "--json")
     maps = {one["name"]: one for one in json.loads(answer.out)["census"]["maps"]}
     for told in running.truth["maps"]:
         assert maps[told["variable"]]["count"] == told["len"]

@@ -15,7 +15,7 @@ from inspector.errors import UnknownVariable
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
-from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.toolchains import EVERY_TOOLCHAIN, quick_are
 from tests.support.truth import document_of, in_order
 
 BUILDS: dict[str, dict[str, Any]] = {
@@ -43,8 +43,9 @@ def wrongly_identified(target: Target, states) -> dict[str, object]:
     return wrong
 
 
+# A core's maps are identified in the golden documents, too.
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-@pytest.mark.parametrize("kind", ["plain", "movable-stripped", pytest.param("stripped", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", quick_are(BUILDS, "movable-stripped"))
 def test_every_map_is_identified_from_its_bare_address(toolchain, kind):
     program = build("states", toolchain, **BUILDS[kind])
     with start(program) as running, open_target(str(running.pid), memory="direct") as target:
@@ -62,6 +63,7 @@ def test_every_map_of_a_stripped_dynamically_linked_program_is_identified(flags)
         assert wrongly_identified(target, running.truth["maps"]) == {}
 
 
+@pytest.mark.slow
 def test_every_map_of_a_core_is_identified_from_its_bare_address(crash):
     core = crash()
     with open_target(str(core.path), memory="direct") as target:

@@ -19,7 +19,7 @@ from inspector.maps.classic.layout import layout_of
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
-from tests.support.commandline import cli, cli_here
+from tests.support.commandline import cli_here
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STATES = [
@@ -208,7 +208,7 @@ def test_what_is_no_number_or_too_large_is_refused_with_a_sentence(run, name, li
 def test_the_command_shows_the_way_and_the_element(run):
     entry = run().map("double_middle")["entries"][0]
     arguments = run().pid, "main.doubleMiddle", "--key", entry["key"]
-    text = cli(*arguments)
+    text = cli_here(*arguments)
     assert text.code == 0
     assert f": {entry['value']}\n" in text.out
     document = cli_here(*arguments, "--json").document

@@ -37,6 +37,7 @@ def test_every_one_of_a_million_entries_can_be_listed(run):
     assert entries == {key: 3 * key + 1 for key in range(1_000_000)}
 
 
+@pytest.mark.slow
 def test_two_hundred_thousand_strings_are_copied_while_the_process_stands_still(run):
     with open_target(str(run("million").pid)) as target:
         inspection = inspect(target, "main.mstr", entries=None)

@@ -11,7 +11,7 @@ from fixtures import CLASSIC, NEWEST, build, gcore_core, start
 from inspector import inspect, open_target
 from inspector.errors import InspectError
 from inspector.target.remote import open_remote
-from tests.support.commandline import assert_refused, assert_running, cli
+from tests.support.commandline import assert_refused, assert_running, cli_here
 from tests.support.gdbservers import attached, needs_gdbserver
 from tests.support.truth import all_differences
 
@@ -153,14 +153,14 @@ def test_of_functions_that_share_a_name_the_one_with_the_variable_is_meant(newes
 
 @pytest.mark.slow
 def test_a_key_is_looked_up_in_a_map_of_a_frame(newest):
-    answer = cli(newest.pid, "main.local:counts", "--key", "local-7")
+    answer = cli_here(newest.pid, "main.local:counts", "--key", "local-7")
     assert answer.code == 0
     assert re.search(r"found in cell \d: 7\n", answer.out)
 
 
 @pytest.mark.slow
 def test_a_nil_map_in_a_frame_is_a_nil_map(unoptimised):
-    answer = cli(unoptimised.pid, "main.none:empty")
+    answer = cli_here(unoptimised.pid, "main.none:empty")
     assert answer.code == 0
     assert "A nil map reads as empty" in answer.out
 
@@ -181,7 +181,7 @@ def choices(answer) -> list[str]:
 @pytest.mark.parametrize("program", ["newest", pytest.param("unoptimised", marks=pytest.mark.slow)])
 def test_several_variables_are_told_apart_and_each_can_be_chosen(name, sizes, program, request):
     running = request.getfixturevalue(program)
-    answer = cli(running.pid, name)
+    answer = cli_here(running.pid, name)
     assert_refused(answer, f"{name} is in {len(sizes)} places", "main.go:", "map[string]int of", "waiting")
     offered = choices(answer)
     assert len(offered) == len(sizes)
@@ -196,7 +196,7 @@ def test_several_variables_are_told_apart_and_each_can_be_chosen(name, sizes, pr
 
 
 def test_what_the_compiler_has_left_nowhere_is_said_to_be_optimized_out(newest):
-    answer = cli(newest.pid, "main.forgetful:forgotten")
+    answer = cli_here(newest.pid, "main.forgetful:forgotten")
     assert_refused(answer, "main.forgetful:forgotten is optimized out", "main.go:", "-N -l")
 
 
@@ -242,7 +242,7 @@ def test_what_names_no_map_is_refused_in_one_line(opened, name, words):
 )
 def test_a_program_without_names_has_no_variables_in_frames(flags, words):
     with start(build("handlers", ldflags=flags)) as running:
-        assert_refused(cli(running.pid, "main.argument:sessions"), *words)
+        assert_refused(cli_here(running.pid, "main.argument:sessions"), *words)
         assert_running(running)
 
 
@@ -256,4 +256,4 @@ def test_a_program_without_names_has_no_variables_in_frames(flags, words):
     ids=lambda each: each[-1],
 )
 def test_frames_need_gdb_and_a_stop(newest, option, words):
-    assert_refused(cli(newest.pid, "main.argument:sessions", *option), *words)
+    assert_refused(cli_here(newest.pid, "main.argument:sessions", *option), *words)

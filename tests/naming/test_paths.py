@@ -20,7 +20,7 @@ from inspector.image.elf import open_image
 from inspector.naming.locate import locate
 from inspector.target.remote import open_remote
 from inspector.target.run import Run
-from tests.support.commandline import assert_refused, assert_running, cli
+from tests.support.commandline import assert_refused, assert_running, cli_here
 from tests.support.gdbservers import attached, needs_gdbserver
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import all_differences
@@ -165,6 +165,7 @@ def test_an_element_behind_the_last_one_is_not_read(serving, path):
         ("main.front.rows[2].cells[0]", ["index 2 is out of range", "main.front.rows has 2 elements"]),
         ("main.front.rows[0].cells[0]", ["index 0 is out of range", "main.front.rows[0].cells has 0 elements"]),
         ("main.app", ["main.app is of type *main.server, not a map", "maps in it: main.app.hidden"]),
+        ("main.app.nothing", ["not a map (main.app.nothing.hidden cannot be read: main.app.nothing is nil)"]),
         ("main.count", ["main.count is of type int, not a map"]),
         ("main.front.name", ["main.front.name is of type string, not a map"]),
         ("main.front.name.x", ["main.front.name is of type string, which has no fields"]),
@@ -205,10 +206,10 @@ def test_without_dwarf_a_variable_needs_its_type_and_fields_are_unknown():
             ("main.app", "--type", "map[string]int"): ["not a map header"],
         }
         for args, words in cases.items():
-            assert_refused(cli(running.pid, *args), *words)
+            assert_refused(cli_here(running.pid, *args), *words)
         assert_running(running)
     with start(build("plain", ldflags="-w")) as running:
-        answer = cli(running.pid, "main.words", "--type", "map[string]int")
+        answer = cli_here(running.pid, "main.words", "--type", "map[string]int")
         assert (answer.code, answer.err) == (0, "")
         assert_running(running)
 
@@ -230,9 +231,9 @@ def test_damaged_debug_information_is_noted_and_costs_no_other_variable(tmp_path
     exe = damaged(build("nested", ldflags="-compressdwarf=false"), "main.front", tmp_path / "nested")
     exe.chmod(0o755)
     with start(exe) as running:
-        assert_refused(cli(running.pid, "main.front.sessions"), "the debug information of main.front is damaged")
-        assert cli(running.pid, "main.chain.entries").code == 0
-        census = cli(running.pid, "--json")
+        assert_refused(cli_here(running.pid, "main.front.sessions"), "the debug information of main.front is damaged")
+        assert cli_here(running.pid, "main.chain.entries").code == 0
+        census = cli_here(running.pid, "--json")
         assert census.code in (0, 3)
         assert [note for note in census.notes if "is damaged at 1 place: main.front" in note]
         names = {row["name"] for row in json.loads(census.out)["census"]["maps"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ FLAGS = {option for parameter in command.params for option in parameter.opts if 
 def files() -> Iterator[Path]:
     """The modules of every room below the command line."""
     yield from (path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] != "cli")
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A module's syntax tree."""
+    return ast.parse(path.read_text())
 
 
 def strings(tree: ast.AST) -> Iterator[str]:
@@ -50,7 +57,7 @@ def test_no_room_below_the_command_line_names_one_of_its_options():
     found = {
         (str(path.relative_to(ROOT)), text)
         for path in files()
-        for text in strings(ast.parse(path.read_text()))
+        for text in strings(parsed(path))
         if options_in(text) or "go-map-inspect TARGET" in text
     }
     assert found == set()
@@ -63,7 +70,7 @@ def test_the_check_itself_sees_an_option():
 
 @pytest.mark.parametrize("spelling", [OPTIONS, PYTHON], ids=["options", "python"])
 def test_every_hint_can_be_spelled_by_every_front_end(spelling):
-    made = [hint for path in files() for hint in hints(ast.parse(path.read_text()))]
+    made = [hint for path in files() for hint in hints(parsed(path))]
     assert len(made) > 20
     for text in made:
         assert "{" not in Hint(text).spelled(spelling), text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import shlex
@@ -106,6 +107,15 @@ def test_the_public_names_can_be_imported_first_of_all():
     code = "from inspector import Entry, Inspection, Target, inspect, open_target; print(inspect.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("inspect\n", "")
+
+
+@pytest.mark.pure
+def test_the_entry_module_loads_next_to_nothing_before_ctrl_c_is_handled():
+    code = (
+        "import sys, os, signal; known = set(sys.modules); import inspector.__main__; print(set(sys.modules) - known)"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert ast.literal_eval(done.stdout) == {"__future__", "inspector", "inspector.__main__"}
 
 
 def test_the_python_block_of_the_readme_prints_what_the_program_has(run, monkeypatch):

@@ -15,7 +15,7 @@ from inspector.inspection.one_map import inspect
 from inspector.report.json.one_key import lookup_form
 from inspector.report.text.one_map import print_report
 from inspector.target.opening import open_target
-from tests.support.commandline import cli, cli_here
+from tests.support.commandline import cli_here
 from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
 from tests.support.truth import NOT_IN_EXECUTABLE, document_of, in_order
@@ -44,7 +44,7 @@ def test_the_schema_refuses_a_document_that_lacks_a_promised_field(run):
 
 
 def test_json_is_one_document_on_standard_output_and_nothing_else_is(run):
-    answer = cli(run().pid, "main.doubleMiddle", "--json", "--entries", "all")
+    answer = cli_here(run().pid, "main.doubleMiddle", "--json", "--entries", "all")
     assert (answer.code, answer.err) == (0, "")
     document = answer.document
     assert in_order(document["entries"]) == in_order(run().map("double_middle")["entries"])

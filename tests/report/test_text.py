@@ -28,6 +28,7 @@ from inspector.inspection.one_map import inspect
 from inspector.maps.family import Strip
 from inspector.report.text.one_map import picture, print_report
 from inspector.target.opening import open_target
+from tests.support.commandline import cli_here
 
 
 def report_of(run, name: str, entries: int | None = 20) -> str:
@@ -120,8 +121,7 @@ def test_output_that_is_not_unicode_gets_a_picture_in_ascii():
 
 def test_no_line_of_a_pipe_ends_in_blanks():
     for words in (["demo"], ["demo", "--top", "5"]):
-        done = subprocess.run([sys.executable, "-m", "inspector", *words], capture_output=True, text=True, timeout=60)
-        assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
+        assert not [line for line in cli_here(*words).out.splitlines() if line != line.rstrip()]
 
 
 def test_a_nil_map_is_explained(run):

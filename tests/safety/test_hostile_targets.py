@@ -15,7 +15,7 @@ from fixtures import build, kernel_core, start
 from inspector.cli.gdbsetup import NOT_IN_GDB, requirements
 from inspector.control.gdbmi import GdbBridge
 from inspector.errors import GdbError
-from tests.support.commandline import assert_refused, cli
+from tests.support.commandline import assert_refused, cli, cli_here
 from tests.support.gdbsession import gdb
 from tests.support.hostile import rename, trapped_gdb
 
@@ -31,7 +31,7 @@ def pwned(tmp_path) -> Path:
     return tmp_path / "pwned"
 
 
-@pytest.fixture(params=["_run", "_shell"])
+@pytest.fixture(params=[pytest.param("_run", marks=pytest.mark.slow), "_shell"])
 def renamed(request, tmp_path, pwned) -> Callable[..., Path]:
     """Build a program whose symbol has a name that runs a command when it becomes a part of an expression."""
 
@@ -57,7 +57,7 @@ def test_the_trap_that_these_tests_set_does_spring(pwned, tmp_path):
 @pytest.mark.parametrize("typed", [("cache.words[1]",), ("cache.words", *TYPE)], ids=" ".join)
 def test_a_quote_in_the_name_of_a_variable_runs_nothing(renamed, pwned, tmp_path, mode, typed):
     with start(renamed("plain", "main.words", "main.words')+{call}+sizeof('x/cache.words")) as running:
-        answer = cli(running.pid, *typed, "--memory", mode, "--gdb", trapped_gdb(tmp_path))
+        answer = cli_here(running.pid, *typed, "--memory", mode, "--gdb", trapped_gdb(tmp_path))
     assert not pwned.exists()
     assert_refused(answer, "there is no variable cache.words")
 
@@ -71,7 +71,7 @@ def test_a_quote_in_the_name_of_a_variable_runs_nothing(renamed, pwned, tmp_path
 )
 def test_a_quote_in_the_name_of_a_function_runs_nothing(renamed, pwned, tmp_path, name, answered):
     with start(renamed("serving", "main.serve", name)) as running:
-        answer = cli(running.pid, "fetch:sessions", "--gdb", trapped_gdb(tmp_path))
+        answer = cli_here(running.pid, "fetch:sessions", "--gdb", trapped_gdb(tmp_path))
     assert not pwned.exists()
     assert_refused(answer, answered)
 
@@ -107,7 +107,7 @@ def test_a_core_of_any_name_and_an_executable_of_any_name_are_opened_by_gdb(tmp_
     folder.mkdir()
     exe = Path(shutil.copy(build("plain"), folder / "ex'e"))
     core = kernel_core(exe, directory=folder)
-    answer = cli(core.path, "main.words", "--memory", "gdb-mi", "--key", "two")
+    answer = cli_here(core.path, "main.words", "--memory", "gdb-mi", "--key", "two")
     assert (answer.code, answer.err) == (0, "")
     assert "found in cell" in answer.out
     assert not list(tmp_path.rglob("pwned"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -96,15 +97,23 @@ def cli(*args: object, before: Sequence[str] = ()) -> Answer:
 
 
 def cli_here(*args: object) -> Answer:
-    """Run the command line in this process, for many short runs that hold no process: an interpreter costs 0.5 s."""
+    """Run the command line in this process: the same program without an interpreter of its own, which costs 0.5 s.
+
+    Tests that kill it, change its user or limits, or look at what it leaves behind start it with `cli`.
+    """
     out, err = io.StringIO(), io.StringIO()
     handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(ROOT)
         patch.setattr(sys, "argv", ["go-map-inspect", *map(str, args)])
         with pytest.raises(SystemExit) as ended:
             main()
     for number, handler in handlers.items():
         signal.signal(number, handler)
+    # --verbose.
+    rooms = logging.getLogger("inspector")
+    rooms.handlers.clear()
+    rooms.setLevel(logging.NOTSET)
     assert isinstance(ended.value.code, int)
     return _promised(Answer(ended.value.code, out.getvalue(), err.getvalue()), args)
 

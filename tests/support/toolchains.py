@@ -1,6 +1,9 @@
-"""The toolchains that tests are repeated with."""
+"""What tests are repeated with: in the quick suite a few representatives, in the whole one everything."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -22,3 +25,10 @@ EVERY_SWISS_BUILD = EVERY_SWISS + [
     pytest.param(toolchain, id=toolchain.name, marks=pytest.mark.slow) for toolchain in SWISS_EXPERIMENTS
 ]
 """Parameters: those, and the experiments that change layouts or hash functions, which only the whole suite builds."""
+
+
+def quick_are(values: Iterable[str], *quick: str) -> list[Any]:
+    """Parameters: all these values, of which only the ones that are named belong to the quick suite."""
+    every = list(values)
+    assert set(quick) <= set(every)
+    return [pytest.param(each, marks=() if each in quick else pytest.mark.slow) for each in every]

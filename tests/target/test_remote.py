@@ -28,7 +28,7 @@ from tests.support.commandline import (
     assert_refused,
     assert_running,
     children_of,
-    cli,
+    cli_here,
     finish,
     is_there,
     thread_states,
@@ -64,7 +64,7 @@ def plain() -> Iterator:
 
 
 def remote(server, *args):
-    return cli("--remote", server.endpoint, *args)
+    return cli_here("--remote", server.endpoint, *args)
 
 
 # What it shows
@@ -207,7 +207,7 @@ def test_what_makes_no_sense_with_remote_is_refused(args, words, capsys):
 
 def test_a_port_where_nobody_listens_is_said_to_be_one():
     endpoint = f"127.0.0.1:{free_port()}"
-    assert_refused(cli("--remote", endpoint, "main.words"), f"nothing listens at {endpoint}", "gdbserver --attach")
+    assert_refused(cli_here("--remote", endpoint, "main.words"), f"nothing listens at {endpoint}", "gdbserver --attach")
 
 
 @contextmanager
@@ -257,7 +257,7 @@ def stay_silent(connection: socket.socket) -> None:
 )
 def test_what_is_no_gdbserver_is_said_to_be_none(serve):
     with listener(serve) as endpoint:
-        assert_refused(cli("--remote", endpoint, "main.words"), endpoint, "gdbserver")
+        assert_refused(cli_here("--remote", endpoint, "main.words"), endpoint, "gdbserver")
 
 
 # Interruptions in the middle of the work, which each test counts

@@ -12,7 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
+from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Literal
 
@@ -39,11 +40,13 @@ class Demo:
 
 @contextmanager
 def open_demo(memory: MemoryChoice = "direct", gdb: str = "gdb", family: DemoFamily = "classic") -> Iterator[Demo]:
-    """Unpack the demo core of a family of maps to a temporary folder and open it."""
+    """Open the demo core of a family of maps as any compressed one, its executable in a temporary folder."""
     about = json.loads(packed(ABOUT, family))
-    with tempfile.TemporaryDirectory(prefix="go-map-inspect-demo-") as folder:
-        core, executable = Path(folder, "core"), Path(folder, about["executable"])
-        core.write_bytes(lzma.decompress(packed(CORE, family)))
+    with (
+        tempfile.TemporaryDirectory(prefix="go-map-inspect-demo-") as folder,
+        as_file(_file(CORE, family)) as core,
+    ):
+        executable = Path(folder, about["executable"])
         executable.write_bytes(lzma.decompress(packed(EXECUTABLE, family)))
         with open_target(str(core), exe=str(executable), memory=memory, gdb=gdb) as target:
             yield Demo(target, about["variable"], about["type"])
@@ -51,4 +54,8 @@ def open_demo(memory: MemoryChoice = "direct", gdb: str = "gdb", family: DemoFam
 
 def packed(name: str, family: DemoFamily = "classic") -> bytes:
     """A file of a family's demo as it is packed: CORE, EXECUTABLE or ABOUT."""
-    return (files(__name__) / f"{PREFIX[family]}{name}").read_bytes()
+    return _file(name, family).read_bytes()
+
+
+def _file(name: str, family: DemoFamily) -> Traversable:
+    return files(__name__) / f"{PREFIX[family]}{name}"

@@ -68,7 +68,8 @@ class Groups:
         if self.layout.split:
             parts.append(cells["gap"])
         else:
-            parts += [cells["slots"][name].reshape(len(self), -1) for name in ("gap", "rest")]
+            rests = [cells["slots"][name] for name in ("gap", "rest")]
+            parts += [rest.reshape(len(self), rest.shape[1] * rest.shape[2]) for rest in rests]
         return np.asarray(np.concatenate(parts, axis=1) != 0)
 
     @cached_property

@@ -167,12 +167,16 @@ class _Sampler:
         owner, layout = groups.table, self.layout
         bad = ~(groups.full | groups.empty | groups.deleted).all(axis=1)
         bad |= groups.empty.any(axis=1) & groups.deleted.any(axis=1)
-        bad |= self.small[owner] & (groups.full.sum(axis=1) != self.rows["used"][owner].astype(np.int64))
         unused = ~groups.full
         bad |= (unused & groups.elems.any(axis=2)).any(axis=1)
         if layout.key_has_pointers or layout.indirect_key:
             bad |= (unused & groups.keys.any(axis=2)).any(axis=1)
         bad |= groups.padding.any(axis=1)
         # A write may be under way in one slot: the rules judge such a map.
-        bad &= self.rows["writing"][owner] == 0
-        self.possible[owner[bad]] = False
+        resting = self.rows["writing"] == 0
+        self.possible[owner[bad & resting[owner]]] = False
+        full = np.bincount(owner, weights=groups.full.sum(axis=1), minlength=len(self.rows))
+        used = self.rows["used"].astype(np.float64)
+        looked_at = np.bincount(owner, minlength=len(self.rows)) > 0
+        # Of a small map all entries were looked at, of one with tables some.
+        self.possible &= ~(looked_at & resting) | np.where(self.small, full == used, full <= used)

@@ -22,7 +22,7 @@ from tests.support.replay import (
     replaying,
     scripts,
 )
-from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.toolchains import EVERY_TOOLCHAIN, quick_are
 
 COMPARED_EVERY = 40
 COMPARED_GROWING_EVERY = 5
@@ -113,7 +113,7 @@ def clones(replay: Replay, states: int, chance: Random) -> Counter[str]:
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", quick_are(KINDS, "string"))
 def test_clones_of_maps_in_any_state_hold_what_the_mirror_holds(kind, toolchain):
     with replaying(kind, toolchain) as replay:
         if not replay.can_clone:

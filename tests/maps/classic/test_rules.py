@@ -32,7 +32,7 @@ from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
 from tests.support.demo import Demo
-from tests.support.toolchains import EVERY_TOOLCHAIN
+from tests.support.toolchains import EVERY_TOOLCHAIN, quick_are
 
 WAITING, DONE = False, True
 
@@ -663,7 +663,7 @@ def hold_against_random_bytes(it: Subject, seed: str) -> None:
     assert judged == 150
 
 
-@pytest.mark.parametrize("state", HOSTILE_STATES)
+@pytest.mark.parametrize("state", quick_are(HOSTILE_STATES, "key_interface"))
 def test_random_bytes_in_header_extra_and_buckets_never_break_the_inspector(subject, state):
     hold_against_random_bytes(subject(USUAL, state), state)
 
