@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from inspector.goruntime.swissgroup import GROUP_SLOTS
+from inspector.goruntime.swisstable import STALE_INDEX
 from inspector.maps.findings import Finding
 from inspector.maps.swiss.checks.steps import CLEAR, SMALL_ASSIGN, SMALL_DELETE, TABLE_ASSIGN, TABLE_DELETE, Step
-from inspector.maps.swiss.checks.view import MapView
+from inspector.maps.swiss.checks.view import DIRECTORY, MapView
 from inspector.maps.swiss.header import WORD_BITS
 from inspector.maps.swiss.places import Where
 
@@ -61,10 +62,11 @@ def h3_directory_fields_agree(view: MapView) -> Iterator[Finding]:
 def _setting_up_a_directory(view: MapView) -> tuple[Step, ...]:
     length, depth, shift = view.header.dir_len, view.header.global_depth, view.header.global_shift
     if (length, depth, shift) == (1, 0, 0):
-        return ("maps.Map.growToTable",)
+        return ("maps.Map.growToTable",) if view.genuine.any() else ()
     # depth, shift, dirPtr and dirLen are stored in this order when the directory doubles.
-    doubling = length > 0 and length == 1 << max(depth - 1, 0) and depth > 0
-    return ("maps.Map.installTableSplit",) if doubling and shift in (WORD_BITS - depth, WORD_BITS + 1 - depth) else ()
+    doubling = length > 0 and length == 1 << max(depth - 1, 0) and depth > 0 and view.genuine.all()
+    shifts = (WORD_BITS - depth, WORD_BITS + 1 - depth)
+    return ("maps.Map.installTableSplit",) if shift in shifts and doubling else ()
 
 
 def h4_small_maps_are_small(view: MapView) -> Iterator[Finding]:
@@ -151,7 +153,7 @@ def h6_tombstones_are_announced(view: MapView) -> Iterator[Finding]:
 def h7_pointers_are_sound(view: MapView) -> Iterator[Finding]:
     """Pointers are aligned, and lead to a group, to a directory of tables, and to their groups."""
     header, unusable = view.header, view.snapshot.unusable
-    if not view.form_believed or not header.dir_ptr:
+    if not header.dir_ptr or not view.form_sound:
         return
     no_table = len(view.tables) > 0 and not view.genuine.any()
     if "dirPtr" in unusable or view.misled_small or no_table:
@@ -168,14 +170,17 @@ def h7_pointers_are_sound(view: MapView) -> Iterator[Finding]:
             unreadable=missing or ("dirPtr" in unusable and header.dir_ptr % 8 == 0),
         )
         return
+    own = view.genuine & (view.tables.rows["index"] != STALE_INDEX)
+    own[view.blocks.faults] = False
+    own[[table for pair in view.overlaps for table in pair[:2] if table != DIRECTORY]] = False
     missed = view.sound & (view.groups_of_tables == 0)
-    for at in np.flatnonzero(missed | (view.misled & view.genuine)).tolist():
+    for at in np.flatnonzero(own & (missed | view.misled)).tolist():
         start = int(view.tables.rows["groups"][at])
         aligned = start % 8 == 0
-        reason = "not readable as a whole" if aligned else "not aligned"
+        reason = ("not readable as a whole" if aligned else "not aligned") if missed[at] else "none, or overwritten"
         yield Finding(
             rule="H7",
-            message=f"the groups of table {at} are {reason if missed[at] else 'not groups'}",
+            message=f"the groups of table {at} are {reason}",
             observed=f"{start:#x}",
             expected=f"{int(view.tables.rows['lengthMask'][at]) + 1} groups",
             source="maps.newTable",

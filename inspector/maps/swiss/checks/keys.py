@@ -20,7 +20,10 @@ def k4_no_key_occurs_twice(proof: Proof) -> Iterator[Finding]:
     if view.tables_exchanged:
         # Until a table is replaced its entries are in the new ones, too.
         return
-    at = np.flatnonzero(view.all_full[view.groups.full])
+    there = view.all_full[view.groups.full]
+    for part in view.apart_wrong:
+        there &= ~part.wrong[view.groups.full]
+    at = np.flatnonzero(there)
     if proof.functions is not None and not proof.seed_wrong:
         # A key that does not hash to its place is not what was stored there.
         lost = proof.paths.at[proof.paths.crossed >= 0]

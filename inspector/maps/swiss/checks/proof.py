@@ -71,7 +71,10 @@ class Proof:
     @cached_property
     def judged(self) -> Mask:
         """(n,) slots of groups that are judged, whose key has a hash that is known."""
-        return self.view.all_full[self.view.groups.full] & self.hashed.known
+        judged = self.view.all_full[self.view.groups.full] & self.hashed.known
+        for part in self.view.apart_wrong:
+            judged &= ~part.wrong[self.view.groups.full]
+        return judged
 
     @cached_property
     def h2_wrong(self) -> Mask:
@@ -80,16 +83,25 @@ class Proof:
 
     @cached_property
     def seed_wrong(self) -> bool:
-        """Whether most keys are wrong at once: then it is what they were hashed with."""
+        """Whether most keys are wrong at once: then it is what they were hashed with, or no key lies there."""
         wrong = int(np.count_nonzero(self.h2_wrong))
         return wrong > 1 and 2 * wrong > int(np.count_nonzero(self.judged))
+
+    @cached_property
+    def lost(self) -> Mask:
+        """(t,) tables of which most keys are wrong, while those of others are right."""
+        count = len(self.view.tables)
+        if self.seed_wrong or not count or not self.h2_wrong.any():
+            return np.zeros(count, dtype=bool)
+        wrong = np.bincount(self.tables[self.h2_wrong], minlength=count)
+        return np.asarray((wrong > 1) & (2 * wrong > np.bincount(self.tables[self.judged], minlength=count)))
 
     @cached_property
     def placed(self) -> Mask:
         """(n,) keys whose place in the directory and in their table can be asked for: their control byte is right."""
         if self.seed_wrong or self.view.header.small:
             return np.zeros(len(self.hashed.known), dtype=bool)
-        return np.asarray(self.judged & self.h2_right)
+        return np.asarray(self.judged & self.h2_right & ~self.lost[self.tables])
 
     @cached_property
     def tables(self) -> Numbers:
@@ -193,13 +205,24 @@ def k1_control_bytes_are_of_the_hash(proof: Proof) -> Iterator[Finding]:
         yield Finding(
             rule="K1",
             message=f"{len(faults)} of {np.count_nonzero(proof.judged)} keys do not hash to their control bytes: "
-            "seed is not what they were stored with",
-            observed=f"seed {proof.snapshot.header.seed:#018x}",
-            expected="the seed that the map had when they were stored",
+            "seed is not what they were stored with, or dirPtr leads to other entries",
+            observed=f"seed {proof.snapshot.header.seed:#018x}, dirPtr {proof.snapshot.header.dir_ptr:#x}",
+            expected="the seed that the map had when they were stored, and its own memory",
             source=source,
             where=Where(address=proof.snapshot.address),
         )
         return
+    for table in np.flatnonzero(proof.lost).tolist():
+        yield Finding(
+            rule="K1",
+            message=f"most keys of table {table} do not hash to their control bytes: its groups are not its own",
+            observed=f"groups {int(proof.view.tables.rows['groups'][table]):#x}",
+            expected="groups with the keys that were stored in this table",
+            source=source,
+            where=proof.view.table_where(table),
+        )
+    if proof.lost.any():
+        faults = faults[~proof.lost[proof.tables[faults]]]
     ctrl = proof.view.groups.ctrl[proof.view.groups.full]
     for at in faults.tolist():
         hash_ = int(proof.hashed.hashes[at])

@@ -21,8 +21,11 @@ def t1_capacity_fits_the_groups(view: MapView) -> Iterator[Finding]:
     if not view.form_believed:
         return
     rows = view.tables.rows
-    padded = view.genuine & (rows["padding"] != 0)
-    for at in np.flatnonzero((view.genuine & ~view.sound) | padded).tolist():
+    genuine = view.genuine.copy()
+    if view.directory_judged:
+        genuine[view.blocks.faults] = False
+    padded = genuine & (rows["padding"] != 0)
+    for at in np.flatnonzero((genuine & ~view.sound) | padded).tolist():
         row = rows[at]
         if padded[at]:
             message, expected = f"table {at} has a byte that is not zero between its fields", "zero"

@@ -32,7 +32,7 @@ FAULTS_OF_A_TABLE = 1
 """Fields of a table that may be wrong at a time: where more are, something else lies there."""
 
 FEW = 8
-"""Of so many slots one may have an impossible control byte: where more have, the memory is not made of groups."""
+"""One of so many slots may be wrong: where more are, the memory is not made of groups."""
 
 WORDS = (8, 4, 2, 1)
 
@@ -127,7 +127,9 @@ class MapView:
         capacity = self.tables.rows["capacity"].astype(np.uint64)
         groups = self.tables.rows["lengthMask"] + np.uint64(1)
         size = (capacity >= SMALLEST_CAPACITY) & (capacity <= MAX_TABLE_CAPACITY)
-        return np.asarray(size & (capacity & (capacity - np.uint64(1)) == 0) & (capacity == groups * GROUP_SLOTS))
+        return np.asarray(
+            size & (capacity & (capacity - np.uint64(1)) == 0) & (groups == capacity // np.uint64(GROUP_SLOTS))
+        )
 
     @cached_property
     def sound(self) -> Mask:
@@ -163,23 +165,36 @@ class MapView:
     def believed(self) -> Mask:
         """(t,) tables whose groups are theirs, and are groups."""
         believed = self.genuine & ~self.misled
+        if self.directory_judged:
+            believed[self.blocks.faults] = False
         for pair in self.overlaps:
             believed[[table for table in pair[:2] if table != DIRECTORY]] = False
         return np.asarray(believed)
 
     @cached_property
     def misled(self) -> Mask:
-        """(t,) whether a table's groups hold more impossible control bytes than one fault explains."""
-        return self._too_many(self._of_tables(self.invalid), self.groups_of_tables)
+        """(t,) whether more slots of a table are wrong than one fault makes: its pointer leads to something else."""
+        return self._too_many(self._of_tables(self._wrong_slots), self.groups_of_tables)
 
     @cached_property
     def misled_small(self) -> bool:
-        """Whether the only group of a small map does."""
-        return self.header.small and bool(len(self.groups)) and bool(self._too_many(self.invalid.sum(), np.int64(1)))
+        """Whether the only group of a small map is no group."""
+        wrong, groups = np.int64(self._wrong_slots.sum()), np.int64(len(self.groups))
+        return self.header.small and bool(self._too_many(wrong, groups))
 
     @staticmethod
-    def _too_many(invalid: Numbers | np.int64, groups: Numbers | np.int64) -> NDArray[np.bool_]:
-        return np.asarray((invalid > 1) & (invalid * FEW > groups * GROUP_SLOTS))
+    def _too_many(wrong: Numbers | np.int64, groups: Numbers | np.int64) -> NDArray[np.bool_]:
+        return np.asarray((wrong > 1) & (wrong * FEW > groups * GROUP_SLOTS))
+
+    @cached_property
+    def _wrong_slots(self) -> Mask:
+        """(g, 8) slots with an impossible control byte, or with bytes where none can be."""
+        wrong = np.zeros(self.groups.ctrl.shape, dtype=bool)
+        wrong[self.invalid | self._elems_left | self._keys_left] = True
+        wrong[self.groups.padding.any(axis=1), 0] = True
+        if np.count_nonzero(self._zeroed) > 1:
+            wrong[self._zeroed] = True
+        return wrong
 
     @cached_property
     def invalid(self) -> Mask:
@@ -204,12 +219,16 @@ class MapView:
         return np.asarray(self.believed[groups.table])
 
     @cached_property
-    def zeroed(self) -> Mask:
-        """(g,) groups whose control word and the eight bytes behind it are zero (G7): eight entries never are."""
-        groups = self.groups
-        suspects = self.judged & ~groups.ctrl.any(axis=1)
-        suspects[suspects] = ~groups.raw[suspects, : 2 * GROUP_SLOTS].any(axis=1)
+    def _zeroed(self) -> Mask:
+        """(g,) groups whose control word and the eight bytes behind it are zero: eight entries never are."""
+        suspects: Mask = np.asarray(~self.groups.ctrl.any(axis=1))
+        suspects[suspects] = ~self.groups.raw[suspects, : 2 * GROUP_SLOTS].any(axis=1)
         return suspects
+
+    @cached_property
+    def zeroed(self) -> Mask:
+        """(g,) those of them that are judged (G7)."""
+        return self._zeroed & self.judged
 
     @cached_property
     def all_full(self) -> Mask:
@@ -240,16 +259,24 @@ class MapView:
 
     @cached_property
     def elems_left(self) -> Mask:
-        """(g, 8) slots without an entry that have an element (G3)."""
-        return nonzero(self.groups.elems) & (self.all_empty | self.all_deleted)
+        """(g, 8) slots without an entry that have an element (G3); those of groups that G2 reports follow from it."""
+        return self._of_judged(self._elems_left) & ~self.mixed[:, None]
+
+    @cached_property
+    def _elems_left(self) -> Mask:
+        return nonzero(self.groups.elems) & (self.groups.empty | self.groups.deleted)
 
     @cached_property
     def keys_left(self) -> Mask:
-        """(g, 8) slots without an entry that have a key, where a deletion takes it away (G4)."""
+        """(g, 8) slots without an entry that have a key only, where a deletion takes it away (G4)."""
+        return self._of_judged(self._keys_left) & ~self._elems_left & ~self.mixed[:, None]
+
+    @cached_property
+    def _keys_left(self) -> Mask:
         snapshot = self.snapshot
         if not snapshot.layout.indirect_key and not snapshot.types.key(snapshot.type).has_pointers:
             return np.zeros(self.groups.ctrl.shape, dtype=bool)
-        return nonzero(self.groups.keys) & (self.all_empty | self.all_deleted)
+        return nonzero(self.groups.keys) & (self.groups.empty | self.groups.deleted)
 
     @cached_property
     def apart_wrong(self) -> list[Apart]:
@@ -296,7 +323,8 @@ class MapView:
     @cached_property
     def tables_exchanged(self) -> bool:
         """Whether tables do not tile the directory, so that entries may be in two of them, or in none."""
-        return self.directory_judged and bool(len(self.blocks.faults))
+        stale = self.tables.rows["index"] == STALE_INDEX
+        return self.directory_judged and (bool(len(self.blocks.faults)) or bool(stale.any()))
 
     @cached_property
     def countable(self) -> bool:
