@@ -124,6 +124,20 @@ class Release:
         return self.at_least(1, 25)
 
     @property
+    def prunes_tombstones(self) -> bool:
+        """Whether an assign to a table without room takes tombstones away first (table.pruneTombstones, since 1.25)."""
+        return self.at_least(1, 25)
+
+    @property
+    def assigns_to_new_table(self) -> bool:
+        """Whether the assign that makes a table of a small map fills a slot of it without another lookup.
+
+        table.uncheckedPutSlotForAssign does so since 1.27, and counts the entry before it marks the slot. Before, the
+        assign began anew with table.PutSlot.
+        """
+        return self.at_least(1, 27)
+
+    @property
     def strides_in_map_types(self) -> bool:
         """Whether abi.MapType gives offsets and strides of keys and elements (since 1.27), not the size of a slot."""
         return self.at_least(1, 27)

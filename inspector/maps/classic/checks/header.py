@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from inspector.goruntime.hmap import FLAG_NAMES
-from inspector.maps.classic.checks.binomial import two_sided_tail
+from inspector.maps.binomial import two_sided_tail
 from inspector.maps.classic.checks.steps import OF_NEW_OVERFLOW, Step
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.mirror.growth import EXACT_NOVERFLOW_B, PREALLOCATED_FROM_B, most_entries

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from inspector.goruntime.bmap import OVERFLOW_SIZE
 from inspector.goruntime.releases import BUCKET_CELLS
+from inspector.maps.binomial import upper_tail
 from inspector.maps.classic.buckets import SHARED_NEXT, BucketArray
-from inspector.maps.classic.checks.binomial import upper_tail
 from inspector.maps.classic.checks.steps import OF_NEW_OVERFLOW, Step
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.mirror.growth import PREALLOCATED_FROM_B, allocated_buckets, most_entries

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from inspector.goruntime.bmap import TOPHASH_SIZE
 from inspector.goruntime.hmap import ITERATOR, OLD_ITERATOR
 from inspector.hashing.hasher import Hasher, MemoryHash
+from inspector.maps.binomial import lower_tail
 from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks.binomial import lower_tail
 from inspector.maps.classic.checks.steps import OF_ONE_CELL
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.mirror.bmap import tophashes

@@ -9,14 +9,55 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.goruntime.swissgroup import GROUP_SLOTS
+from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY, STALE_INDEX
+from inspector.maps.family import Mask
+from inspector.maps.swiss.checks.blocks import Blocks
 from inspector.maps.swiss.groups import Groups
-from inspector.maps.swiss.header import SwissMap
+from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, SwissMap
 from inspector.maps.swiss.places import Where
 from inspector.maps.swiss.tables import Tables
+from inspector.memory.protocol import Addresses, Rows
 
 if TYPE_CHECKING:
     # A snapshot knows how it is judged, so it imports this module.
     from inspector.maps.swiss.snapshot import SwissSnapshot
+
+Numbers = NDArray[np.int64]
+
+DIRECTORY = -1
+"""The number of the directory, where tables have theirs."""
+
+FAULTS_OF_A_TABLE = 1
+"""Fields of a table that may be wrong at a time: where more are, something else lies there."""
+
+FEW = 8
+"""One of so many slots may be wrong: where more are, the memory is not made of groups."""
+
+WORDS = (8, 4, 2, 1)
+
+
+def nonzero(slots: Rows) -> Mask:
+    """(g, 8) which slots, of shape (g, 8, size), have a byte that is not zero."""
+    size = slots.shape[2]
+    if not size or not len(slots):
+        return np.zeros(slots.shape[:2], dtype=bool)
+    width = next(word for word in WORDS if size % word == 0)
+    words = slots.view(f"<u{width}")
+    found = words[..., 0] != 0
+    for at in range(1, size // width):
+        found |= words[..., at] != 0
+    return np.asarray(found)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Keys or elements of `size` bytes that are stored by reference: (g, 8) pointers, and which of them are wrong."""
+
+    name: str
+    size: int
+    pointers: Addresses
+    wrong: Mask
 
 
 @dataclass(frozen=True)
@@ -45,7 +86,256 @@ class MapView:
         """Whether all that the header leads to could be read."""
         return not self.snapshot.unusable
 
-    def _of_tables(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    # What can be believed: one fault is to be one finding, so what hangs from a broken part is not judged
+
+    @cached_property
+    def form_sound(self) -> bool:
+        """Whether dirLen, globalDepth and globalShift agree with each other (H3)."""
+        header = self.header
+        return header.global_depth == header.global_shift == 0 if header.small else header.directory_sound
+
+    @cached_property
+    def form_believed(self) -> bool:
+        """Whether dirLen says how the map is stored: it is sound, or depth or shift agrees with it."""
+        header = self.header
+        depth, shift, length = header.global_depth, header.global_shift, header.dir_len
+        if self.form_sound:
+            return True
+        if header.small:
+            return shift != WORD_BITS - depth and 0 in (depth, shift)
+        return length > 0 and length in (1 << depth, 1 << max(WORD_BITS - shift, 0))
+
+    @cached_property
+    def genuine(self) -> Mask:
+        """(t,) whether what the directory leads to looks like a table, but for one field at most."""
+        tables, rows = self.tables, self.tables.rows
+        longest = np.maximum(rows["capacity"].astype(np.uint64), (rows["lengthMask"] + np.uint64(1)) * np.uint64(8))
+        starts = rows["groups"]
+        wrong = [
+            ~self._capacity_sound,
+            (starts % np.uint64(POINTER_SIZE) != 0) | ~self.snapshot.regions.contains(starts, GROUP_SLOTS),
+            (rows["index"] < STALE_INDEX) | (rows["index"] >= 2 * max(self.header.dir_len, 1)),
+            rows["localDepth"] > self.header.global_depth + 1,
+            rows["padding"] != 0,
+            (rows["used"] > longest) | (rows["growthLeft"] > longest),
+        ]
+        faults = np.sum(wrong, axis=0) if len(tables) else np.zeros(0, np.int64)
+        return np.asarray(tables.readable & (faults <= FAULTS_OF_A_TABLE))
+
+    @cached_property
+    def _capacity_sound(self) -> Mask:
+        capacity = self.tables.rows["capacity"].astype(np.uint64)
+        groups = self.tables.rows["lengthMask"] + np.uint64(1)
+        size = (capacity >= SMALLEST_CAPACITY) & (capacity <= MAX_TABLE_CAPACITY)
+        return np.asarray(
+            size & (capacity & (capacity - np.uint64(1)) == 0) & (groups == capacity // np.uint64(GROUP_SLOTS))
+        )
+
+    @cached_property
+    def sound(self) -> Mask:
+        """(t,) whether capacity and lengthMask are possible and agree (T1), so that keys can be followed."""
+        return np.asarray(self.genuine & self._capacity_sound)
+
+    @cached_property
+    def overlaps(self) -> list[tuple[int, int, int]]:
+        """Pairs of tables, by number, of which one or its groups lie on the other or its groups, and where (D4)."""
+        if not self.form_believed or self.header.small:
+            return []
+        tables, header, chosen = self.tables, self.header, np.flatnonzero(self.sound)
+        groups = tables.rows["groups"][chosen]
+        size = (tables.rows["lengthMask"][chosen] + np.uint64(1)) * np.uint64(self.snapshot.layout.group_size)
+        directory = np.array([header.dir_ptr], np.uint64)
+        starts = np.concatenate((directory, tables.addresses[chosen], groups))
+        ends = np.concatenate(
+            (
+                directory + np.uint64(len(tables.directory) * POINTER_SIZE),
+                tables.addresses[chosen] + np.uint64(tables.rows.itemsize),
+                groups + size,
+            )
+        )
+        owners = np.concatenate(([DIRECTORY], chosen, chosen))
+        order = np.lexsort((ends, starts))
+        starts, ends, owners = starts[order], ends[order], owners[order]
+        return [
+            (int(owners[at]), int(owners[at + 1]), int(starts[at + 1]))
+            for at in np.flatnonzero(starts[1:] < np.maximum.accumulate(ends)[:-1]).tolist()
+        ]
+
+    @cached_property
+    def believed(self) -> Mask:
+        """(t,) tables whose groups are theirs, and are groups."""
+        believed = self.genuine & ~self.misled
+        if self.directory_judged:
+            believed[self.blocks.faults] = False
+        for pair in self.overlaps:
+            believed[[table for table in pair[:2] if table != DIRECTORY]] = False
+        return np.asarray(believed)
+
+    @cached_property
+    def misled(self) -> Mask:
+        """(t,) whether more slots of a table are wrong than one fault makes: its pointer leads to something else."""
+        return self._too_many(self._of_tables(self._wrong_slots), self.groups_of_tables)
+
+    @cached_property
+    def misled_small(self) -> bool:
+        """Whether the only group of a small map is no group."""
+        wrong, groups = np.int64(self._wrong_slots.sum()), np.int64(len(self.groups))
+        return self.header.small and bool(self._too_many(wrong, groups))
+
+    @staticmethod
+    def _too_many(wrong: Numbers | np.int64, groups: Numbers | np.int64) -> NDArray[np.bool_]:
+        return np.asarray((wrong > 1) & (wrong * FEW > groups * GROUP_SLOTS))
+
+    @cached_property
+    def _wrong_slots(self) -> Mask:
+        """(g, 8) slots with an impossible control byte, or with bytes where none can be."""
+        wrong = np.zeros(self.groups.ctrl.shape, dtype=bool)
+        wrong[self.invalid | self._elems_left | self._keys_left] = True
+        wrong[self.groups.padding.any(axis=1), 0] = True
+        if np.count_nonzero(self._zeroed) > 1:
+            wrong[self._zeroed] = True
+        return wrong
+
+    @cached_property
+    def invalid(self) -> Mask:
+        """(g, 8) control bytes that are neither full, nor empty, nor deleted (G1)."""
+        groups = self.groups
+        return ~(groups.full | groups.empty | groups.deleted)
+
+    @cached_property
+    def counted(self) -> Mask:
+        """(t,) whether all groups of a table are there, so that what it holds can be counted."""
+        groups = self.tables.rows["lengthMask"] + np.uint64(1)
+        return np.asarray(self.sound & self.believed & (self.groups_of_tables.astype(np.uint64) == groups))
+
+    @cached_property
+    def judged(self) -> Mask:
+        """(g,) groups that are what they are said to be."""
+        groups = self.groups
+        if not self.form_believed or self.misled_small:
+            return np.zeros(len(groups), dtype=bool)
+        if self.header.small:
+            return np.ones(len(groups), dtype=bool)
+        return np.asarray(self.believed[groups.table])
+
+    @cached_property
+    def _zeroed(self) -> Mask:
+        """(g,) groups whose control word and the eight bytes behind it are zero: eight entries never are."""
+        suspects: Mask = np.asarray(~self.groups.ctrl.any(axis=1))
+        suspects[suspects] = ~self.groups.raw[suspects, : 2 * GROUP_SLOTS].any(axis=1)
+        return suspects
+
+    @cached_property
+    def zeroed(self) -> Mask:
+        """(g,) those of them that are judged (G7)."""
+        return self._zeroed & self.judged
+
+    @cached_property
+    def all_full(self) -> Mask:
+        """(g, 8) slots that hold an entry, of the groups that are judged."""
+        return self._of_judged(self.groups.full)
+
+    @cached_property
+    def all_deleted(self) -> Mask:
+        """(g, 8) tombstones, likewise."""
+        return self._of_judged(self.groups.deleted)
+
+    @cached_property
+    def all_empty(self) -> Mask:
+        """(g, 8) empty slots, likewise."""
+        return self._of_judged(self.groups.empty)
+
+    def _of_judged(self, mask: Mask) -> Mask:
+        sound = self.judged & ~self.zeroed
+        return mask if sound.all() else np.asarray(mask & sound[:, None])
+
+    # Slots at fault: a control byte that is wrong shows there first, and in what counts slots only second
+
+    @cached_property
+    def mixed(self) -> Mask:
+        """(g,) groups with both empty and deleted slots, or small ones with deleted slots (G2)."""
+        deleted = self.all_deleted.any(axis=1)
+        return np.asarray(deleted if self.header.small else deleted & self.all_empty.any(axis=1))
+
+    @cached_property
+    def elems_left(self) -> Mask:
+        """(g, 8) slots without an entry that have an element (G3); those of groups that G2 reports follow from it."""
+        return self._of_judged(self._elems_left) & ~self.mixed[:, None]
+
+    @cached_property
+    def _elems_left(self) -> Mask:
+        return nonzero(self.groups.elems) & (self.groups.empty | self.groups.deleted)
+
+    @cached_property
+    def keys_left(self) -> Mask:
+        """(g, 8) slots without an entry that have a key only, where a deletion takes it away (G4)."""
+        return self._of_judged(self._keys_left) & ~self._elems_left & ~self.mixed[:, None]
+
+    @cached_property
+    def _keys_left(self) -> Mask:
+        snapshot = self.snapshot
+        if not snapshot.layout.indirect_key and not snapshot.types.key(snapshot.type).has_pointers:
+            return np.zeros(self.groups.ctrl.shape, dtype=bool)
+        return nonzero(self.groups.keys) & (self.groups.empty | self.groups.deleted)
+
+    @cached_property
+    def apart_wrong(self) -> list[Apart]:
+        """Keys and elements that are stored by reference, and which of them lead nowhere (G6)."""
+        snapshot, layout, groups = self.snapshot, self.snapshot.layout, self.groups
+        parts = [
+            ("a key", layout.indirect_key, groups.keys, snapshot.types.key(snapshot.type).size),
+            ("an element", layout.indirect_elem, groups.elems, snapshot.types.elem(snapshot.type).size),
+        ]
+        found = []
+        for name, indirect, slots, size in parts:
+            if indirect:
+                words = slots.view(np.uint64)[..., 0]
+                readable = snapshot.regions.contains(words.reshape(-1), size).reshape(words.shape)
+                found.append(Apart(name, size, words, self.all_full & ~readable))
+        return found
+
+    @cached_property
+    def doubtful(self) -> Mask:
+        """(g,) groups with a control byte that G2, G3 or G4 report."""
+        return np.asarray(self.mixed | (self.elems_left | self.keys_left).any(axis=1))
+
+    @cached_property
+    def slots_at_fault(self) -> Numbers:
+        """(g,) how many control bytes of each group may be wrong by what rules G1 to G7 find in it."""
+        slots = self.invalid | self.elems_left | self.keys_left
+        for part in self.apart_wrong:
+            slots = slots | part.wrong
+        mixed = np.where(self.mixed, np.minimum(self.all_empty.sum(axis=1), self.all_deleted.sum(axis=1)), 0)
+        if self.header.small:
+            mixed = self.all_deleted.sum(axis=1)
+        return np.asarray(np.maximum(slots.sum(axis=1), mixed) + np.where(self.zeroed, GROUP_SLOTS, 0))
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """How tables fill the directory."""
+        return Blocks(self.tables, self.header.global_depth, self.genuine)
+
+    @cached_property
+    def directory_judged(self) -> bool:
+        """Whether the directory is one whose length is known."""
+        return self.form_sound and bool(self.genuine.any())
+
+    @cached_property
+    def tables_exchanged(self) -> bool:
+        """Whether tables do not tile the directory, so that entries may be in two of them, or in none."""
+        stale = self.tables.rows["index"] == STALE_INDEX
+        return self.directory_judged and (bool(len(self.blocks.faults)) or bool(stale.any()))
+
+    @cached_property
+    def countable(self) -> bool:
+        """Whether all entries of the map can be counted."""
+        if not self.form_believed or not self.whole or self.misled_small:
+            return False
+        return bool(self.counted.all()) and not self.tables_exchanged
+
+    # Counts
+
+    def _of_tables(self, mask: NDArray[np.bool_]) -> Numbers:
         """(t,) how many slots of each table a mask of shape (g, 8) has."""
         if not len(self.tables):
             return np.zeros(0, np.int64)
@@ -53,26 +343,75 @@ class MapView:
         return counts.astype(np.int64)
 
     @cached_property
-    def full_of_tables(self) -> NDArray[np.int64]:
+    def full_of_tables(self) -> Numbers:
         """(t,) slots of each table that hold an entry."""
         return self._of_tables(self.groups.full)
 
     @cached_property
-    def deleted_of_tables(self) -> NDArray[np.int64]:
+    def deleted_of_tables(self) -> Numbers:
         """(t,) tombstones of each table."""
         return self._of_tables(self.groups.deleted)
 
     @cached_property
-    def groups_of_tables(self) -> NDArray[np.int64]:
+    def groups_of_tables(self) -> Numbers:
         """(t,) groups of each table that were read."""
         if not len(self.tables):
             return np.zeros(0, np.int64)
         return np.bincount(self.groups.table, minlength=len(self.tables))
 
     @cached_property
+    def first_row(self) -> Numbers:
+        """(t,) the row of each table's first group."""
+        return np.asarray(np.cumsum(self.groups_of_tables) - self.groups_of_tables)
+
+    @cached_property
+    def room_of_tables(self) -> Numbers:
+        """(t,) growthLeft as capacity and control bytes have it."""
+        most = self.tables.rows["capacity"].astype(np.int64) * 7 // 8
+        return np.asarray(most - self.full_of_tables - self.deleted_of_tables)
+
+    @cached_property
+    def used_of_tables(self) -> Numbers:
+        """(t,) used, as the tables say."""
+        return self.tables.rows["used"].astype(np.int64)
+
+    @cached_property
+    def left_of_tables(self) -> Numbers:
+        """(t,) growthLeft, as the tables say."""
+        return self.tables.rows["growthLeft"].astype(np.int64)
+
+    @cached_property
     def live_count(self) -> int:
         """Slots that hold an entry."""
         return int(np.count_nonzero(self.groups.full))
+
+    @cached_property
+    def cleared_before(self) -> Numbers:
+        """(t,) how many groups at each table's beginning are all empty or half zeroed, as table.Clear leaves them."""
+        groups = self.groups
+        busy = ~(groups.empty.all(axis=1) | self.zeroed)
+        first = self.groups_of_tables.copy()
+        rows = np.flatnonzero(busy)
+        np.minimum.at(first, groups.table[rows], groups.number[rows])
+        return first
+
+    @cached_property
+    def table_being_cleared(self) -> int | None:
+        """The table that Map.Clear may be at: all before it are cleared. None if the first ones are not.
+
+        Clear goes through the tables in the order of the directory. It is the first that is not as Clear leaves it.
+        """
+        if self.header.small or not len(self.tables) or not self.countable:
+            return None
+        done = (self.full_of_tables + self.deleted_of_tables + self.used_of_tables == 0) & (
+            self.left_of_tables == self.room_of_tables
+        )
+        at = int(np.argmin(done)) if not done.all() else len(done) - 1
+        return at if at or self.cleared_before[0] else None
+
+    def table_where(self, table: int) -> Where:
+        """The place of a table."""
+        return Where(table=table, address=int(self.tables.addresses[table]))
 
     def where(self, row: int, slot: int | None = None) -> Where:
         """The place of a group, or of a slot in it."""
