@@ -137,7 +137,7 @@ class _Walk:
         place = Where(groups.table, number, None, base)
         form = {**place.form(), "address": f"{base:#x}", "ctrl": list(ctrl), "compared": compared}
         del form["slot"]
-        words = tuple(WORDS.get(mark, f"{mark:02x}") for mark in ctrl)
+        words = tuple(WORDS.get(mark, str(mark)) for mark in ctrl)
         self.steps.append(Step(place, ctrl, words, tuple(compared), form))
         return found
 
