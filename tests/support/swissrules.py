@@ -25,7 +25,9 @@ Patches = dict[int, int]
 
 def word(address: int, value: int, size: int = 8) -> Patches:
     """A number written to an address."""
-    return dict(zip(range(address, address + size), (value & (1 << 8 * size) - 1).to_bytes(size, "little"), strict=True))
+    return dict(
+        zip(range(address, address + size), (value & (1 << 8 * size) - 1).to_bytes(size, "little"), strict=True)
+    )
 
 
 @dataclass
