@@ -9,7 +9,7 @@ import numpy as np
 
 from inspector.maps.family import Mask
 from inspector.maps.findings import Finding
-from inspector.maps.swiss.checks.steps import SMALL_ASSIGN, SMALL_DELETE, TABLE_ASSIGN, TABLE_DELETE, Step
+from inspector.maps.swiss.checks.steps import OWN_ASSIGN, SMALL_ASSIGN, SMALL_DELETE, TABLE_ASSIGN, TABLE_DELETE, Step
 from inspector.maps.swiss.checks.view import MapView
 from inspector.memory.protocol import Rows
 
@@ -92,8 +92,7 @@ def _shown(slot: Rows) -> str:
 def _assign(view: MapView) -> tuple[Step, ...]:
     if view.header.small:
         return SMALL_ASSIGN
-    own = view.snapshot.release.assigns_to_new_table
-    return (*TABLE_ASSIGN, "maps.table.uncheckedPutSlotForAssign") if own else TABLE_ASSIGN
+    return TABLE_ASSIGN + OWN_ASSIGN if view.just_converted else TABLE_ASSIGN
 
 
 def _delete(view: MapView) -> tuple[Step, ...]:

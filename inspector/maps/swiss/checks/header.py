@@ -9,7 +9,15 @@ import numpy as np
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.goruntime.swisstable import STALE_INDEX
 from inspector.maps.findings import Finding
-from inspector.maps.swiss.checks.steps import CLEAR, SMALL_ASSIGN, SMALL_DELETE, TABLE_ASSIGN, TABLE_DELETE, Step
+from inspector.maps.swiss.checks.steps import (
+    CLEAR,
+    OWN_ASSIGN,
+    SMALL_ASSIGN,
+    SMALL_DELETE,
+    TABLE_ASSIGN,
+    TABLE_DELETE,
+    Step,
+)
 from inspector.maps.swiss.checks.view import DIRECTORY, MapView
 from inspector.maps.swiss.header import WORD_BITS
 from inspector.maps.swiss.places import Where
@@ -114,8 +122,7 @@ def _counting(view: MapView, live: int, more: int) -> tuple[Step, ...]:
     if more == 1:
         if small:
             return SMALL_ASSIGN + SMALL_DELETE
-        own = view.snapshot.release.assigns_to_new_table and len(view.tables) == 1 and live == GROUP_SLOTS + 1
-        return (*TABLE_ASSIGN, "maps.table.uncheckedPutSlotForAssign") if own else TABLE_ASSIGN
+        return TABLE_ASSIGN + OWN_ASSIGN if view.just_converted and live > GROUP_SLOTS else TABLE_ASSIGN
     if small:
         # growToSmall has no entry to lose: what is empty with used above 0 was cleared.
         return ("maps.Map.clearSmall",) if not live else ()

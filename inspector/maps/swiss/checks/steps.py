@@ -24,5 +24,6 @@ Step = Literal[
 SMALL_ASSIGN: tuple[Step, ...] = ("maps.Map.putSlotSmall",)
 SMALL_DELETE: tuple[Step, ...] = ("maps.Map.deleteSmall",)
 TABLE_ASSIGN: tuple[Step, ...] = ("maps.table.PutSlot",)
+OWN_ASSIGN: tuple[Step, ...] = ("maps.table.uncheckedPutSlotForAssign",)
 TABLE_DELETE: tuple[Step, ...] = ("maps.table.Delete",)
 CLEAR: tuple[Step, ...] = ("maps.Map.Clear",)

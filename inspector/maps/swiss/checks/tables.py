@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY
 from inspector.maps.findings import Finding
-from inspector.maps.swiss.checks.steps import CLEAR, TABLE_ASSIGN, TABLE_DELETE, Step
+from inspector.maps.swiss.checks.steps import CLEAR, OWN_ASSIGN, TABLE_ASSIGN, TABLE_DELETE, Step
 from inspector.maps.swiss.checks.view import MapView
-
-OWN_ASSIGN: Step = "maps.table.uncheckedPutSlotForAssign"
 
 
 def t1_capacity_fits_the_groups(view: MapView) -> Iterator[Finding]:
@@ -94,9 +92,8 @@ def _different(view: MapView, said: NDArray[np.int64], counted: NDArray[np.int64
 
 
 def _own_assign(view: MapView) -> tuple[Step, ...]:
-    """The assign that has just made a table of a small map and puts its own key there, where a release has it."""
-    own = view.snapshot.release.assigns_to_new_table and len(view.tables) == 1
-    return (OWN_ASSIGN,) if own and view.tables.rows["capacity"][0] == SMALLEST_CAPACITY else ()
+    """The assign that counts before it marks: of a key that has made a table of a small map."""
+    return OWN_ASSIGN if view.just_converted else ()
 
 
 def _being_cleared(view: MapView, table: int) -> bool:

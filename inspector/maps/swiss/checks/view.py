@@ -409,6 +409,14 @@ class MapView:
         at = int(np.argmin(done)) if not done.all() else len(done) - 1
         return at if at or self.cleared_before[0] else None
 
+    @cached_property
+    def just_converted(self) -> bool:
+        """Whether the first table may just have been made of a full group, and gets its ninth entry (since 1.27)."""
+        if not self.snapshot.release.assigns_to_new_table or len(self.tables) != 1:
+            return False
+        smallest = bool(self.tables.rows["capacity"][0] == SMALLEST_CAPACITY)
+        return smallest and int(self.full_of_tables[0]) in (GROUP_SLOTS, GROUP_SLOTS + 1)
+
     def table_where(self, table: int) -> Where:
         """The place of a table."""
         return Where(table=int(self.tables.first[table]), address=int(self.tables.addresses[table]))

@@ -1,0 +1,476 @@
+"""Each rule holds on real memory, and bytes overwritten in a copy of it make that rule alone fire: one, if one can."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import re
+import weakref
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from fixtures import SWISS_RELEASES, Running, Toolchain, build, start
+from inspector.errors import UnreadableMemory
+from inspector.hashing import find_hash_keys
+from inspector.inspection.one_map import inspect
+from inspector.maps.findings import Judgement
+from inspector.maps.swiss.checks.verdict import KEY_RULES, PROOF_RULES, RULES
+from inspector.target.opening import open_target
+from inspector.target.target import Target
+from tests.support.chance import seeded
+from tests.support.swiss import SwissProgram
+from tests.support.swissrules import Patches, Subject, word
+from tests.support.toolchains import EVERY_SWISS, EVERY_SWISS_BUILD
+
+Subjects = Callable[[Toolchain, str], Subject]
+
+NEWEST = SWISS_RELEASES[-1]
+
+WARNED = {"block_of_four": "D6", "flood_bits": "D6", "flood_group": "K6", "flood_string": "K6"}
+"""States made of chosen keys, and the rule about likelihood that says so."""
+
+
+@pytest.fixture(scope="session")
+def subject(swiss: Callable[..., SwissProgram]) -> Iterator[Subjects]:
+    """Open the program of a toolchain once, and name its maps."""
+    opened: dict[Toolchain, Target] = {}
+
+    def make(toolchain: Toolchain, name: str) -> Subject:
+        program = swiss(toolchain)
+        target = opened.setdefault(toolchain, open_target(str(program.pid), memory="direct"))
+        state = program.states[name]
+        keys = find_hash_keys(target.program.image, target.memory, target.program.types)
+        assert keys is not None
+        assert state.descriptor is not None
+        return Subject(target, state.address, target.program.types.get(state.descriptor.address), keys)
+
+    yield make
+    for target in opened.values():
+        target.close()
+
+
+def fired(judgement: Judgement) -> set[str]:
+    return {finding.rule for finding in judgement.findings}
+
+
+# What holds
+
+
+@pytest.mark.parametrize("toolchain", EVERY_SWISS_BUILD)
+def test_every_rule_holds_in_every_state(subject, swiss, toolchain):
+    names = [name for name, state in swiss(toolchain).states.items() if state.header is not None]
+    assert len(names) > 190
+    for name in names:
+        judgement = subject(toolchain, name).copy().judge()
+        assert judgement.verdict == "consistent", name
+        assert fired(judgement) == ({WARNED[name]} if name in WARNED else set()), name
+        assert {finding.severity for finding in judgement.findings} <= {"warning"}, name
+        assert judgement.proof.checked == judgement.proof.matched, name
+
+
+@pytest.mark.parametrize("toolchain", EVERY_SWISS_BUILD)
+def test_every_rule_holds_after_random_operations_on_maps_of_many_types(toolchain):
+    dice = seeded(toolchain.name)
+    with start(build("swissrandom", toolchain)) as running, open_target(str(running.pid), memory="direct") as target:
+        seen = {"small": 0, "one table": 0, "several": 0, "tombstones": 0}
+        for _ in range(12):
+            running.ask(f"step {dice.randrange(1 << 30)} {dice.choice([3, 30, 300])}")
+            for told in running.truth["maps"]:
+                inspection = inspect(target, told["variable"], None, entries=0)
+                assert inspection.judgement.findings == (), told["name"]
+                assert inspection.judgement.proof.checked == inspection.judgement.proof.matched
+                snapshot = inspection.snapshot
+                length = snapshot.header.dir_len
+                seen["small" if not length else "one table" if length == 1 else "several"] += 1
+                seen["tombstones"] += bool(snapshot.groups.deleted.any())
+    assert all(seen.values()), seen
+
+
+# One mutation for each rule: from the subject to the patched bytes.
+
+
+def writing_twice(s: Subject) -> Patches:
+    return {s.field("writing"): 2}
+
+
+def byte_between_the_fields(s: Subject) -> Patches:
+    return {s.field("padding", 3): 1}
+
+
+def tombstones_more_than_possible(s: Subject) -> Patches:
+    return {s.field("tombstonePossible"): 2}
+
+
+def depth_one_more(s: Subject) -> Patches:
+    return {s.field("globalDepth"): s.byte(s.field("globalDepth")) + 1}
+
+
+def shift_one_more(s: Subject) -> Patches:
+    return {s.field("globalShift"): s.byte(s.field("globalShift")) + 1}
+
+
+def directory_one_longer(s: Subject) -> Patches:
+    return {s.field("dirLen"): s.byte(s.field("dirLen")) + 1}
+
+
+def directory_without_length(s: Subject) -> Patches:
+    return {s.field("dirLen"): 0}
+
+
+def used_far_too_large(s: Subject) -> Patches:
+    return {s.field("used", 1): 1}
+
+
+def used_of_a_map_without_memory(s: Subject) -> Patches:
+    return {s.field("used"): 1}
+
+
+def used_one_too_many(s: Subject) -> Patches:
+    return {s.field("used"): s.byte(s.field("used")) + 1}
+
+
+def tombstones_impossible(s: Subject) -> Patches:
+    return {s.field("tombstonePossible"): 0}
+
+
+def tombstones_possible(s: Subject) -> Patches:
+    return {s.field("tombstonePossible"): 1}
+
+
+def misaligned_storage(s: Subject) -> Patches:
+    return s.changed(s.field("dirPtr"), 1)
+
+
+def unmapped_storage(s: Subject) -> Patches:
+    return {s.field("dirPtr", 5): 0x7A}
+
+
+def misaligned_groups(s: Subject) -> Patches:
+    return s.changed(s.table_field(1, "groups"), 1)
+
+
+def unmapped_groups(s: Subject) -> Patches:
+    return {s.table_field(1, "groups", 5): 0x7A}
+
+
+def misaligned_entry(s: Subject) -> Patches:
+    directory = s.copy().header.dir_ptr
+    return s.changed(directory + 8, 1)
+
+
+def unmapped_entry(s: Subject) -> Patches:
+    return {s.copy().header.dir_ptr + 8 + 5: 0x7A}
+
+
+def entry_of_a_neighbour(s: Subject) -> Patches:
+    """A directory entry that leads to the table of another block."""
+    snapshot = s.copy()
+    return word(snapshot.header.dir_ptr, int(snapshot.tables.directory[-1]))
+
+
+def local_depth_one_more(s: Subject) -> Patches:
+    return {s.table_field(0, "localDepth"): s.table_value(0, "localDepth") + 1}
+
+
+def local_depth_one_less(s: Subject) -> Patches:
+    return {s.table_field(0, "localDepth"): s.table_value(0, "localDepth") - 1}
+
+
+def index_one_more(s: Subject) -> Patches:
+    return {s.table_field(1, "index"): s.table_value(1, "index") + 1}
+
+
+def replaced_table(s: Subject) -> Patches:
+    return word(s.table_field(1, "index"), -1)
+
+
+def deeper_directory_than_tables(s: Subject) -> Patches:
+    """A directory of twice the length, elsewhere, where each table has two entries."""
+    snapshot = s.copy()
+    header, tables = snapshot.header, snapshot.tables
+    patches = {s.field("globalDepth"): header.global_depth + 1, s.field("globalShift"): header.global_shift - 1}
+    patches |= word(s.field("dirLen"), 2 * header.dir_len) | word(s.field("dirPtr"), scratch(s))
+    for entry, address in enumerate(np.repeat(tables.directory, 2).tolist()):
+        patches |= word(scratch(s) + 8 * entry, address)
+    for table, first in enumerate(tables.first.tolist()):
+        patches |= word(s.table_field(table, "index"), 2 * first)
+    return patches
+
+
+def scratch(s: Subject) -> int:
+    """Memory that is no part of the map, to be overwritten in copies: its type descriptor, which was read before."""
+    return s.type.address
+
+
+def groups_of_another_table(s: Subject) -> Patches:
+    return word(s.table_field(1, "groups"), s.table_value(0, "groups"))
+
+
+def one_of_several_tables_that_is_small(s: Subject) -> Patches:
+    half = s.table_value(0, "capacity") // 2
+    patches = word(s.table_field(0, "capacity"), half, 2) | word(s.table_field(0, "lengthMask"), half // 8 - 1)
+    return patches | word(s.table_field(0, "growthLeft"), half * 7 // 8, 2)
+
+
+def capacity_doubled(s: Subject) -> Patches:
+    return word(s.table_field(0, "capacity"), 2 * s.table_value(0, "capacity"), 2)
+
+
+def capacity_of_nothing(s: Subject) -> Patches:
+    return word(s.table_field(0, "capacity"), 0, 2)
+
+
+def length_mask_halved(s: Subject) -> Patches:
+    return word(s.table_field(0, "lengthMask"), s.table_value(0, "lengthMask") // 2)
+
+
+def length_mask_beyond_all_memory(s: Subject) -> Patches:
+    return {s.table_field(0, "lengthMask", 7): 0x80}
+
+
+def byte_between_the_fields_of_a_table(s: Subject) -> Patches:
+    return {s.table_field(0, "padding"): 1}
+
+
+def used_of_a_table_one_more(s: Subject) -> Patches:
+    return word(s.table_field(0, "used"), s.table_value(0, "used") + 1, 2)
+
+
+def growth_left_one_more(s: Subject) -> Patches:
+    return word(s.table_field(0, "growthLeft"), s.table_value(0, "growthLeft") + 1, 2)
+
+
+def growth_left_one_less(s: Subject) -> Patches:
+    return word(s.table_field(0, "growthLeft"), s.table_value(0, "growthLeft") - 1, 2)
+
+
+def slots_of(s: Subject, what: str) -> list[tuple[int, int]]:
+    """Rows and slots that are full, empty or deleted."""
+    return [(row, slot) for row, slot in np.argwhere(getattr(s.copy().groups, what)).tolist()]
+
+
+def undefined_control_byte(s: Subject) -> Patches:
+    row, slot = slots_of(s, "empty")[0]
+    return {s.ctrl(row, slot): 0x81}
+
+
+def undefined_control_byte_of_an_entry(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[-1]
+    return {s.ctrl(row, slot): 0xFF}
+
+
+def tombstone_beside_empty_slots(s: Subject) -> Patches:
+    groups = s.copy().groups
+    row = int(np.flatnonzero(groups.empty.sum(axis=1) > 1)[0])
+    return {s.ctrl(row, int(np.argmax(groups.empty[row]))): 0xFE}
+
+
+def entry_marked_deleted_in_a_small_map(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[1]
+    return {s.ctrl(row, slot): 0xFE}
+
+
+def element_of_an_empty_slot(s: Subject) -> Patches:
+    row, slot = slots_of(s, "empty")[-1]
+    return {s.elem(row, slot): 1}
+
+
+def element_of_a_deleted_slot(s: Subject) -> Patches:
+    row, slot = slots_of(s, "deleted")[0]
+    return {s.elem(row, slot): 1}
+
+
+def entry_marked_empty(s: Subject) -> Patches:
+    groups = s.copy().groups
+    for row, slot in slots_of(s, "full"):
+        if groups.elems[row, slot].any():
+            return {s.ctrl(row, slot): 0x80}
+    raise AssertionError("no entry with an element that is not zero")
+
+
+def key_of_an_empty_slot(s: Subject) -> Patches:
+    row, slot = slots_of(s, "empty")[-1]
+    return {s.key(row, slot): 1}
+
+
+def byte_behind_an_element(s: Subject) -> Patches:
+    layout = s.copy().layout
+    end = layout.elem_slot if not layout.split else layout.group_size - layout.elems_at - 1
+    return {s.elem(0, 0, end): 1}
+
+
+def wild_pointer_to_a_key(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[0]
+    return {s.key(row, slot, 6): 0x7F}
+
+
+def no_pointer_to_an_element(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[0]
+    return word(s.elem(row, slot), 0)
+
+
+def entry_without_element_and_key(s: Subject) -> Patches:
+    """A control byte of an empty slot that says that it is full, and hashes like the key that is there by chance."""
+    row, slot = slots_of(s, "empty")[0]
+    return {s.ctrl(row, slot): 0}
+
+
+def group_of_zeros(s: Subject) -> Patches:
+    return s.zeroed(0)
+
+
+def control_byte_of_another_key(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[-1]
+    return s.changed(s.ctrl(row, slot), 1)
+
+
+def another_key(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[0]
+    place = s.key(row, slot, 3)
+    return next(patch for patch in ({place: value} for value in range(256)) if "K1" in fired(s.copy(patch).judge()))
+
+
+def another_seed(s: Subject) -> Patches:
+    return s.changed(s.field("seed", 2), 0x10)
+
+
+def key_of_another_table(s: Subject) -> Patches:
+    return s.moved_key(to_another_table=True) or pytest.skip("no byte of a key leads to another table only")
+
+
+def key_that_is_not_found(s: Subject) -> Patches:
+    return s.moved_key(to_another_table=False) or pytest.skip("no byte of a key leads to another group only")
+
+
+def key_and_control_byte_like_another(s: Subject) -> Patches:
+    (row, slot), (other, place) = slots_of(s, "full")[:2]
+    return {s.ctrl(other, place): s.byte(s.ctrl(row, slot)), s.key(other, place): s.byte(s.key(row, slot))}
+
+
+def wild_string_in_a_key(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[0]
+    return {s.key(row, slot, 6): 0x7F}
+
+
+def negative_length_of_a_key(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[0]
+    return {s.key(row, slot, 15): 0x80}
+
+
+def wild_type_of_a_key(s: Subject) -> Patches:
+    keys = s.copy().groups.keys
+    row, slot = next((row, slot) for row, slot in slots_of(s, "full") if keys[row, slot].any())
+    return {s.key(row, slot, 6): 0x7F}
+
+
+SINCE_1_25 = {tombstones_more_than_possible, tombstones_impossible, tombstones_possible}
+"""Mutations of tombstonePossible, which 1.24 does not have."""
+
+MUTATIONS = [
+    ("H1", "three_tables", writing_twice),
+    ("H1", "small_int64", writing_twice),
+    ("H2", "three_tables", byte_between_the_fields),
+    ("H2", "never_written", byte_between_the_fields),
+    ("H2", "tombstones", tombstones_more_than_possible),
+    ("H3", "three_tables", depth_one_more),
+    ("H3", "three_tables", shift_one_more),
+    ("H3", "three_tables", directory_one_longer),
+    ("H3", "three_tables", directory_without_length),
+    ("H3", "just_converted", shift_one_more),
+    ("H3", "just_converted", directory_without_length),
+    ("H3", "small_int64", depth_one_more),
+    ("H3", "small_int64", shift_one_more),
+    ("H3", "small_int64", directory_one_longer),
+    ("H4", "small_int64", used_far_too_large),
+    ("H4", "never_written", used_of_a_map_without_memory),
+    ("H5", "small_int64", used_one_too_many),
+    ("H5", "three_tables", used_one_too_many),
+    ("H5", "cleared_table", used_one_too_many),
+    ("H6", "tombstones", tombstones_impossible),
+    ("H6", "small_int64", tombstones_possible),
+    ("H7", "small_int64", misaligned_storage),
+    ("H7", "small_int64", unmapped_storage),
+    ("H7", "three_tables", misaligned_storage),
+    ("H7", "three_tables", unmapped_storage),
+    ("H7", "three_tables", misaligned_groups),
+    ("H7", "three_tables", unmapped_groups),
+    ("D1", "three_tables", misaligned_entry),
+    ("D1", "three_tables", unmapped_entry),
+    ("D1", "three_tables", entry_of_a_neighbour),
+    ("D1", "three_tables", local_depth_one_more),
+    ("D1", "two_tables_int64", local_depth_one_less),
+    ("D2", "three_tables", index_one_more),
+    ("D2", "three_tables", replaced_table),
+    ("D3", "two_tables_int64", deeper_directory_than_tables),
+    ("D4", "three_tables", groups_of_another_table),
+    ("D5", "hint_897", one_of_several_tables_that_is_small),
+    ("T1", "three_tables", capacity_of_nothing),
+    ("T1", "capacity_64", capacity_doubled),
+    ("T1", "capacity_64", length_mask_halved),
+    ("T1", "capacity_64", length_mask_beyond_all_memory),
+    ("T1", "three_tables", byte_between_the_fields_of_a_table),
+    ("T2", "three_tables", used_of_a_table_one_more),
+    ("T2", "capacity_64", used_of_a_table_one_more),
+    ("T3", "three_tables", growth_left_one_more),
+    ("T3", "tombstones_int64", growth_left_one_less),
+    ("G1", "small_int64", undefined_control_byte),
+    ("G1", "capacity_64", undefined_control_byte),
+    ("G1", "three_tables", undefined_control_byte_of_an_entry),
+    ("G2", "tombstones", tombstone_beside_empty_slots),
+    ("G2", "hint_100000", tombstone_beside_empty_slots),
+    ("G2", "small_int64", entry_marked_deleted_in_a_small_map),
+    ("G3", "small_int64", element_of_an_empty_slot),
+    ("G3", "three_tables", element_of_an_empty_slot),
+    ("G3", "tombstones_int64", element_of_a_deleted_slot),
+    ("G3", "small_int64", entry_marked_empty),
+    ("G3", "capacity_128", entry_marked_empty),
+    ("G4", "small_holes", key_of_an_empty_slot),
+    ("G4", "three_tables", key_of_an_empty_slot),
+    ("G5", "few_int64", byte_behind_an_element),
+    ("G5", "type_elem_zero", byte_behind_an_element),
+    ("G6", "type_key129", wild_pointer_to_a_key),
+    ("G6", "type_elem129", no_pointer_to_an_element),
+    ("G6", "few_elem129", entry_without_element_and_key),
+    ("G7", "hint_9", group_of_zeros),
+    ("G7", "small_emptied", group_of_zeros),
+    ("K1", "small_int64", control_byte_of_another_key),
+    ("K1", "three_tables_any", control_byte_of_another_key),
+    ("K1", "growth_left_0_int64", another_key),
+    ("K1", "small_int64", another_seed),
+    ("K1", "three_tables", another_seed),
+    ("K2", "two_tables_int64", key_of_another_table),
+    ("K3", "growth_left_0_int64", key_that_is_not_found),
+    ("K4", "few_int8", key_and_control_byte_like_another),
+    ("K5", "small_holes", wild_string_in_a_key),
+    ("K5", "three_tables", negative_length_of_a_key),
+    ("K5", "type_any", wild_type_of_a_key),
+]
+
+
+@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.parametrize(
+    ("rule", "state", "mutation"), [pytest.param(*m, id=f"{m[0]}-{m[2].__name__}-{m[1]}") for m in MUTATIONS]
+)
+def test_bytes_overwritten_make_exactly_the_rule_fire_that_they_break(subject, toolchain, rule, state, mutation):
+    it = subject(toolchain, state)
+    if mutation in SINCE_1_25 and not it.target.program.release.has_tombstone_possible:
+        pytest.skip("Go 1.24 has no tombstonePossible")
+    assert it.copy().judge().findings == ()
+    broken = it.copy(mutation(it)).judge()
+    assert fired(broken) == {rule}
+    assert broken.verdict == "inconsistent"
+    assert all(finding.severity == "error" for finding in broken.findings)
+
+
+def rule_id(rule: Callable) -> str:
+    return re.match(r"([a-z]\d+)_", rule.__name__).group(1).upper()
+
+
+@pytest.mark.pure
+def test_every_rule_has_an_id_of_its_own_and_a_mutation_that_breaks_it():
+    ids = [rule_id(rule) for rule in (*RULES, *KEY_RULES, *PROOF_RULES)]
+    assert len(ids) == len(set(ids))
+    # What is about likelihood has states of its own, with no byte overwritten.
+    assert {rule for rule, _, _ in MUTATIONS} | set(WARNED.values()) == set(ids)
