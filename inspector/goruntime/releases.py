@@ -129,6 +129,24 @@ class Release:
         return self.at_least(1, 25)
 
     @property
+    def prunes_for_pointer_keys(self) -> bool:
+        """Whether mapassign_fast64ptr does so, too (since 1.27); mapassign itself never does."""
+        return self.at_least(1, 27)
+
+    @property
+    def update_converts_full_group(self) -> bool:
+        """Whether an assign to a small map with eight entries makes a table even if its key is present (until 1.26)."""
+        return not self.at_least(1, 27)
+
+    @property
+    def clone_copies_tables(self) -> bool:
+        """Whether maps.Clone copies tables as they are, tombstones and empty slots included (Map.Clone, since 1.25).
+
+        Before, it made a map of the size that fits, as it does with an hmap.
+        """
+        return self.swiss and self.at_least(1, 25)
+
+    @property
     def assigns_to_new_table(self) -> bool:
         """Whether the assign that makes a table of a small map fills a slot of it without another lookup.
 

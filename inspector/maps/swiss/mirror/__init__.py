@@ -1,0 +1,1 @@
+"""The arithmetic of the runtime's Swiss maps, pure: no memory, no types."""

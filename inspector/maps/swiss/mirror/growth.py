@@ -1,0 +1,201 @@
+"""When a Swiss map grows, what it becomes then, and how large a map is that is made anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erfc, sqrt
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inspector.goruntime.swissgroup import GROUP_SLOTS
+from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY
+
+GrowthKind = Literal["to-small", "to-table", "double", "split", "prune"]
+
+LARGEST_HINT = 1 << 50
+"""No map is made for more entries than this."""
+
+PRUNED_SHARE = 10
+"""Tombstones are pruned if they are one of so many slots at least, and as many can be freed (table.pruneTombstones)."""
+
+STEPS = 400
+"""Points at which the chance that no table has grown yet is worked out."""
+
+Numbers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NextGrowth:
+    """The next growth: its kind, and which insertion of a new key from now on starts it (1 is the next).
+
+    `least` is the first that can, `expected` what random keys need. A split may double the directory.
+    """
+
+    kind: GrowthKind
+    least: int
+    expected: int
+    directory_doubles: bool = False
+
+
+@dataclass(frozen=True)
+class Room:
+    """What t tables have left, each field (t,).
+
+    `growth_left` counts empty slots that may still be taken; `tombstones` deleted slots, of which a new key takes one
+    with the chance `reuse`; `removable` how many of them pruneTombstones would free, 0 where it is not called.
+    """
+
+    capacity: Numbers
+    growth_left: Numbers
+    local_depth: Numbers
+    tombstones: Numbers
+    reuse: Floats
+    removable: Numbers
+
+    def __len__(self) -> int:
+        return len(self.capacity)
+
+
+@dataclass(frozen=True)
+class Dearest:
+    """The most that one insertion can cost: entries that move, tables that are made, their slots, the new directory.
+
+    `directory` counts its entries, 0 where none is made.
+    """
+
+    moved: int
+    tables: int
+    capacity: int
+    directory: int
+
+
+def most_entries(capacity: int) -> int:
+    """Most entries and tombstones that a table takes before it grows (table.maxGrowthLeft): seven eighths."""
+    return capacity * 7 // 8
+
+
+# Growth
+
+
+def next_of_small(used: int, has_group: bool) -> NextGrowth:
+    """What comes next for a map without tables."""
+    if not has_group:
+        return NextGrowth("to-small", 1, 1)
+    inserts = max(1, GROUP_SLOTS - used + 1)
+    return NextGrowth("to-table", inserts, inserts)
+
+
+def next_of_tables(room: Room, global_depth: int) -> NextGrowth:
+    """What comes next for a map with tables: what happens to the one that random keys fill first.
+
+    A table is pruned rather than grown if its tombstones allow it as they are now (table.rehash, pruneTombstones).
+    """
+    wait = (room.growth_left + 1) * np.exp2(room.local_depth.astype(np.float64)) / np.maximum(1 - room.reuse, 1e-3)
+    first = int(np.argmin(wait))
+    least = int(room.growth_left.min()) + 1
+    expected = max(least, round(expected_inserts(room)))
+    capacity = int(room.capacity[first])
+    if will_prune(capacity, int(room.tombstones[first]), int(room.removable[first])):
+        return NextGrowth("prune", least, expected)
+    if 2 * capacity <= MAX_TABLE_CAPACITY:
+        return NextGrowth("double", least, expected)
+    return NextGrowth("split", least, expected, int(room.local_depth[first]) == global_depth)
+
+
+def will_prune(capacity: int, tombstones: int, removable: int) -> bool:
+    """Whether pruneTombstones frees slots of a table without room."""
+    return min(tombstones, removable) * PRUNED_SHARE >= capacity
+
+
+def expected_inserts(room: Room) -> float:
+    """Random new keys until the first table has no room for one more, on average.
+
+    Each key goes to a table by the top bits of its hash, so a table gets a random number of them (about a Poisson
+    one). While a table has tombstones, some keys take those instead of empty slots.
+    """
+    share = np.exp2(-room.local_depth.astype(np.float64))
+    if len(room) == 1 and not room.tombstones[0]:
+        return float(room.growth_left[0] + 1) / float(share[0])
+    latest = float(((room.growth_left + room.tombstones + 1) / share).min())
+    # Tables that are alike are one kind.
+    kinds, counts = np.unique(
+        np.stack((room.growth_left.astype(np.float64), share, room.tombstones, room.reuse)), axis=1, return_counts=True
+    )
+    points = np.linspace(0.0, 2.0 * latest, STEPS)
+    chance = np.zeros(STEPS)
+    for (left, part, tombstones, reuse), count in zip(kinds.T.tolist(), counts.tolist(), strict=True):
+        keys = points * part
+        if tombstones:
+            keys = keys - tombstones * -np.expm1(-keys * reuse / tombstones)
+        chance += count * np.log(np.maximum(_at_most(int(left), keys), 1e-300))
+    return float(np.trapezoid(np.exp(chance), points))
+
+
+def _at_most(most: int, means: Floats) -> Floats:
+    """Probability that a Poisson number with each of the means is `most` at most."""
+    numbers = np.arange(most + 1)
+    factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, most + 1)))))
+    logs = np.log(np.maximum(means, 1e-12))[:, None] * numbers - means[:, None] - factorials
+    return np.asarray(np.minimum(np.exp(logs).sum(axis=1), 1.0))
+
+
+def dearest_of_small(has_group: bool) -> Dearest:
+    """The most that an insertion into a map without tables costs: its first group, or its first table."""
+    return Dearest(GROUP_SLOTS, 1, SMALLEST_CAPACITY, 1) if has_group else Dearest(0, 0, 0, 0)
+
+
+def dearest_of_tables(room: Room, global_depth: int) -> Dearest:
+    """The most that an insertion into a map with tables costs: its largest table doubles or splits."""
+    capacity = int(room.capacity.max())
+    if 2 * capacity <= MAX_TABLE_CAPACITY:
+        return Dearest(most_entries(capacity), 1, 2 * capacity, 0)
+    largest = room.capacity == capacity
+    doubles = bool((room.local_depth[largest] == global_depth).any())
+    return Dearest(most_entries(capacity), 2, MAX_TABLE_CAPACITY, 2 << global_depth if doubles else 0)
+
+
+# Maps made anew
+
+
+@dataclass(frozen=True)
+class Made:
+    """What make gives for a hint: so many tables of `capacity` slots each; none for a small map."""
+
+    tables: int
+    capacity: int
+
+
+def made_for(hint: int) -> Made:
+    """The tables that NewMap makes for a hint.
+
+    The division of the slots among tables rounds down, so a hint of 897 gives two tables of 512 slots, with room for
+    896 entries.
+    """
+    hint = min(hint, LARGEST_HINT)
+    if hint <= GROUP_SLOTS:
+        return Made(0, 0)
+    target = hint * 8 // 7
+    tables = _power_of_two(-(-target // MAX_TABLE_CAPACITY))
+    return Made(tables, _power_of_two(max(target // tables, GROUP_SLOTS)))
+
+
+def overfull(count: int, made: Made) -> float:
+    """How many of these tables are expected to grow while `count` keys are copied to them.
+
+    Which table a key goes to is chance, since the new map has another seed (a binomial number, by its normal
+    approximation).
+    """
+    most = most_entries(made.capacity)
+    if made.tables == 1:
+        return float(count > most)
+    mean = count / made.tables
+    deviation = sqrt(mean * (1 - 1 / made.tables))
+    return made.tables * erfc((most + 0.5 - mean) / (deviation * sqrt(2))) / 2
+
+
+def _power_of_two(number: int) -> int:
+    """The smallest power of two that is not less."""
+    return 1 << max(number - 1, 0).bit_length()
