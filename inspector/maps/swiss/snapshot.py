@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ from inspector.hashing.keys import HashKeys
 from inspector.maps.family import Account, Entry, Slots, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.account import account_of
-from inspector.maps.swiss.checks import MapView, judge
+from inspector.maps.swiss.checks import MapView, Proof, judge
 from inspector.maps.swiss.contents import entries_of, string_bytes_of
 from inspector.maps.swiss.groups import NO_TABLE, Groups
 from inspector.maps.swiss.header import SwissMap, read_header
@@ -65,18 +67,27 @@ class SwissSnapshot:
         """The layout of the map's groups."""
         return layout_of(self.type)
 
+    @cached_property
+    def proof(self) -> Proof:
+        """The map with the hashes of its keys, which are worked out once for rules and report."""
+        return Proof(MapView(self))
+
     @property
     def view(self) -> MapView:
         """The map with what all rules ask of it."""
-        return MapView(self)
+        return self.proof.view
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: what can be worked out again is left out."""
+        return {name: value for name, value in vars(self).items() if name != "proof"}
 
     def judge(self, incomplete: bool = False) -> Judgement:
         """See Snapshot.judge."""
-        return judge(self.view, incomplete)
+        return judge(self.proof, incomplete)
 
     def account(self) -> Account:
         """See Snapshot.account."""
-        return account_of(self.view)
+        return account_of(self.proof)
 
     def entries(self) -> Iterator[Entry]:
         """See Snapshot.entries."""

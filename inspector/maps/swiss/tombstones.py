@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.goruntime.swissgroup import GROUP_SLOTS
+from inspector.maps.family import Mask
 from inspector.maps.swiss.assign import assign_function, prunes
 from inspector.maps.swiss.checks.proof import Proof
 from inspector.maps.swiss.checks.view import MapView
@@ -21,7 +22,8 @@ def reuse_of_tables(view: MapView) -> NDArray[np.float64]:
     groups = view.groups
     marked = (view.deleted_of_tables > 0) & view.counted
     start = np.flatnonzero(marked[groups.table]) if count else np.zeros(0, np.int64)
-    has_deleted, has_empty = groups.deleted.any(axis=1), groups.empty.any(axis=1)
+    has_deleted: Mask = np.asarray(groups.deleted.any(axis=1))
+    has_empty: Mask = np.asarray(groups.empty.any(axis=1))
     table = groups.table[start]
     first, mask, here = view.first_row[table], view.groups_of_tables[table] - 1, groups.number[start]
     left, step = np.arange(len(start)), 1
@@ -53,12 +55,12 @@ def removable_of_tables(proof: Proof) -> Numbers:
     if not enough.any():
         return removable
     groups = view.groups
-    free = groups.deleted.any(axis=1) & ~_needed(proof, enough) & enough[groups.table]
+    free = ~groups.empty.any(axis=1) & ~_needed(proof, enough) & enough[groups.table]
     counts = np.bincount(groups.table, weights=free * groups.deleted.sum(axis=1), minlength=len(removable))
     return counts.astype(np.int64)
 
 
-def _needed(proof: Proof, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _needed(proof: Proof, chosen: Mask) -> Mask:
     """(g,) groups that the path of a key crosses, in the chosen tables."""
     view, paths = proof.view, proof.paths
     needed = np.zeros(len(view.groups), dtype=bool)

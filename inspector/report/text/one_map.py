@@ -181,10 +181,10 @@ def _advice(inspection: Inspection, console: Console) -> None:
         return
     if account.live:
         how = f"This map holds {size(held.total)} for {number_of(account.live, 'entry')}"
-        what = "maps.Clone, or a new map that is filled from it"
     else:
-        how, what = f"This map is empty but holds {size(held.total)}", "make, or maps.Clone"
-    console.print(Text(f"{how}: Go maps never shrink. Replace it ({what}) to give {size(held.wasted)} back."))
+        how = f"This map is empty but holds {size(held.total)}"
+    replace = f"Replace it ({account.replacing}) to give {size(held.wasted)} back."
+    console.print(Text(f"{how}: Go maps never shrink. {replace}"))
 
 
 def _entries(inspection: Inspection, console: Console) -> None:

@@ -55,9 +55,9 @@ PROOF_RULES: tuple[KeyRule, ...] = (
 """Rules that need the keys' hashes."""
 
 
-def judge(view: MapView, incomplete: bool = False) -> Judgement:
+def judge(hashes: Proof, incomplete: bool = False) -> Judgement:
     """Hold a map against every rule (see Snapshot.judge)."""
-    hashes, nowhere = Proof(view), Where()
+    view, nowhere = hashes.view, Where()
     by_rule = [check(rule, view, nowhere) for rule in RULES]
     by_rule += [check(rule, hashes, nowhere) for rule in KEY_RULES]
     if hashes.functions is not None:
