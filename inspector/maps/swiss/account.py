@@ -16,8 +16,11 @@ from inspector.maps.swiss.header import HEADER, NAME, SwissMap
 from inspector.maps.swiss.mirror.growth import Dearest, NextGrowth, most_entries
 from inspector.maps.swiss.summary import SMALL_LIMIT, Growth, Occupancy, growth_of, occupancy_of
 
-LENGTHS_SHOWN = 4
+LENGTHS_SHOWN = 3
 """Path lengths that a line has room for."""
+
+DEPTHS_SHOWN = 3
+"""Local depths, and sizes of tables, that a line has room for."""
 
 SHARED_SHOWN = 3
 """Tables with several directory entries that a line has room for."""
@@ -38,7 +41,7 @@ def account_of(proof: Proof) -> Account:
 def nothing(release: Release) -> Account:
     """See Family.nothing."""
     header = SwissMap(0, 0, 0, 0, 0, 0, 0, 0 if release.has_tombstone_possible else None, b"", 0)
-    growth = Growth("none", 0.0, SMALL_LIMIT, None, None, 0, "", False)
+    growth = Growth("none", 0.0, SMALL_LIMIT, None, True, None, 0, "", False)
     held = Held({"groups": 0, "tables": 0, "directory": 0, "header": 0}, 0)
     return _account(release, header, growth, Occupancy(0, 0, 0, 0, 0, 0, {}, held), (), ())
 
@@ -89,7 +92,7 @@ def _header_rows(header: SwissMap) -> tuple[tuple[str, str], ...]:
     tombstones = {None: "not in this release", 0: "0 (no)", 1: "1 (deletes may have left some)"}
     writing = {0: "0 (no write under way)", 1: "1 (a write was under way)"}
     return (
-        ("used", f"{header.used} ({number_of(header.used, 'entry')})"),
+        ("used", f"{header.used} (entries)"),
         ("seed", f"{header.seed:#018x}"),
         ("dirPtr", _storage(header)),
         ("dirLen", f"{header.dir_len}" + (" (no directory)" if header.small else "")),
@@ -120,13 +123,19 @@ def _growth_passage(proof: Proof, growth: Growth) -> Passage:
         lines.append("A write to a key that is present starts it, too (until Go 1.26).")
     if growth.dearest:
         lines.append(_cost(growth.dearest, growth.dearest_bytes))
-    tombstones = bool(proof.view.groups.deleted.any())
-    if growth.form == "tables" and tombstones and not growth.prunes:
-        lines.append(f"Warning: {growth.assign} never prunes tombstones in {release.version}:")
-        lines.append("replacing keys makes this map grow without end.")
-    elif tombstones:
-        lines.append(f"{growth.assign} prunes tombstones where that frees a tenth of a table.")
+    if growth.form == "tables" and (proof.view.groups.deleted.any() or proof.view.header.tombstone_possible):
+        lines += _tombstone_lines(growth, release)
     return Passage("growth", (first, *lines))
+
+
+def _tombstone_lines(growth: Growth, release: Release) -> tuple[str, ...]:
+    """What becomes of the tombstones of a map that keys are deleted from."""
+    if growth.prunes:
+        return (f"{growth.assign} prunes tombstones where that frees a tenth of a table.",)
+    return (
+        f"Warning: {growth.assign} never prunes tombstones in {release.version}:",
+        "replacing keys makes this map grow without end.",
+    )
 
 
 def _next_lines(growth: Growth) -> list[str]:
@@ -135,7 +144,7 @@ def _next_lines(growth: Growth) -> list[str]:
     least = number_of(coming.least, "more new key")
     if coming.kind == "to-small":
         return ["The next new key makes its first group (to-small)."]
-    if coming.least == coming.expected:
+    if growth.certain:
         starts = "starts" if coming.least == 1 else "start"
         lines = [f"{least} {starts} the next ({coming.kind})"]
     else:
@@ -161,9 +170,12 @@ def _directory_passage(view: MapView) -> Passage:
     leads = "lead" if header.dir_len != 1 else "leads"
     first = f"{number_of(header.dir_len, 'entry')} {leads} to {number_of(len(tables), 'table')}"
     depths, counts = np.unique(tables.rows["localDepth"], return_counts=True)
-    pairs = [f"{depth} ({many:,})" for depth, many in zip(depths.tolist(), counts.tolist(), strict=True)]
-    if len(pairs) > 1:
-        first += f"; tables by local depth: {', '.join(pairs[:LENGTHS_SHOWN])}"
+    pairs = [
+        f"{depth} ({number_of(many, 'table')})" for depth, many in zip(depths.tolist(), counts.tolist(), strict=True)
+    ]
+    first += (
+        f" of local depth {depths[0]}" if len(pairs) == 1 else f"; local depths: {', '.join(pairs[:LENGTHS_SHOWN])}"
+    )
     shared = np.flatnonzero(tables.entries > 1)
     if not len(shared):
         return Passage("directory", (first,))
@@ -178,7 +190,7 @@ def _tables_passage(view: MapView) -> Passage:
     rows = view.tables.rows
     capacities, counts = np.unique(rows["capacity"], return_counts=True)
     sizes = [f"{many:,} of {slots:,} slots" for slots, many in zip(capacities.tolist(), counts.tolist(), strict=True)]
-    first = ", ".join(sizes[:LENGTHS_SHOWN])
+    first = ", ".join(sizes[:DEPTHS_SHOWN])
     room = np.maximum([most_entries(int(capacity)) for capacity in rows["capacity"]], 1)
     taken = np.minimum((view.full_of_tables + view.deleted_of_tables) / room, 1.0)
     if len(rows) == 1:
@@ -203,7 +215,7 @@ def _occupancy_passage(proof: Proof, growth: Growth, occupancy: Occupancy) -> Pa
     parts = ", ".join(f"{name} {size(part)}" for name, part in held.parts.items() if part)
     lines = [
         f"{number_of(occupancy.live, 'entry')} in {number_of(occupancy.slots, 'slot')} ({used}){tombstones}",
-        f"{number_of(occupancy.groups, 'group')}; {_lookups(proof, occupancy)}",
+        f"{number_of(occupancy.groups, 'group')}; {_lookups(proof, occupancy)}" if occupancy.groups else "no group yet",
         f"{size(held.total)}: {parts}",
         f"A fresh map would need {size(held.if_rebuilt)}{_clone(view.snapshot.release, growth)}",
     ]
@@ -225,10 +237,10 @@ def _lookups(proof: Proof, occupancy: Occupancy) -> str:
     if not lengths:
         return "no key to look up"
     if list(lengths) == [1]:
-        return "a lookup visits 1 group"
-    shown = [f"{length} ({many:,})" for length, many in list(lengths.items())[:LENGTHS_SHOWN]]
-    rest = f"; the longest {max(lengths)}" if len(lengths) > LENGTHS_SHOWN else ""
-    return f"groups that a lookup visits (keys): {', '.join(shown)}{rest}"
+        return "each key is found in the first that a lookup visits"
+    shown = [f"{length} for {many:,}" for length, many in list(lengths.items())[:LENGTHS_SHOWN]]
+    longest = f"; {max(lengths)} at most" if len(lengths) > LENGTHS_SHOWN else ""
+    return f"groups that a lookup visits: {', '.join(shown)}{longest}"
 
 
 # For programs

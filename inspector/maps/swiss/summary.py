@@ -40,14 +40,16 @@ SMALL_LIMIT = float(GROUP_SLOTS)
 class Growth:
     """What comes next (None where the state is impossible), and the most that one insertion can cost.
 
-    `load` is entries for each group, `load_limit` the load at which a group or a table grows. `assign` is the function
-    of the runtime that compiled code inserts with, `prunes` whether it takes tombstones away.
+    `certain` says that the next growth does not depend on the keys. `load` is entries for each group, `load_limit` the
+    load at which a group or a table grows. `assign` is the function of the runtime that compiled code inserts with,
+    `prunes` whether it takes tombstones away.
     """
 
     form: Form
     load: float
     load_limit: float
     next: NextGrowth | None
+    certain: bool
     dearest: Dearest | None
     dearest_bytes: int
     assign: str
@@ -95,6 +97,7 @@ def growth_of(proof: Proof) -> Growth:
         load=view.live_count / max(len(view.groups), 1),
         load_limit=LOAD_LIMIT if form == "tables" else SMALL_LIMIT,
         next=coming,
+        certain=form != "tables" or (len(room) == 1 and not room.tombstones[0]),
         dearest=dearest,
         dearest_bytes=_Sizes(snapshot.release, snapshot.layout).of(dearest) if dearest else 0,
         assign=assign,
