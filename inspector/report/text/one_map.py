@@ -184,6 +184,8 @@ def _advice(inspection: Inspection, console: Console) -> None:
         what = "maps.Clone, or a new map that is filled from it"
     else:
         how, what = f"This map is empty but holds {size(held.total)}", "make, or maps.Clone"
+    if not account.clone_shrinks:
+        what = "a new map that is filled from it; maps.Clone keeps the size" if account.live else "make"
     console.print(Text(f"{how}: Go maps never shrink. Replace it ({what}) to give {size(held.wasted)} back."))
 
 
