@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-import pickle
 import re
-import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from fixtures import SWISS_RELEASES, Running, Toolchain, build, start
-from inspector.errors import UnreadableMemory
+from fixtures import SWISS_RELEASES, Toolchain, build, start
 from inspector.hashing import find_hash_keys
 from inspector.inspection.one_map import inspect
 from inspector.maps.findings import Judgement
