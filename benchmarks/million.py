@@ -18,7 +18,6 @@ from inspector.memory.process import ProcessMemory
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 
-
 MAPS = (("main.m64", "map[int64]int64"), ("main.mstr", "map[string]int64"))
 FAMILIES = {"classic": USUAL, "swiss": SWISS_RELEASES[-1]}
 WAYS = ("bare copy", "held", "whole inspection")

@@ -39,8 +39,7 @@ class InfoGomap(gdb.Command):
       -key LITERAL      look one key up as the runtime does, and show the way
       -json             write one JSON document
 
-    Go maps of the classic kind (hmap): Go up to 1.23, and 1.24 and 1.25 built with
-    GOEXPERIMENT=noswissmap.
+    Go 1.13 to 1.27: classic maps (hmap) and, since 1.24, Swiss maps.
     """
 
     def __init__(self) -> None:

@@ -129,6 +129,16 @@ class Release:
         return self.at_least(1, 25)
 
     @property
+    def prunes_with_pointer_keys(self) -> bool:
+        """Whether mapassign_fast64ptr takes tombstones away, too (since 1.27)."""
+        return self.at_least(1, 27)
+
+    @property
+    def clone_copies_tables(self) -> bool:
+        """Whether maps.Clone copies a Swiss map table by table, tombstones and empty slots included (since 1.25)."""
+        return self.swiss and self.at_least(1, 25)
+
+    @property
     def assigns_to_new_table(self) -> bool:
         """Whether the assign that makes a table of a small map fills a slot of it without another lookup.
 

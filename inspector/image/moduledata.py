@@ -23,6 +23,9 @@ MAX_TYPES_SIZE = 1 << 30
 MAX_MODULES = 256
 WORD = 8
 
+FIRST_ADDRESS = 4096
+"""Nothing is mapped below it."""
+
 _SLICES = ("ftab", "textsectmap", "ptab", "pkghashes", "modulehashes")
 """Slices of every release's module data, on both sides of the fields that came and went."""
 
@@ -107,9 +110,14 @@ def _read(memory: Memory, declaration: Construct, place: int) -> Container | Non
         and fields.noptrdata <= fields.enoptrdata
         and fields.data <= fields.edata
         and fields.bss <= fields.ebss
-        and all(0 <= fields[name].len <= fields[name].cap for name in _SLICES)
+        and all(_is_slice(fields[name]) for name in _SLICES)
     )
     return fields if sound else None
+
+
+def _is_slice(header: Container) -> bool:
+    """Whether a slice header makes sense; where a field more or less stands before it, its length comes first."""
+    return 0 <= header.len <= header.cap and not 0 < header.data < FIRST_ADDRESS
 
 
 def _places(image: ElfImage, memory: Memory) -> list[int]:

@@ -207,7 +207,7 @@ def _say_contradiction(run: Run, ref: MapRef, judgement: Judgement) -> None:
     proof = judgement.proof
     if proof.checked > 2 * proof.matched:
         run.note(
-            f"the type given is {ref.type.name}, but only {proof.matched} of {proof.checked} keys are in the bucket "
+            f"the type given is {ref.type.name}, but only {proof.matched} of {proof.checked} keys are in the place "
             "that their hash selects: leave the type out, and it is inferred"
         )
 

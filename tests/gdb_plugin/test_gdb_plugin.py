@@ -261,8 +261,8 @@ def test_registers_and_addresses_are_proven_by_their_hashes(in_a_frame):
     assert first[0] == f"{address}  main.visits  2 entries  256 B  OK"
     assert second[0] == "sessions  main.visits  2 entries  256 B  OK"
     assert first[1].startswith(f"hmap at {address}, ")
-    assert any(line.startswith("type inferred: all 2 keys hash to their buckets") for line in first)
-    assert "all 2 keys are in the bucket that their hash selects (aeshash)" in first
+    assert any(line.startswith("type inferred: all 2 keys hash to their places") for line in first)
+    assert "all 2 keys are in the place that their hash selects (aeshash)" in first
 
 
 def test_the_maps_in_sight_are_listed_with_count_and_verdict(in_a_frame):

@@ -11,6 +11,7 @@ from fixtures import Running, Toolchain, build, start
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.hashing.hasher import Hasher
 from inspector.hashing.keys import _by_code
+from inspector.hashing.signature import signature, spelled
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import RegionMap
 from inspector.target.program import Program
@@ -20,6 +21,7 @@ from tests.support.targets import RECENT, opened_program
 NEWEST = RECENT[-1]
 STEP = 0x9E3779B97F4A7C15
 FEWEST_TYPES = 60
+FEWEST_MADE = 18
 
 USUAL_WAYS = [
     *(pytest.param(toolchain, {}, id=toolchain.name) for toolchain in RECENT),
@@ -94,3 +96,22 @@ def test_the_hash_keys_of_a_stripped_program_are_found_through_its_code(toolchai
         assert (program.hash_keys.schedule is None) == bool(settings)
         _, _, wrong = differences(program, running, first_seed(dice))
         assert wrong == []
+
+
+def test_a_signature_is_what_the_compiler_names_the_hash_function_by():
+    """Functions of the runtime's own hash simple keys; of all others the name of the symbol holds the signature."""
+    made = 0
+    with start(build("hashes", NEWEST)) as running, opened_program(running) as program:
+        for subject in running.ask("hashes 0")["subjects"]:
+            map_type, key = program.types.get(subject["descriptor"]), program.types.get(subject["key"])
+            if not program.types.is_static(map_type.address):
+                continue
+            spelling = spelled(signature(program.types, key))
+            symbol = program.image.symbol(f"type:.hash.{spelling}")
+            entry = int.from_bytes(program.memory.read(map_type.hasher, 8), "little")
+            if symbol is not None:
+                assert symbol.address == entry, key.name
+                made += 1
+            else:
+                assert program.types.functions.name(entry).startswith("runtime."), (key.name, spelling)
+    assert made >= FEWEST_MADE

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from fixtures import Toolchain, build, start
+from fixtures import Toolchain, build, gcore_core, start
 from inspector.heap.extent import HEAP_NAMES, heap_regions, likely_regions
+from inspector.heap.objects import read_heap
 from inspector.memory.procfs import parse_mappings
+from inspector.memory.protocol import Region
 from inspector.target.run import Run
 from tests.support.targets import opened_for_heap
 
@@ -55,4 +58,35 @@ def test_the_heap_of_a_program_that_names_its_memory_is_found(version, settings)
             named = any(region.name.startswith("[anon: Go:") for region in regions)
             assert named == any(region.name in HEAP_NAMES for region in regions)
             for found in (heap_regions(Run(target, None)), likely_regions(regions)):
-                assert all(any(each.start <= at < each.end for each in found) for at in addresses)
+                assert holds(found, addresses)
+
+
+def holds(regions: list[Region], addresses: list[int]) -> bool:
+    return all(any(each.start <= at < each.end for each in regions) for at in addresses)
+
+
+@pytest.mark.parametrize("version", ["1.26.6", "1.27.3"])
+@pytest.mark.parametrize("memory", ["direct", "gdb-mi"])
+def test_the_heap_of_a_core_that_gcore_wrote_is_found(version, memory, tmp_path):
+    with start(build("unswept", Toolchain(version)), env={"GOMAXPROCS": "1"}) as running:
+        core = gcore_core(running, tmp_path)
+        told = running.truth["objects"]
+    with opened_for_heap(core.path, memory) as target:
+        run = Run(target, None)
+        heap = read_heap(run)
+        assert heap is not None
+        for each in told:
+            alive = heap.objects(np.array(each["addresses"], np.uint64)).alive
+            assert alive.tolist() == [at % 2 == 0 for at in range(len(alive))]
+            assert holds(heap_regions(run), each["addresses"])
+            assert holds(likely_regions(target.memory.regions()), each["addresses"])
+
+
+@pytest.mark.parametrize("version", ["1.26.6", "1.27.3"])
+def test_the_heap_of_a_process_is_found_where_gdb_reads_its_memory(version):
+    with start(build("unswept", Toolchain(version)), env={"GOMAXPROCS": "1"}) as running:
+        with opened_for_heap(running.pid, "gdb-mi") as target:
+            run = Run(target, None)
+            with run.held():
+                found = heap_regions(run)
+        assert all(holds(found, each["addresses"]) for each in running.truth["objects"])

@@ -20,6 +20,10 @@ BUILDS = {
     "stripped": {"ldflags": "-s -w"},
     "stripped-pie": {"ldflags": "-s -w", "extra_flags": ["-buildmode=pie"]},
 }
+LINKED = {
+    "external": {"ldflags": "-linkmode=external -s -w"},
+    "external-pie": {"ldflags": "-linkmode=external -s -w", "extra_flags": ["-buildmode=pie"]},
+}
 
 
 def changed(program: Path, folder: Path, changes: dict[bytes, bytes]) -> Path:
@@ -59,6 +63,14 @@ def test_without_build_info_the_release_is_what_the_runtime_calls_itself(toolcha
         assert "no build info" in Run(target, None).notes[0]
         told = running.truth["types"][0]
         assert program.types.get(int(told["address"], 16)).name == told["name"]
+
+
+@pytest.mark.parametrize("way", LINKED)
+def test_the_runtimes_version_is_found_in_externally_linked_programs(way, tmp_path):
+    program = build("descriptors", Toolchain("1.27.3"), env={"CGO_ENABLED": "1"}, **LINKED[way])
+    image = open_image(without_build_info(program, tmp_path))
+    assert read_build_info(image).release.version == "go1.27.3"
+    image.close()
 
 
 @pytest.mark.parametrize("ldflags", ["", "-s -w"], ids=["plain", "stripped"])

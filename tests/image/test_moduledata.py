@@ -18,6 +18,23 @@ BUILDS = {
 }
 
 
+EXTERNAL = "-linkmode=external"
+LINKED = {
+    "external": {"ldflags": EXTERNAL},
+    "external-stripped": {"ldflags": f"{EXTERNAL} -s -w"},
+    "external-stripped-pie": {"ldflags": f"{EXTERNAL} -s -w", "extra_flags": ["-buildmode=pie"]},
+}
+
+
+@pytest.mark.parametrize("way", LINKED)
+@pytest.mark.parametrize("version", ["1.26.6", "1.27.3"])
+def test_types_of_externally_linked_programs_are_found(version, way):
+    program = build("descriptors", Toolchain(version), env={"CGO_ENABLED": "1"}, **LINKED[way])
+    with start(program) as running, opened_program(running) as opened:
+        for told in running.truth["types"]:
+            assert opened.types.get(int(told["address"], 16)).name == told["name"]
+
+
 @pytest.mark.parametrize("way", BUILDS)
 @pytest.mark.parametrize("toolchain", EACH_RECENT)
 def test_types_lie_where_the_program_says_they_do(toolchain, way):

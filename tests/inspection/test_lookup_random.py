@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 
-from fixtures import CLASSIC, Running
+from fixtures import CLASSIC, SWISS_RELEASES, Running
 from inspector.goruntime.hmap import OLD_ITERATOR, SAME_SIZE_GROW
 from inspector.gotypes.render import json_form
 from inspector.inspection.one_key import ask
 from inspector.target.opening import open_target
 from inspector.target.run import Run
+from tests.support.toolchains import EVERY_SWISS
 
 ASKED = 100
 """Keys of a map that are present, and keys that are absent; fewer only where a kind has no more values."""
 
 SHARE = 10
 """As many where another toolchain is asked for all."""
+
+THOUSAND = 1000
+"""As many where everything is asked, which takes long."""
 
 STATES = {
     "still": (False, 0),
@@ -104,3 +108,27 @@ def test_thousands_of_the_values_of_an_int16_end_as_in_the_program_in_the_middle
     running = run("keys", CLASSIC[-1])
     entry = running.map("int16_double_half")
     assert ask_and_compare(running, [entry], 5000)[:5] == []
+
+
+# Swiss maps: the form of a map and its tombstones take the place of growths.
+
+
+@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+def test_a_few_random_keys_of_every_kind_of_swiss_map_end_as_in_the_program(run, toolchain):
+    running = run("keys", toolchain)
+    assert len(running.truth["maps"]) > 150
+    assert ask_and_compare(running, running.truth["maps"], 3)[:5] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", [SWISS_RELEASES[0], SWISS_RELEASES[-1]], ids=lambda toolchain: toolchain.name)
+def test_hundreds_of_random_keys_of_every_kind_of_swiss_map_end_as_in_the_program(run, toolchain):
+    running = run("keys", toolchain)
+    assert ask_and_compare(running, running.truth["maps"], SHARE)[:5] == []
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("toolchain", SWISS_RELEASES, ids=lambda toolchain: toolchain.name)
+def test_a_thousand_present_and_a_thousand_absent_keys_of_every_kind_of_swiss_map_end_as_in_the_program(run, toolchain):
+    running = run("keys", toolchain)
+    assert ask_and_compare(running, running.truth["maps"], THOUSAND)[:5] == []

@@ -7,7 +7,6 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from inspector.errors import SwissMaps
 from inspector.goruntime.releases import Release
 from inspector.maps.families import family_of
 from inspector.maps.family import Arena, Headers, Sample
@@ -15,17 +14,26 @@ from inspector.maps.family import Arena, Headers, Sample
 pytestmark = pytest.mark.pure
 
 
-@pytest.mark.parametrize("version", ["go1.24.11", "go1.25.5", "go1.26.6"])
-def test_a_program_with_swiss_maps_is_refused_by_its_path_and_its_release(version):
-    with pytest.raises(SwissMaps, match=f"/srv/server was built by {version} with Swiss maps"):
-        family_of(Release.parse(version), "/srv/server")
+CLASSIC = ("classic", "hmap")
+SWISS = ("swiss", "Map")
 
 
-@pytest.mark.parametrize("version", ["go1.19", "go1.23.9", "go1.25.5 X:noswissmap"])
-def test_a_family_is_a_module_that_names_itself(version):
+@pytest.mark.parametrize(
+    ("version", "names"),
+    [
+        ("go1.19", CLASSIC),
+        ("go1.23.9", CLASSIC),
+        ("go1.25.5 X:noswissmap", CLASSIC),
+        ("go1.24.11", SWISS),
+        ("go1.25.5", SWISS),
+        ("go1.26.6-X:nogreenteagc", SWISS),
+        ("go1.27.3", SWISS),
+    ],
+)
+def test_a_family_is_a_module_that_names_itself(version, names):
     family = family_of(Release.parse(version))
     assert isinstance(family, ModuleType)
-    assert (family.NAME, family.HEADER) == ("classic", "hmap")
+    assert (family.NAME, family.HEADER) == names
 
 
 @pytest.mark.parametrize(("version", "limit"), [("go1.20.14", 6.5), ("go1.21.13", 6.0), ("go1.22.10", 6.5)])
@@ -67,3 +75,27 @@ def test_the_first_cells_of_each_map_are_taken_however_many_others_have():
     few = Sample(owner, slots, slots, seats, np.ones(4, dtype=bool)).first(2)
     assert (few.owner.tolist(), few.keys[:, 0].tolist()) == ([0, 0, 2, 3, 3], [0, 1, 3, 4, 5])
     assert few.possible.tolist() == [True] * 4
+
+
+@pytest.mark.parametrize(("version", "flag"), [("go1.24.11", 0), ("go1.27.3", 1)])
+@pytest.mark.parametrize(("used", "depth"), [(3, None), (8, None), (700, 0), (90_000, 7)])
+def test_a_swiss_header_is_found_among_words_in_every_form(version, flag, used, depth):
+    release = Release.parse(version)
+    family = family_of(release)
+    row = np.zeros(1, family.header_dtype(release))
+    assert row.dtype.itemsize == 48
+    row["used"], row["seed"], row["dirPtr"] = used, 1 << 63, 0xC000010000
+    if depth is not None:
+        row["dirLen"], row["globalDepth"], row["globalShift"] = 1 << depth, depth, 64 - depth
+        if flag:
+            row["tombstonePossible"] = 1
+    words = np.concatenate([np.zeros(5, np.uint64), row.view(np.uint64), np.full(9, 1 << 63, np.uint64)])
+    arena = Arena(0xC000000000, 0xC004000000)
+    found = family.candidates(words, 0xC000000000, arena, release)
+    assert found.addresses.tolist() == [0xC000000000 + 5 * 8]
+    header = family.header_of(found.rows[0])
+    assert (header.count, header.seed, header.storage, header.writing) == (used, 1 << 63, 0xC000010000, False)
+    for broken in ("globalDepth", "globalShift", "padding", "writing", "dirLen", "seed"):
+        changed = row.copy()
+        changed[broken] = 0 if broken == "seed" else 77
+        assert not family.plausible(changed, arena).any(), broken

@@ -10,7 +10,7 @@ from inspector.inspection.one_map import Inspection, inspect
 from inspector.maps.swiss.header import SwissMap
 from inspector.maps.swiss.snapshot import SwissSnapshot
 from inspector.target.target import Target
-from tests.support.swiss import SwissHeader, SwissState, SwissTable
+from tests.support.swiss import SwissHeader, SwissState
 from tests.support.truth import document_of, in_order
 
 HELD_BY_INTERFACE = {"main.reflectMap", "main.reflectSmall", "main.reflectStruct"}
@@ -101,8 +101,7 @@ def places_seen(snapshot: SwissSnapshot) -> Counter[tuple[int, int, int]]:
 
 def places_told(state: SwissState) -> Counter[tuple[int, int, int]]:
     """Table, group and slot of every full slot that the program printed."""
-    told: list[tuple[int, SwissTable]] = list(enumerate(state.tables))
-    found = [(number, slot.group, slot.slot) for number, table in told for slot in table.inside.slots]
+    found = [(table.index, slot.group, slot.slot) for table in state.tables for slot in table.inside.slots]
     return Counter(found + [(-1, slot.group, slot.slot) for slot in (state.group.slots if state.group else ())])
 
 

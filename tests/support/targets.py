@@ -15,7 +15,7 @@ from inspector.memory import procfs
 from inspector.memory.process import ProcessMemory
 from inspector.target.opening import open_target
 from inspector.target.program import Program, bias_of
-from inspector.target.target import Target
+from inspector.target.target import MemoryChoice, Target
 
 OLDER = Toolchain("1.23.9")
 
@@ -44,9 +44,9 @@ def opened_program(running: Running) -> Iterator[Program]:
 
 
 @contextmanager
-def opened_for_heap(target: str | int) -> Iterator[Target]:
+def opened_for_heap(target: str | int, memory: MemoryChoice = "direct") -> Iterator[Target]:
     """A process or core whose heap is asked for; what family its maps are of is not asked."""
-    with patch("inspector.target.program.family_of"), open_target(str(target), memory="direct") as opened:
+    with patch("inspector.target.program.family_of"), open_target(str(target), memory=memory) as opened:
         yield opened
 
 

@@ -106,7 +106,7 @@ def test_a_copy_of_the_executable_can_be_named_and_must_be_the_right_one(plain, 
     with attached(plain, tmp_path) as server:
         answer = remote(server, "main.words", "--exe", copy)
         assert (answer.code, answer.err) == (0, "")
-        assert "all 3 keys are in the bucket" in answer.out
+        assert "all 3 keys are in the place" in answer.out
     with attached(plain, tmp_path) as server:
         answer = remote(server, "main.words", "--exe", build("plain", NEWEST))
         assert_refused(answer, "is not the executable of the process at", "--exe")

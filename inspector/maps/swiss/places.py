@@ -10,7 +10,8 @@ from typing import Any
 class Where:
     """A place in a map: table (None in a small map), group, slot, address.
 
-    Tables are numbered in the order of the directory. `entry` is a place in the directory itself.
+    The number of a table is that of the first directory entry that leads to it, as table.index says. `entry` is a place
+    in the directory itself.
     """
 
     table: int | None = None

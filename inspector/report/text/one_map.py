@@ -91,9 +91,9 @@ def _origin(inspection: Inspection, console: Console) -> None:
     console.print(Text(f"{where}{described(inspection.target)}"))
     if ref.type_source == "hash-proof":
         keys = (
-            "its 1 key hashes to its bucket"
+            "its 1 key hashes to its place"
             if proof.matched == 1
-            else f"all {proof.matched:,} keys hash to their buckets"
+            else f"all {proof.matched:,} keys hash to their places"
         )
         console.print(Text(f"type inferred: {keys}"))
     if ref.alternatives:
@@ -115,7 +115,7 @@ def _proof(inspection: Inspection) -> str:
     else:
         those = "the only key is" if proof.checked == 1 else f"all {proof.checked:,} keys are"
     whose = "its" if proof.checked == 1 else "their"
-    return f"{those} in the bucket that {whose} hash selects ({proof.algorithm}){skipped}"
+    return f"{those} in the place that {whose} hash selects ({proof.algorithm}){skipped}"
 
 
 def _header(account: Account) -> Table:
@@ -184,6 +184,8 @@ def _advice(inspection: Inspection, console: Console) -> None:
         what = "maps.Clone, or a new map that is filled from it"
     else:
         how, what = f"This map is empty but holds {size(held.total)}", "make, or maps.Clone"
+    if not account.clone_shrinks:
+        what = "a new map that is filled from it; maps.Clone keeps the size" if account.live else "make"
     console.print(Text(f"{how}: Go maps never shrink. Replace it ({what}) to give {size(held.wasted)} back."))
 
 

@@ -419,13 +419,13 @@ class MapView:
 
     def table_where(self, table: int) -> Where:
         """The place of a table."""
-        return Where(table=table, address=int(self.tables.addresses[table]))
+        return Where(table=int(self.tables.first[table]), address=int(self.tables.addresses[table]))
 
     def where(self, row: int, slot: int | None = None) -> Where:
         """The place of a group, or of a slot in it."""
         table = int(self.groups.table[row])
         return Where(
-            table=table if table >= 0 else None,
+            table=int(self.tables.first[table]) if table >= 0 else None,
             group=int(self.groups.number[row]),
             slot=slot,
             address=int(self.groups.addresses[row]),

@@ -1,0 +1,1 @@
+"""The runtime's algorithm of Swiss maps, without memory, ELF or printing."""
