@@ -63,16 +63,23 @@ def judge(view: MapView, incomplete: bool = False) -> Judgement:
     if hashes.functions is not None:
         by_rule += [check(rule, hashes, nowhere) for rule in PROOF_RULES]
 
+    by_rule, silenced = _once(by_rule, hashes)
+
     def explain(errors: list[Finding]) -> Explanation | None:
-        return interruption(view, errors)
+        # A write in flight has to explain what one fault would have explained, too.
+        return interruption(view, [*errors, *silenced])
 
-    return judged(_once(by_rule, hashes), explain, hashes.summary, nowhere, incomplete, bool(view.snapshot.late))
+    return judged(by_rule, explain, hashes.summary, nowhere, incomplete, bool(view.snapshot.late))
 
 
-def _once(by_rule: list[list[Finding]], hashes: Proof) -> list[list[Finding]]:
-    """Leave out what only follows from other findings; nothing where that cannot be said."""
+def _once(by_rule: list[list[Finding]], hashes: Proof) -> tuple[list[list[Finding]], list[Finding]]:
+    """Set apart what only follows from other findings; nothing where that cannot be said."""
     try:
         silence = Silence(hashes)
-        return [[finding for finding in some if finding.unchecked or not silence.covers(finding)] for some in by_rule]
+        silenced = [
+            [finding for finding in some if not finding.unchecked and silence.covers(finding)] for some in by_rule
+        ]
     except Exception:
-        return by_rule
+        return by_rule, []
+    kept = [[finding for finding in some if finding not in gone] for some, gone in zip(by_rule, silenced, strict=True)]
+    return kept, [finding for gone in silenced for finding in gone]
