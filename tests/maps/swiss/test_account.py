@@ -69,7 +69,7 @@ def test_probe_lengths_are_those_that_the_programs_hashes_give(reports: Reports)
 
 
 def test_the_first_new_key_that_can_start_a_growth_follows_from_growth_left(reports: Reports) -> None:
-    kinds = Counter()
+    kinds: Counter[str] = Counter()
     for name, (state, inspection) in reports.items():
         coming = inspection.account.growth_form["next"]
         assert coming is not None, name

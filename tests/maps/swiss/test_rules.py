@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 import re
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
