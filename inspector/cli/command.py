@@ -219,6 +219,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
             # So click ends when it has told a shell how a word can be completed. Nothing else may end in this way.
             if COMPLETING in os.environ and not ending.code:
                 return 0
+            if isinstance(ending.__context__, BrokenPipeError):
+                # Whoever reads the help has seen enough; rich ends in this way.
+                from inspector.cli.delivering import drop_output
+
+                drop_output()
+                return 0
             raise
 
     sys.exit(exit_code_of(answer))

@@ -7,6 +7,7 @@ import pickle
 import re
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from inspector.hashing import find_hash_keys
 from inspector.inspection.one_map import inspect
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.checks.verdict import KEY_RULES, PROOF_RULES, RULES
+from inspector.maps.swiss.snapshot import SwissSnapshot
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
@@ -81,6 +83,7 @@ def test_every_rule_holds_after_random_operations_on_maps_of_many_types(toolchai
                 assert inspection.judgement.findings == (), told["name"]
                 assert inspection.judgement.proof.checked == inspection.judgement.proof.matched
                 snapshot = inspection.snapshot
+                assert isinstance(snapshot, SwissSnapshot)
                 length = snapshot.header.dir_len
                 seen["small" if not length else "one table" if length == 1 else "several"] += 1
                 seen["tombstones"] += bool(snapshot.groups.deleted.any())
@@ -463,8 +466,10 @@ def test_bytes_overwritten_make_exactly_the_rule_fire_that_they_break(subject, t
     assert all(finding.severity == "error" for finding in broken.findings)
 
 
-def rule_id(rule: Callable) -> str:
-    return re.match(r"([a-z]\d+)_", rule.__name__).group(1).upper()
+def rule_id(rule: Any) -> str:
+    matched = re.match(r"([a-z]\d+)_", rule.__name__)
+    assert matched is not None
+    return matched.group(1).upper()
 
 
 @pytest.mark.pure
