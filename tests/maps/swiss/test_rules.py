@@ -16,6 +16,7 @@ from inspector.hashing import find_hash_keys
 from inspector.inspection.one_map import inspect
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.checks.verdict import KEY_RULES, PROOF_RULES, RULES
+from inspector.maps.swiss.snapshot import SwissSnapshot
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
@@ -81,6 +82,7 @@ def test_every_rule_holds_after_random_operations_on_maps_of_many_types(toolchai
                 assert inspection.judgement.findings == (), told["name"]
                 assert inspection.judgement.proof.checked == inspection.judgement.proof.matched
                 snapshot = inspection.snapshot
+                assert isinstance(snapshot, SwissSnapshot)
                 length = snapshot.header.dir_len
                 seen["small" if not length else "one table" if length == 1 else "several"] += 1
                 seen["tombstones"] += bool(snapshot.groups.deleted.any())
@@ -266,6 +268,19 @@ def tombstone_beside_empty_slots(s: Subject) -> Patches:
     return {s.ctrl(row, int(np.argmax(groups.empty[row]))): 0xFE}
 
 
+def entry_marked_deleted_in_the_last_table(s: Subject) -> Patches:
+    groups = s.copy().groups
+    row = int(np.flatnonzero(groups.full.any(axis=1) & groups.empty.any(axis=1))[-1])
+    return {s.ctrl(row, int(np.argmax(groups.full[row]))): 0xFE}
+
+
+def empty_slot_marked_full_in_the_last_table(s: Subject) -> Patches:
+    """One of two control bytes, as an empty key may have the other."""
+    row, slot = slots_of(s, "empty")[-1]
+    patches = [{s.ctrl(row, slot): byte} for byte in (1, 2)]
+    return next(patch for patch in patches if "K1" in fired(s.copy(patch).judge()))
+
+
 def entry_marked_deleted_in_a_small_map(s: Subject) -> Patches:
     row, slot = slots_of(s, "full")[1]
     return {s.ctrl(row, slot): 0xFE}
@@ -419,6 +434,8 @@ MUTATIONS = [
     ("G1", "three_tables", undefined_control_byte_of_an_entry),
     ("G2", "tombstones", tombstone_beside_empty_slots),
     ("G2", "hint_100000", tombstone_beside_empty_slots),
+    ("G2", "three_tables", entry_marked_deleted_in_the_last_table),
+    ("K1", "three_tables", empty_slot_marked_full_in_the_last_table),
     ("G2", "small_int64", entry_marked_deleted_in_a_small_map),
     ("G3", "small_int64", element_of_an_empty_slot),
     ("G3", "three_tables", element_of_an_empty_slot),
@@ -463,7 +480,7 @@ def test_bytes_overwritten_make_exactly_the_rule_fire_that_they_break(subject, t
     assert all(finding.severity == "error" for finding in broken.findings)
 
 
-def rule_id(rule: Callable) -> str:
+def rule_id(rule) -> str:
     return re.match(r"([a-z]\d+)_", rule.__name__).group(1).upper()
 
 
