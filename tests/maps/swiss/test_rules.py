@@ -269,6 +269,19 @@ def tombstone_beside_empty_slots(s: Subject) -> Patches:
     return {s.ctrl(row, int(np.argmax(groups.empty[row]))): 0xFE}
 
 
+def entry_marked_deleted_in_the_last_table(s: Subject) -> Patches:
+    groups = s.copy().groups
+    row = int(np.flatnonzero(groups.full.any(axis=1) & groups.empty.any(axis=1))[-1])
+    return {s.ctrl(row, int(np.argmax(groups.full[row]))): 0xFE}
+
+
+def empty_slot_marked_full_in_the_last_table(s: Subject) -> Patches:
+    """One of two control bytes, as an empty key may have the other."""
+    row, slot = slots_of(s, "empty")[-1]
+    patches = [{s.ctrl(row, slot): byte} for byte in (1, 2)]
+    return next(patch for patch in patches if "K1" in fired(s.copy(patch).judge()))
+
+
 def entry_marked_deleted_in_a_small_map(s: Subject) -> Patches:
     row, slot = slots_of(s, "full")[1]
     return {s.ctrl(row, slot): 0xFE}
@@ -422,6 +435,8 @@ MUTATIONS = [
     ("G1", "three_tables", undefined_control_byte_of_an_entry),
     ("G2", "tombstones", tombstone_beside_empty_slots),
     ("G2", "hint_100000", tombstone_beside_empty_slots),
+    ("G2", "three_tables", entry_marked_deleted_in_the_last_table),
+    ("K1", "three_tables", empty_slot_marked_full_in_the_last_table),
     ("G2", "small_int64", entry_marked_deleted_in_a_small_map),
     ("G3", "small_int64", element_of_an_empty_slot),
     ("G3", "three_tables", element_of_an_empty_slot),

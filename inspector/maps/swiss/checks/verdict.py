@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from inspector.maps.findings import Finding, Judgement
-from inspector.maps.judging import Explanation, check, judged
+from inspector.maps.judging import Explanation, check, judged, not_checked
 from inspector.maps.swiss.checks import directory, groups, header, keys, proof, tables
 from inspector.maps.swiss.checks.interrupted import interruption
 from inspector.maps.swiss.checks.proof import Proof
@@ -79,7 +79,8 @@ def _once(by_rule: list[list[Finding]], hashes: Proof) -> tuple[list[list[Findin
         silenced = [
             [finding for finding in some if not finding.unchecked and silence.covers(finding)] for some in by_rule
         ]
-    except Exception:
-        return by_rule, []
+    except Exception as error:
+        unchecked = not_checked("T2", f"{Silence.__module__}.{Silence.__name__}", Where(), error)
+        return [*by_rule, [unchecked]], []
     kept = [[finding for finding in some if finding not in gone] for some, gone in zip(by_rule, silenced, strict=True)]
     return kept, [finding for gone in silenced for finding in gone]
