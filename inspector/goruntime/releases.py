@@ -129,8 +129,8 @@ class Release:
         return self.at_least(1, 25)
 
     @property
-    def prunes_for_pointer_keys(self) -> bool:
-        """Whether mapassign_fast64ptr does so, too (since 1.27); mapassign itself never does."""
+    def prunes_with_pointer_keys(self) -> bool:
+        """Whether mapassign_fast64ptr takes tombstones away, too (since 1.27)."""
         return self.at_least(1, 27)
 
     @property
@@ -140,10 +140,7 @@ class Release:
 
     @property
     def clone_copies_tables(self) -> bool:
-        """Whether maps.Clone copies tables as they are, tombstones and empty slots included (Map.Clone, since 1.25).
-
-        Before, it made a map of the size that fits, as it does with an hmap.
-        """
+        """Whether maps.Clone copies a Swiss map table by table, tombstones and empty slots included (since 1.25)."""
         return self.swiss and self.at_least(1, 25)
 
     @property

@@ -238,7 +238,8 @@ class Account:
     for a cell of the census. `header` are names and values of the header's fields, names that begin with two spaces
     belong to the one above; `passages` are the rest of the text report. `map_form`, `growth_form` and
     `occupancy_form` are the family's parts of the JSON document; `row_form` are what a row of the census has of it,
-    and `row_growth` how far a growth is, None without one. `replacing` names what makes a smaller map of this one.
+    and `row_growth` how far a growth is, None without one. `clone_shrinks` says that maps.Clone makes a map of the size
+    that the entries need.
     """
 
     family: str
@@ -256,7 +257,7 @@ class Account:
     occupancy_form: dict[str, Any] = field(default_factory=dict)
     row_form: dict[str, Any] = field(default_factory=dict)
     row_growth: dict[str, Any] | None = None
-    replacing: str = ""
+    clone_shrinks: bool = True
 
 
 class Snapshot(Protocol):

@@ -12,7 +12,7 @@ from inspector.goruntime.swissmap import swissmap
 from inspector.goruntime.swisstable import swisstable
 from inspector.gotypes.gotype import GoType
 from inspector.hashing import HashKeys
-from inspector.maps.family import Source
+from inspector.maps.family import Mask, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.checks import MapView
 from inspector.maps.swiss.snapshot import SwissSnapshot, take_snapshot
@@ -110,7 +110,7 @@ class Subject:
         functions = self.keys.functions(self.target.program.release) if self.keys else None
         assert functions is not None
         groups, depth = view.groups, view.header.global_depth
-        has_empty = view.all_empty.any(axis=1)
+        has_empty: Mask = np.asarray(view.all_empty.any(axis=1))
         for row, slot in zip(*(each.tolist() for each in groups.live), strict=True):
             table, number = int(groups.table[row]), int(groups.number[row])
             tries = np.repeat(groups.keys[row, slot][None, :], 8 * 256, axis=0)
@@ -122,6 +122,7 @@ class Subject:
             stays = view.tables.of_entry[entries] == table
             home = ((hashes >> np.uint64(7)) & np.uint64(view.groups_of_tables[table] - 1)).astype(np.int64)
             lost = (home != number) & has_empty[view.first_row[table] + home]
-            for choice in np.flatnonzero(fits & (~stays if to_another_table else stays & lost)).tolist():
+            wanted = np.asarray(~stays if to_another_table else stays & lost)
+            for choice in np.flatnonzero(fits & wanted).tolist():
                 return {self.key(row, slot, choice // 256): choice % 256}
         return None

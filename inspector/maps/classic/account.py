@@ -55,7 +55,6 @@ def _account(
         occupancy_form=_occupancy_form(occupancy),
         row_form={"B": header.B},
         row_growth=state.form,
-        replacing="maps.Clone, or a new map that is filled from it" if occupancy.live else "make, or maps.Clone",
     )
 
 

@@ -71,15 +71,7 @@ def _account(
         growth_form=_growth_form(growth),
         occupancy_form=_occupancy_form(occupancy),
         row_form={"tables": occupancy.tables, "capacity": occupancy.slots, "tombstones": occupancy.tombstones},
-        replacing=_replacing(release, occupancy.live),
-    )
-
-
-def _replacing(release: Release, live: int) -> str:
-    if not release.clone_copies_tables:
-        return "maps.Clone, or a new map that is filled from it" if live else "make, or maps.Clone"
-    return (
-        "make with its len, then maps.Copy; maps.Clone copies its size" if live else "make; maps.Clone keeps its size"
+        clone_shrinks=not release.clone_copies_tables,
     )
 
 
@@ -141,11 +133,11 @@ def _tombstone_lines(growth: Growth, release: Release) -> tuple[str, ...]:
 def _next_lines(growth: Growth) -> list[str]:
     coming = growth.next
     assert coming is not None
-    least = number_of(coming.least, "more new key")
+    least = number_of(coming.min, "more new key")
     if coming.kind == "to-small":
         return ["The next new key makes its first group (to-small)."]
     if growth.certain:
-        starts = "starts" if coming.least == 1 else "start"
+        starts = "starts" if coming.min == 1 else "start"
         lines = [f"{least} {starts} the next ({coming.kind})"]
     else:
         lines = [f"{least} can start the next ({coming.kind}); random keys take about {coming.expected:,}"]
@@ -170,12 +162,9 @@ def _directory_passage(view: MapView) -> Passage:
     leads = "lead" if header.dir_len != 1 else "leads"
     first = f"{number_of(header.dir_len, 'entry')} {leads} to {number_of(len(tables), 'table')}"
     depths, counts = np.unique(tables.rows["localDepth"], return_counts=True)
-    pairs = [
-        f"{depth} ({number_of(many, 'table')})" for depth, many in zip(depths.tolist(), counts.tolist(), strict=True)
-    ]
-    first += (
-        f" of local depth {depths[0]}" if len(pairs) == 1 else f"; local depths: {', '.join(pairs[:LENGTHS_SHOWN])}"
-    )
+    pairs = zip(depths.tolist(), counts.tolist(), strict=True)
+    several = ", ".join([f"{many:,} of depth {depth}" for depth, many in pairs][:DEPTHS_SHOWN])
+    first += f" of local depth {depths[0]}" if len(depths) == 1 else f"; {several}"
     shared = np.flatnonzero(tables.entries > 1)
     if not len(shared):
         return Passage("directory", (first,))
@@ -278,7 +267,7 @@ def _growth_form(growth: Growth) -> dict[str, Any]:
 def _next_form(coming: NextGrowth) -> dict[str, Any]:
     return {
         "kind": coming.kind,
-        "inserts": {"min": coming.least, "expected": coming.expected},
+        "inserts": {"min": coming.min, "expected": coming.expected},
         "directory_doubles": coming.directory_doubles,
     }
 

@@ -29,7 +29,7 @@ def prunes(function: str, release: Release) -> bool:
     """Whether this function takes tombstones away before it makes a table grow."""
     if not release.prunes_tombstones or function == GENERIC:
         return False
-    return function != FAST64PTR or release.prunes_for_pointer_keys
+    return function != FAST64PTR or release.prunes_with_pointer_keys
 
 
 def _is_string(types: TypeTable, key: GoType) -> bool:

@@ -38,7 +38,7 @@ SMALL_LIMIT = float(GROUP_SLOTS)
 
 @dataclass(frozen=True)
 class Growth:
-    """What comes next (None where the state is impossible), and the most that one insertion can cost.
+    """What comes next (None where it was not read, or is impossible), and the most that one insertion can cost.
 
     `certain` says that the next growth does not depend on the keys. `load` is entries for each group, `load_limit` the
     load at which a group or a table grows. `assign` is the function of the runtime that compiled code inserts with,
@@ -86,7 +86,10 @@ def growth_of(proof: Proof) -> Growth:
     form, room = form_of(header), room_of(proof)
     coming: NextGrowth | None = None
     dearest: Dearest | None = None
-    if form != "tables":
+    if not view.whole or snapshot.late:
+        # What was not read may be what grows first.
+        pass
+    elif form != "tables":
         if header.used <= GROUP_SLOTS:
             coming, dearest = next_of_small(header.used, form == "small"), dearest_of_small(form == "small")
     elif len(room):

@@ -181,10 +181,12 @@ def _advice(inspection: Inspection, console: Console) -> None:
         return
     if account.live:
         how = f"This map holds {size(held.total)} for {number_of(account.live, 'entry')}"
+        what = "maps.Clone, or a new map that is filled from it"
     else:
-        how = f"This map is empty but holds {size(held.total)}"
-    replace = f"Replace it ({account.replacing}) to give {size(held.wasted)} back."
-    console.print(Text(f"{how}: Go maps never shrink. {replace}"))
+        how, what = f"This map is empty but holds {size(held.total)}", "make, or maps.Clone"
+    if not account.clone_shrinks:
+        what = "a new map that is filled from it; maps.Clone keeps the size" if account.live else "make"
+    console.print(Text(f"{how}: Go maps never shrink. Replace it ({what}) to give {size(held.wasted)} back."))
 
 
 def _entries(inspection: Inspection, console: Console) -> None:

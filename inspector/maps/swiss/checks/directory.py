@@ -41,7 +41,7 @@ def d1_tables_fill_blocks(view: MapView) -> Iterator[Finding]:
             continue
         yield Finding(
             rule="D1",
-            message=f"table {at} does not fill one aligned block of the directory",
+            message=f"table {view.number(at)} does not fill one aligned block of the directory",
             observed=f"{tables.entries[at]} entries from {entry} to {blocks.last[at]}, localDepth {blocks.depth[at]}",
             expected=f"2^(globalDepth - localDepth) consecutive entries, with globalDepth {view.header.global_depth}",
             source="maps.Map.replaceTable",
@@ -85,7 +85,7 @@ def d2_index_is_the_first_entry(view: MapView) -> Iterator[Finding]:
         stale = ": another table has replaced it" if index == STALE_INDEX else ""
         yield Finding(
             rule="D2",
-            message=f"the index of table {at} is {index}, but its entries begin at {first}{stale}",
+            message=f"the index of table {view.number(at)} is {index}, but its entries begin at {first}{stale}",
             observed=str(index),
             expected=str(first),
             source="maps.Map.installTableSplit, maps.table.grow",
@@ -130,7 +130,7 @@ def d4_tables_lie_apart(view: MapView) -> Iterator[Finding]:
     for before, after, start in view.overlaps:
         yield Finding(
             rule="D4",
-            message=f"{_owned(after)} and {_owned(before)} share memory",
+            message=f"{_owned(view, after)} and {_owned(view, before)} share memory",
             observed=f"from {start:#x} on",
             expected="directory, tables and groups apart from each other",
             source="maps.newTable",
@@ -138,8 +138,8 @@ def d4_tables_lie_apart(view: MapView) -> Iterator[Finding]:
         )
 
 
-def _owned(table: int) -> str:
-    return "the directory" if table == DIRECTORY else f"table {table} or its groups"
+def _owned(view: MapView, table: int) -> str:
+    return "the directory" if table == DIRECTORY else f"table {view.number(table)} or its groups"
 
 
 def d5_several_tables_are_large(view: MapView) -> Iterator[Finding]:
@@ -153,7 +153,8 @@ def d5_several_tables_are_large(view: MapView) -> Iterator[Finding]:
     for at in np.flatnonzero(wrong).tolist():
         yield Finding(
             rule="D5",
-            message=f"table {at} has {capacity[at]} slots and localDepth {depth[at]}, and is one of {len(capacity)}",
+            message=f"table {view.number(at)} has {capacity[at]} slots and localDepth {depth[at]}, "
+            f"and is one of {len(capacity)}",
             observed=str(capacity[at]),
             expected=f"{MAX_TABLE_CAPACITY}; or {CAPACITY_BY_HINT} from a hint, with the smallest localDepth",
             source="maps.NewMap, maps.table.split",

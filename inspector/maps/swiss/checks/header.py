@@ -187,7 +187,7 @@ def h7_pointers_are_sound(view: MapView) -> Iterator[Finding]:
         reason = ("not readable as a whole" if aligned else "not aligned") if missed[at] else "none, or overwritten"
         yield Finding(
             rule="H7",
-            message=f"the groups of table {at} are {reason}",
+            message=f"the groups of table {view.number(at)} are {reason}",
             observed=f"{start:#x}",
             expected=f"{int(view.tables.rows['lengthMask'][at]) + 1} groups",
             source="maps.newTable",

@@ -215,7 +215,8 @@ def k1_control_bytes_are_of_the_hash(proof: Proof) -> Iterator[Finding]:
     for table in np.flatnonzero(proof.lost).tolist():
         yield Finding(
             rule="K1",
-            message=f"most keys of table {table} do not hash to their control bytes: its groups are not its own",
+            message=f"most keys of table {proof.view.number(table)} do not hash to their control bytes: "
+            "its groups are not its own",
             observed=f"groups {int(proof.view.tables.rows['groups'][table]):#x}",
             expected="groups with the keys that were stored in this table",
             source=source,
@@ -239,15 +240,15 @@ def k1_control_bytes_are_of_the_hash(proof: Proof) -> Iterator[Finding]:
 
 def k2_keys_are_in_their_table(proof: Proof) -> Iterator[Finding]:
     """The upper bits of a key's hash lead to the directory entries of the table that it is in."""
-    faults = np.flatnonzero(proof.table_wrong)
+    view, faults = proof.view, np.flatnonzero(proof.table_wrong)
     for at in faults.tolist():
         entry = int(proof.entries[at])
+        right = view.number(int(view.tables.of_entry[entry]))
         yield Finding(
             rule="K2",
             message="a key is in another table than its hash says",
-            observed=f"table {proof.tables[at]}",
-            expected=f"table {proof.view.tables.of_entry[entry]}, by directory entry {entry} "
-            f"(hash {int(proof.hashed.hashes[at]):#018x})",
+            observed=f"table {view.number(int(proof.tables[at]))}",
+            expected=f"table {right}, by directory entry {entry} (hash {int(proof.hashed.hashes[at]):#018x})",
             source="maps.Map.directoryIndex",
             where=proof.where(at),
             in_flight=proof.half_deleted(at) if len(faults) == 1 else (),
@@ -268,7 +269,8 @@ def k3_nothing_ends_a_path_before_its_key(proof: Proof) -> Iterator[Finding]:
             steps += CLEAR
         yield Finding(
             rule="K3",
-            message=f"group {number} of table {table} has an empty slot, so {len(lost)} keys behind it are not found",
+            message=f"group {number} of table {view.number(table)} has an empty slot, "
+            f"so {len(lost)} keys behind it are not found",
             observed=f"control bytes {view.groups.ctrl[row].tobytes().hex(' ')}",
             expected=f"no empty slot on the path to the key (hash {int(proof.hashed.hashes[lost[0]]):#018x})",
             source="maps.table.PutSlot, maps.table.pruneTombstones",

@@ -39,24 +39,27 @@ class Silence:
             deleted = self.view.deleted_of_tables
             lost = np.maximum(self._lost, 0) + np.maximum(self.view.left_of_tables - self.view.room_of_tables, 0)
             return bool((deleted <= self.of_tables + lost).all())
-        place = finding.where
-        assert isinstance(place, Where)
-        if place.table is None or finding.rule not in ("T2", "T3"):
+        table = self._table(finding)
+        if table is None or finding.rule not in ("T2", "T3"):
             return False
-        faults, lost_here = int(self.of_tables[place.table]), int(self._lost[place.table])
+        faults, lost_here = int(self.of_tables[table]), int(self._lost[table])
         if finding.rule == "T2":
             return self._explains(lost_here, faults)
-        missing = int(self.view.room_of_tables[place.table] - self.view.left_of_tables[place.table])
+        missing = int(self.view.room_of_tables[table] - self.view.left_of_tables[table])
         return self._explains(missing, faults) or missing == lost_here != 0
+
+    def _table(self, finding: Finding) -> int | None:
+        """The table that a finding is about: places name tables by their first directory entry."""
+        place = finding.where
+        assert isinstance(place, Where)
+        return None if place.table is None else int(self.view.tables.of_entry[place.table])
 
     def _keys_are_lost(self, finding: Finding) -> bool:
         """Whether K1 says that most keys are wrong, of the map or of the table: then nothing else there is right."""
-        place = finding.where
-        assert isinstance(place, Where)
         if self.proof.seed_wrong:
             return True
-        lost = self.proof.lost
-        return bool(lost[place.table]) if place.table is not None else finding.rule == "H5" and bool(lost.any())
+        lost, table = self.proof.lost, self._table(finding)
+        return bool(lost[table]) if table is not None else finding.rule == "H5" and bool(lost.any())
 
     @property
     def _lost(self) -> NDArray[np.int64]:

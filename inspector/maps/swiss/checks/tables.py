@@ -26,10 +26,10 @@ def t1_capacity_fits_the_groups(view: MapView) -> Iterator[Finding]:
     for at in np.flatnonzero((genuine & ~view.sound) | padded).tolist():
         row = rows[at]
         if padded[at]:
-            message, expected = f"table {at} has a byte that is not zero between its fields", "zero"
+            message, expected = f"table {view.number(at)} has a byte that is not zero between its fields", "zero"
             observed = str(int(row["padding"]))
         else:
-            message = f"capacity and lengthMask of table {at} do not fit each other"
+            message = f"capacity and lengthMask of table {view.number(at)} do not fit each other"
             observed = f"capacity {row['capacity']}, lengthMask {row['lengthMask']}"
             expected = (
                 f"a capacity of {GROUP_SLOTS} * (lengthMask + 1): a power of two from {SMALLEST_CAPACITY} to "
@@ -50,7 +50,7 @@ def t2_used_is_the_number_of_entries(view: MapView) -> Iterator[Finding]:
             steps = _own_assign(view)
         yield Finding(
             rule="T2",
-            message=f"used of table {at} is {used}, but {full} of its slots hold an entry",
+            message=f"used of table {view.number(at)} is {used}, but {full} of its slots hold an entry",
             observed=str(used),
             expected=str(full),
             source="maps.table.PutSlot, maps.table.Delete, maps.table.Clear",
@@ -72,7 +72,7 @@ def t3_growth_left_is_what_seven_eighths_leave(view: MapView) -> Iterator[Findin
         full, deleted = int(view.full_of_tables[at]), int(view.deleted_of_tables[at])
         yield Finding(
             rule="T3",
-            message=f"growthLeft of table {at} is {left}, but its slots leave {room}",
+            message=f"growthLeft of table {view.number(at)} is {left}, but its slots leave {room}",
             observed=str(left),
             expected=f"{room}: 7/8 of {view.tables.rows['capacity'][at]} slots, less {full} full and {deleted} deleted",
             source="maps.table.maxGrowthLeft",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from inspector.maps.findings import Finding, Judgement
-from inspector.maps.judging import Explanation, check, judged
+from inspector.maps.judging import Explanation, check, judged, not_checked
 from inspector.maps.swiss.checks import directory, groups, header, keys, proof, tables
 from inspector.maps.swiss.checks.interrupted import interruption
 from inspector.maps.swiss.checks.proof import Proof
@@ -63,16 +63,24 @@ def judge(hashes: Proof, incomplete: bool = False) -> Judgement:
     if hashes.functions is not None:
         by_rule += [check(rule, hashes, nowhere) for rule in PROOF_RULES]
 
+    by_rule, silenced = _once(by_rule, hashes)
+
     def explain(errors: list[Finding]) -> Explanation | None:
-        return interruption(view, errors)
+        # A write in flight has to explain what one fault would have explained, too.
+        return interruption(view, [*errors, *silenced])
 
-    return judged(_once(by_rule, hashes), explain, hashes.summary, nowhere, incomplete, bool(view.snapshot.late))
+    return judged(by_rule, explain, hashes.summary, nowhere, incomplete, bool(view.snapshot.late))
 
 
-def _once(by_rule: list[list[Finding]], hashes: Proof) -> list[list[Finding]]:
-    """Leave out what only follows from other findings; nothing where that cannot be said."""
+def _once(by_rule: list[list[Finding]], hashes: Proof) -> tuple[list[list[Finding]], list[Finding]]:
+    """Set apart what only follows from other findings; nothing where that cannot be said."""
     try:
         silence = Silence(hashes)
-        return [[finding for finding in some if finding.unchecked or not silence.covers(finding)] for some in by_rule]
-    except Exception:
-        return by_rule
+        silenced = [
+            [finding for finding in some if not finding.unchecked and silence.covers(finding)] for some in by_rule
+        ]
+    except Exception as error:
+        unchecked = not_checked("T2", f"{Silence.__module__}.{Silence.__name__}", Where(), error)
+        return [*by_rule, [unchecked]], []
+    kept = [[finding for finding in some if finding not in gone] for some, gone in zip(by_rule, silenced, strict=True)]
+    return kept, [finding for gone in silenced for finding in gone]

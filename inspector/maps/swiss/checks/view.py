@@ -417,15 +417,19 @@ class MapView:
         smallest = bool(self.tables.rows["capacity"][0] == SMALLEST_CAPACITY)
         return smallest and int(self.full_of_tables[0]) in (GROUP_SLOTS, GROUP_SLOTS + 1)
 
+    def number(self, table: int) -> int:
+        """What a table is called: the first directory entry that leads to it."""
+        return int(self.tables.first[table])
+
     def table_where(self, table: int) -> Where:
         """The place of a table."""
-        return Where(table=int(self.tables.first[table]), address=int(self.tables.addresses[table]))
+        return Where(table=self.number(table), address=int(self.tables.addresses[table]))
 
     def where(self, row: int, slot: int | None = None) -> Where:
         """The place of a group, or of a slot in it."""
         table = int(self.groups.table[row])
         return Where(
-            table=int(self.tables.first[table]) if table >= 0 else None,
+            table=self.number(table) if table >= 0 else None,
             group=int(self.groups.number[row]),
             slot=slot,
             address=int(self.groups.addresses[row]),

@@ -31,11 +31,11 @@ Floats = NDArray[np.float64]
 class NextGrowth:
     """The next growth: its kind, and which insertion of a new key from now on starts it (1 is the next).
 
-    `least` is the first that can, `expected` what random keys need. A split may double the directory.
+    `min` is the first that can, `expected` what random keys need. A split may double the directory.
     """
 
     kind: GrowthKind
-    least: int
+    min: int
     expected: int
     directory_doubles: bool = False
 
