@@ -341,7 +341,8 @@ class Lookup:
     """The way of a lookup: its hash (None where the runtime computes none, or a random one), the steps, the end.
 
     `fingerprint` is the part of the hash that cells are marked with, called `fingerprint_name` (tophash, h2).
-    `found` is the cell of the last step that holds the key, called `cell_name`, and `value` its element.
+    `found` is the cell of the last step that holds the key, called `cell_name`, and `value` its element. `inserting`
+    says of an absent key what inserting it now would do, in a sentence; empty where the steps do not tell.
     """
 
     hash: int | None
@@ -353,6 +354,7 @@ class Lookup:
     value: GoValue
     ended: str
     bytes_read: int
+    inserting: str = ""
 
 
 class Family(Protocol):

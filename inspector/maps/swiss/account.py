@@ -204,7 +204,7 @@ def _occupancy_passage(proof: Proof, growth: Growth, occupancy: Occupancy) -> Pa
     parts = ", ".join(f"{name} {size(part)}" for name, part in held.parts.items() if part)
     lines = [
         f"{number_of(occupancy.live, 'entry')} in {number_of(occupancy.slots, 'slot')} ({used}){tombstones}",
-        f"{number_of(occupancy.groups, 'group')}; {_lookups(proof, occupancy)}" if occupancy.groups else "no group yet",
+        *([_lookups(proof, occupancy)] if occupancy.live else []),
         f"{size(held.total)}: {parts}",
         f"A fresh map would need {size(held.if_rebuilt)}{_clone(view.snapshot.release, growth)}",
     ]
@@ -224,12 +224,12 @@ def _lookups(proof: Proof, occupancy: Occupancy) -> str:
         return "lookups are not counted, because the hash function is not known"
     lengths = occupancy.probe_lengths
     if not lengths:
-        return "no key to look up"
+        return "no key can be looked up"
     if list(lengths) == [1]:
-        return "each key is found in the first that a lookup visits"
-    shown = [f"{length} for {many:,}" for length, many in list(lengths.items())[:LENGTHS_SHOWN]]
+        return "a lookup of any key visits 1 group"
+    shown = [f"{length} for {many:,}" for length, many in list(lengths.items())[1:LENGTHS_SHOWN]]
     longest = f"; {max(lengths)} at most" if len(lengths) > LENGTHS_SHOWN else ""
-    return f"groups that a lookup visits: {', '.join(shown)}{longest}"
+    return f"a lookup visits 1 group for {number_of(lengths.get(1, 0), 'key')}, {', '.join(shown)}{longest}"
 
 
 # For programs

@@ -19,8 +19,10 @@ from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.gotypes.values import GoValue
 from inspector.hashing.hasher import Hasher, MemoryHash
 from inspector.maps.family import Lookup, Source, Step
+from inspector.maps.swiss.assign import assign_function, prunes
 from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, SwissMap, read_header
 from inspector.maps.swiss.layout import groups_for, layout_of
+from inspector.maps.swiss.mirror.growth import most_entries, will_prune
 from inspector.maps.swiss.places import Where
 from inspector.memory.counting import CountingMemory
 from inspector.memory.frozen import FrozenMemory
@@ -41,11 +43,17 @@ def look_up(source: Source, address: int, go_type: GoType, key: Literal) -> Look
 
 @dataclass(frozen=True)
 class _Groups:
-    """The groups that a key may be in: their first, how many there are, their table as a place (None: a small map)."""
+    """The groups that a key may be in: their first, how many there are, and whether all their slots may be taken.
+
+    `table` is their table as a place, None in a small map; `grows` says what an insertion does that finds no room left
+    (`room` is how many slots may still be taken).
+    """
 
     start: int
     count: int
     table: int | None
+    room: int
+    grows: str
 
     def path(self, hashed: int) -> list[int]:
         """Numbers of groups in the order in which they are visited (probeSeq); each of them once."""
@@ -73,7 +81,8 @@ class _Walk:
             return self._answer("the map is nil")
         header = read_header(self.memory, address, self.release)
         if not header.used:
-            return self._answer("the map is empty")
+            first = "" if header.dir_ptr else "Inserting it makes the first group."
+            return self._answer("the map is empty", inserting=first)
         self.frozen.blocks += self.literal.memory.blocks
         self.hashed = self._hash(header.seed)
         if self.hashed is None:
@@ -85,9 +94,10 @@ class _Walk:
             if found is not None:
                 return self._answer("found", found, self._value(groups, number, found))
             if groups.table is None:
-                return self._answer("absent: a small map has no other group")
+                return self._answer("absent: a small map has no other group", inserting=self._inserting(groups))
             if EMPTY in ctrl:
-                return self._answer(f"absent: slot {ctrl.index(EMPTY)} is empty, so no later group was ever tried")
+                ended = f"absent: slot {ctrl.index(EMPTY)} is empty, so no later group was ever tried"
+                return self._answer(ended, inserting=self._inserting(groups))
         return self._answer("absent: every group of the table was visited")
 
     def _hash(self, seed: int) -> int | None:
@@ -101,7 +111,7 @@ class _Walk:
     def _groups(self, header: SwissMap, hashed: int) -> _Groups:
         """The groups that the hash chooses: those of its table, which the directory names (directoryIndex)."""
         if header.small:
-            return _Groups(header.dir_ptr, 1, None)
+            return _Groups(header.dir_ptr, 1, None, GROUP_SLOTS - header.used, "makes a table of 16 slots")
         if not header.directory_sound:
             raise UsageError(
                 f"dirLen {header.dir_len}, globalDepth {header.global_depth} and globalShift {header.global_shift} "
@@ -118,7 +128,34 @@ class _Walk:
                 f"the table at {address:#x} says that it has {count} groups",
                 Hint("it is damaged: inspect the map without {key}"),
             )
-        return _Groups(int(table["groups"]), count, int(table["index"]))
+        room, place = int(table["growthLeft"]), int(table["index"])
+        return _Groups(int(table["groups"]), count, place, room, self._growth(header, table))
+
+    def _growth(self, header: SwissMap, table: np.void) -> str:
+        """What an insertion does to a table without room (table.rehash, after pruneTombstones)."""
+        capacity, number = int(table["capacity"]), int(table["index"])
+        tombstones = most_entries(capacity) - int(table["used"]) - int(table["growthLeft"])
+        grows = f"doubles table {number} to {2 * capacity:,} slots"
+        if 2 * capacity > MAX_TABLE_CAPACITY:
+            doubles = int(table["localDepth"]) == header.global_depth
+            grows = f"splits table {number}" + (" and doubles the directory" if doubles else "")
+        if not prunes(assign_function(self.types, self.type), self.release):
+            return grows
+        # How many of them can be freed only the whole table says, which a lookup does not read.
+        return f"prunes tombstones or {grows}" if will_prune(capacity, tombstones, tombstones) else grows
+
+    def _inserting(self, groups: _Groups) -> str:
+        """What inserting the key would do, by the groups on its path: they are all that an insertion reads, too."""
+        for step in self.steps:
+            if DELETED in step.marks:
+                where = f"slot {step.marks.index(DELETED)} of {step.place.words().partition(', at ')[0]}"
+                return f"Inserting it takes {where}, a tombstone."
+        if groups.room <= 0:
+            return f"Inserting it {groups.grows}."
+        last = self.steps[-1]
+        if EMPTY not in last.marks:
+            return ""
+        return f"Inserting it takes slot {last.marks.index(EMPTY)} of {last.place.words().partition(', at ')[0]}."
 
     # One group
 
@@ -169,9 +206,11 @@ class _Walk:
         reach.copy(elem, row, VALUE_LIMITS)
         return Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
 
-    def _answer(self, ended: str, found: int | None = None, value: GoValue = None) -> Lookup:
+    def _answer(self, ended: str, found: int | None = None, value: GoValue = None, inserting: str = "") -> Lookup:
         h2 = None if self.hashed is None else self.hashed & ((1 << H2_BITS) - 1)
-        return Lookup(self.hashed, h2, FINGERPRINT, tuple(self.steps), found, SLOT, value, ended, self.memory.count)
+        return Lookup(
+            self.hashed, h2, FINGERPRINT, tuple(self.steps), found, SLOT, value, ended, self.memory.count, inserting
+        )
 
 
 LITERAL_AT = 1 << 61

@@ -26,6 +26,7 @@ def lookup_form(answer: KeyAnswer) -> dict[str, Any]:
             "path": [step.form for step in lookup.steps],
             lookup.cell_name: lookup.found,
             "ended": lookup.ended,
+            **({"inserting": lookup.inserting} if lookup.inserting else {}),
         },
         "bytes_read": lookup.bytes_read,
         "notes": list(answer.notes),

@@ -23,6 +23,8 @@ def print_lookup(answer: KeyAnswer, console: Console) -> None:
         console.print(Text(_line(step, lookup.found if step is lookup.steps[-1] else None)))
     if lookup.found is None:
         console.print(Text(lookup.ended))
+        if lookup.inserting:
+            console.print(Text(lookup.inserting))
     else:
         console.print(Text(f"found in {lookup.cell_name} {lookup.found}: {go_form(lookup.value)}"))
     console.print(Text(f"{lookup.bytes_read:,} bytes read", style="dim"))
