@@ -35,8 +35,11 @@ def account_of(program: Running, told: dict[str, str]) -> Account:
     return inspection.account
 
 
-def foretell_growth(program: Running, kind: str, size: int) -> tuple[str, float]:
-    """Put a map into a random state, foretell its next growth, bring it about; its kind, and inserts as a share."""
+def foretell_growth(program: Running, kind: str, size: int) -> tuple[str, bool, float]:
+    """Put a map into a random state, foretell its next growth, bring it about.
+
+    Returns its kind, whether that was foretold, and the inserts that it took as a share of those expected.
+    """
     told = program.ask(f"play {kind} {size}")
     coming = account_of(program, told).growth_form["next"]
     came = program.ask(f"grow {kind}")
@@ -46,26 +49,29 @@ def foretell_growth(program: Running, kind: str, size: int) -> tuple[str, float]
         # One table without tombstones, or a small map: nothing is left to chance.
         assert came["inserts"] == coming["inserts"]["min"], (told, coming, came)
         assert came["kind"] == coming["kind"], (told, coming, came)
-    return came["kind"], came["inserts"] / coming["inserts"]["expected"]
+    return came["kind"], came["kind"] == coming["kind"], came["inserts"] / coming["inserts"]["expected"]
 
 
 def foretold_growths(program: Running, rounds: int) -> Counter[str]:
     """Growths of so many states of each kind and several sizes; how many inserts they take is right on average."""
     kinds: Counter[str] = Counter()
-    shares = []
+    shares, right = [], []
     for kind in KINDS:
         for size in (8, 60, 900, 3000) * rounds:
-            came, share = foretell_growth(program, kind, size)
+            came, foretold, share = foretell_growth(program, kind, size)
             kinds[came] += 1
             shares.append(share)
+            right.append(foretold)
     mean = sum(shares) / len(shares)
     assert 0.8 < mean < 1.25, (mean, sorted(shares))
+    # Which of several tables grows first is chance, and whether tombstones that are there now are there then.
+    assert sum(right) > 0.85 * len(right), (sum(right), len(right))
     return kinds
 
 
 def test_growths_come_as_foretold_in_random_states(program: Running) -> None:
     kinds = foretold_growths(program, rounds=2)
-    assert kinds["to-table"] and kinds["double"], kinds
+    assert {"to-table", "double"} <= set(kinds), kinds
 
 
 @pytest.mark.slow
@@ -154,7 +160,7 @@ def insert_as_foretold(program: Running, kind: str, size: int, keys: int) -> Cou
 def test_an_absent_key_goes_where_it_was_foretold(program: Running) -> None:
     once = partial(insert_as_foretold, program)
     met = once("int64", 0, 16) + once("string", 60, 12) + once("struct", 900, 6) + once("wide", 3000, 6)
-    assert met["slot"] and met["to-table"], met
+    assert {"slot", "to-table"} <= set(met), met
 
 
 @pytest.mark.slow
@@ -165,4 +171,4 @@ def test_hundreds_of_absent_keys_go_where_they_were_foretold(program: Running) -
         for kind in KINDS:
             for size in (8, 20, 60, 1000):
                 met += insert_as_foretold(program, kind, size, 12)
-    assert met["slot"] and met["tombstone"] and met["to-table"] and met["double"], met
+    assert {"slot", "tombstone", "to-table", "double"} <= set(met), met
