@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import pytest
@@ -68,12 +68,10 @@ def hold(pid: int) -> list[int]:
 def published(running: AbstractContextManager[int]) -> Iterator[int]:
     """The pid of a published program; skips the test where it cannot be had."""
     try:
-        pid = running.__enter__()
+        with running as pid:
+            yield pid
     except NotOnNpm as reason:
         pytest.skip(str(reason))
-    with ExitStack() as stack:
-        stack.push(running)
-        yield pid
 
 
 def test_the_largest_maps_of_esbuild_are_recognised_proven_and_consistent():
