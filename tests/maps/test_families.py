@@ -33,7 +33,7 @@ SWISS = ("swiss", "Map")
 def test_a_family_is_a_module_that_names_itself(version, names):
     family = family_of(Release.parse(version))
     assert isinstance(family, ModuleType)
-    assert (family.NAME, family.HEADER) == names
+    assert names == (family.NAME, family.HEADER)
 
 
 @pytest.mark.parametrize(("version", "limit"), [("go1.20.14", 6.5), ("go1.21.13", 6.0), ("go1.22.10", 6.5)])

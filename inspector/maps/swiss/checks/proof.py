@@ -215,7 +215,8 @@ def k1_control_bytes_are_of_the_hash(proof: Proof) -> Iterator[Finding]:
     for table in np.flatnonzero(proof.lost).tolist():
         yield Finding(
             rule="K1",
-            message=f"most keys of table {proof.view.number(table)} do not hash to their control bytes: its groups are not its own",
+            message=f"most keys of table {proof.view.number(table)} do not hash to their control bytes: "
+            "its groups are not its own",
             observed=f"groups {int(proof.view.tables.rows['groups'][table]):#x}",
             expected="groups with the keys that were stored in this table",
             source=source,
@@ -268,7 +269,8 @@ def k3_nothing_ends_a_path_before_its_key(proof: Proof) -> Iterator[Finding]:
             steps += CLEAR
         yield Finding(
             rule="K3",
-            message=f"group {number} of table {view.number(table)} has an empty slot, so {len(lost)} keys behind it are not found",
+            message=f"group {number} of table {view.number(table)} has an empty slot, "
+            f"so {len(lost)} keys behind it are not found",
             observed=f"control bytes {view.groups.ctrl[row].tobytes().hex(' ')}",
             expected=f"no empty slot on the path to the key (hash {int(proof.hashed.hashes[lost[0]]):#018x})",
             source="maps.table.PutSlot, maps.table.pruneTombstones",
@@ -288,7 +290,8 @@ def _long_paths(proof: Proof) -> Iterator[Finding]:
     view, paths = proof.view, proof.paths
     if not len(paths.at):
         return
-    large = view.groups_of_tables[proof.tables[paths.at]] > LONG_PATHS_FROM
+    # A key that is not where its path leads (K3) says nothing of the length of paths.
+    large = (view.groups_of_tables[proof.tables[paths.at]] > LONG_PATHS_FROM) & (paths.crossed < 0)
     lengths = np.where(large, paths.lengths, 0)
     most = BEYOND_CHANCE + log2(len(paths.at))
     if lengths.max() >= most:
