@@ -54,6 +54,8 @@ TARGET, ONE_MAP, ALL_MAPS, OUTPUT, GDB = "Target", "One map", "All maps", "Outpu
 
 target = click.argument("target", required=False, type=TargetType(), panel=TARGET,
                         help="A pid, a core dump (plain, or .zst .lz4 .xz .gz .bz2), or demo.")  # fmt: skip
+family = click.argument("family", required=False, metavar="[swiss]", panel=TARGET,
+                        help="The core dump of a Go 1.27 program, with Swiss maps; else one of Go 1.23.")  # fmt: skip
 map_ = click.argument("map", required=False, type=MapType(), panel=ONE_MAP,
                       help="A Go variable, with fields if you like (main.server.sessions); a variable of a running "
                            "function (main.handler:sessions, or in goroutine 18 main.handler@18:sessions); or the "
@@ -79,7 +81,9 @@ max_share = _option(ALL_MAPS, "--max-share", callback=share, default=f"{MAX_SHAR
                     metavar="PERCENT", help="The process is paused for at most this share of any second.")  # fmt: skip
 remote = _option(TARGET, "--remote", metavar="HOST:PORT", allow_from_autoenv=False,
                  help="Inspect the process behind a gdbserver (instead of TARGET).")  # fmt: skip
-old_demo = _option(TARGET, "--demo", is_flag=True, allow_from_autoenv=False, help="The same as the TARGET demo.")
+old_demo = _option(
+    TARGET, "--demo", is_flag=True, allow_from_autoenv=False, help="The same as the TARGET demo; also --demo swiss."
+)
 
 not_for_the_demo = _all_of(
     # Accepted, so that their refusal can say why.

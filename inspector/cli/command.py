@@ -14,7 +14,7 @@ from inspector.cli import arguments
 from inspector.cli.failing import exit_code_of
 from inspector.cli.gdbsetup import fetch_packages, script_path
 from inspector.cli.logs import log_to_standard_error
-from inspector.cli.request import DEMO, Request
+from inspector.cli.request import Request
 from inspector.cli.running import run
 from inspector.cli.saying import PROGRAM, say
 from inspector.errors import UsageError
@@ -95,9 +95,7 @@ def command(target: str | None, map: str | None, demo: bool, gdb_setup: bool, gd
         # The option names the target: the first argument is the map.
         if options["remote"] is not None:
             raise UsageError("--demo and --remote each bring a target", "choose one")
-        if map is not None:
-            raise UsageError(f"--demo brings its own target, so {map!r} is one too many", "leave it out")
-        target, map = DEMO, target
+        target, map = Request.of_demo(target, map)
     elif options["remote"] is not None and map is None:
         # So does this one.
         target, map = None, target
@@ -105,6 +103,7 @@ def command(target: str | None, map: str | None, demo: bool, gdb_setup: bool, gd
 
 
 @command.command("demo", context_settings=arguments.SETTINGS, add_help_option=False)
+@arguments.family
 @arguments.map_
 @arguments.not_for_the_demo
 @arguments.memory
@@ -116,12 +115,13 @@ def command(target: str | None, map: str | None, demo: bool, gdb_setup: bool, gd
 @arguments.verbose
 @arguments.help_
 @arguments.gdb
-def demo_command(map: str | None, demo: bool, **options: Any) -> int:
+def demo_command(family: str | None, map: str | None, demo: bool, **options: Any) -> int:
     """Try the program on a real core dump that comes with it: no Go, no gdb, no network.
 
     \b
     Examples:
       go-map-inspect demo                      its map, caught in mid-growth
+      go-map-inspect demo swiss                the same of a Go 1.27 program
       go-map-inspect demo --top 5              all its maps, the largest first
       go-map-inspect demo --key '"session-0101"'
       go-map-inspect demo 0xc000094420 --json
@@ -131,7 +131,8 @@ def demo_command(map: str | None, demo: bool, **options: Any) -> int:
     """
     if demo:
         raise UsageError("--demo and the word demo are the same", "leave --demo out")
-    return _answer(target=DEMO, map=map, **options)
+    target, map = Request.of_demo(family, map)
+    return _answer(target=target, map=map, **options)
 
 
 @command.command("diff", context_settings=arguments.SETTINGS, add_help_option=False)
@@ -217,6 +218,12 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         except SystemExit as ending:
             # So click ends when it has told a shell how a word can be completed. Nothing else may end in this way.
             if COMPLETING in os.environ and not ending.code:
+                return 0
+            if isinstance(ending.__context__, BrokenPipeError):
+                # Whoever reads the help has seen enough; rich ends in this way.
+                from inspector.cli.delivering import drop_output
+
+                drop_output()
                 return 0
             raise
 

@@ -44,13 +44,14 @@ def deliver(target: Target, notes: tuple[str, ...], show: Callable[[], None]) ->
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough; the verdict stays what it is.
-        _drop_output()
+        drop_output()
     except OSError as error:
-        _drop_output()
+        drop_output()
         raise InspectError(f"cannot write the answer: {error.strerror}", "is the disk full?") from None
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
+    """Write what is still to come nowhere: its reader has gone."""
     # Else the interpreter would try once more at its end, and complain.
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

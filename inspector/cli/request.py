@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from inspector.census.select import Order, Selection
+from inspector.cli.demo import DemoFamily
 from inspector.cli.saying import PROGRAM
 from inspector.errors import UsageError
 from inspector.inspection.one_map import DEFAULT_ENTRIES
@@ -26,6 +27,9 @@ LARGEST_PID = 1 << 22
 
 ONE_MAP = {"type": "'map[string]int'", "entries": "5", "key": "'\"text\"'", "ndjson": ""}
 """Options that need a map, each with an example of its value."""
+
+DEMOS: dict[str | None, DemoFamily] = {DEMO: "classic", f"{DEMO} swiss": "swiss"}
+"""Targets that come with the program, and the family of their maps."""
 
 ALL_MAPS = ("sort", "top", "min_bytes", "type_matches", "only_findings", "strings", "diff", "max_share")
 """Options of the list of all maps."""
@@ -61,12 +65,22 @@ class Request:
     ndjson: bool = False
     given: frozenset[str] = field(default_factory=frozenset)
 
+    @staticmethod
+    def of_demo(first: str | None, second: str | None) -> tuple[str, str | None]:
+        """The target and the map that the words behind `demo` name: a family, a map, or a family and a map."""
+        named = f"{DEMO} {first}"
+        if named in DEMOS:
+            return named, second
+        if second is not None:
+            raise UsageError(f"the demo brings its own target, so {shown(second)!r} is one too many", "leave it out")
+        return DEMO, first
+
     @cached_property
     def all_maps(self) -> bool:
         """Whether all maps are listed. The demo shows one map, unless an option asks for the list."""
         if self.remote is not None or self.map is not None:
             return False
-        return self.target != DEMO or bool(self.given.intersection(ALL_MAPS))
+        return self.target not in DEMOS or bool(self.given.intersection(ALL_MAPS))
 
     @property
     def selection(self) -> Selection:
@@ -113,7 +127,7 @@ class Request:
             raise UsageError(
                 "no target given", f"try {PROGRAM} PID, {PROGRAM} PID main.variable, {PROGRAM} demo, or --help"
             )
-        if self.target == DEMO:
+        if self.target in DEMOS:
             if self.exe:
                 raise UsageError("the demo brings its own executable", "leave --exe out")
             if not (self.diff or "").isdecimal():

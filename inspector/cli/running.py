@@ -16,7 +16,7 @@ from inspector.census.saved import read_saved
 from inspector.cli.delivering import console, deliver
 from inspector.cli.demo import open_demo
 from inspector.cli.interrupting import reporting_its_outcome
-from inspector.cli.request import DEMO, Request
+from inspector.cli.request import DEMOS, Request
 from inspector.cli.saying import PROGRAM
 from inspector.errors import BadCore, UnknownVariable, UsageError
 from inspector.inspection.one_key import look_up
@@ -68,8 +68,8 @@ def _opened(request: Request) -> Iterator[tuple[Target, Request]]:
     assert name is not None
     # The list of all maps needs no gdb: it reads types of variables itself, and stops the process often and shortly.
     memory: MemoryChoice = "direct" if request.all_maps and request.memory == "auto" else request.memory
-    if name == DEMO:
-        with open_demo("direct" if memory == "auto" else memory, request.gdb) as demo:
+    if name in DEMOS:
+        with open_demo("direct" if memory == "auto" else memory, request.gdb, DEMOS[name]) as demo:
             if not request.all_maps and request.map in (None, demo.variable):
                 request = replace(request, map=demo.variable, type=request.type or demo.type)
             yield demo.target, request

@@ -646,6 +646,16 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(states, form):
 
 
 @pytest.mark.slow
+def test_a_reader_of_the_help_may_leave():
+    reader, writer = socket.socketpair()
+    reader.shutdown(socket.SHUT_RD)
+    reader.close()
+    done = subprocess.run([*COMMAND, "--help"], stdout=writer.fileno(), stderr=subprocess.PIPE, env=environment())
+    writer.close()
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.slow
 def test_output_that_cannot_be_written_is_told(plain):
     with open("/dev/full", "w") as full:
         command = [*COMMAND, str(plain.pid), WORDS, *TYPE, "--memory", "direct"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fixtures import Toolchain, build, start
@@ -27,7 +29,7 @@ def test_values_in_interfaces_are_decoded(toolchain):
         first = int(running.truth["heap"], 16)
         for each in running.truth["types"]:
             interface = program.types.get(int(running.truth["statics"][each["static"]], 16))
-            value = decoder.value(interface, program.memory.read(int(each["place"], 16), 16))
+            value: Any = decoder.value(interface, program.memory.read(int(each["place"], 16), 16))
             assert value.type_name == each["name"]
             if each["name"] == "*main.node":
                 assert value.value.address == first

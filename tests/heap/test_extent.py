@@ -71,7 +71,7 @@ def test_the_heap_of_a_core_that_gcore_wrote_is_found(version, memory, tmp_path)
     with start(build("unswept", Toolchain(version)), env={"GOMAXPROCS": "1"}) as running:
         core = gcore_core(running, tmp_path)
         told = running.truth["objects"]
-    with opened_for_heap(core.path, memory) as target:
+    with opened_for_heap(str(core.path), memory) as target:
         run = Run(target, None)
         heap = read_heap(run)
         assert heap is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,12 @@ from inspector.image.elf import open_image
 from inspector.target.run import Run
 from tests.support.targets import EACH_RECENT, opened_for_heap, opened_program
 
-BUILDS = {
+BUILDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "stripped": {"ldflags": "-s -w"},
     "stripped-pie": {"ldflags": "-s -w", "extra_flags": ["-buildmode=pie"]},
 }
-LINKED = {
+LINKED: dict[str, dict[str, Any]] = {
     "external": {"ldflags": "-linkmode=external -s -w"},
     "external-pie": {"ldflags": "-linkmode=external -s -w", "extra_flags": ["-buildmode=pie"]},
 }

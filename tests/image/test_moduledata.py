@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fixtures import Toolchain, build, start
@@ -10,7 +12,7 @@ from inspector.goruntime.releases import Release
 from inspector.image.moduledata import find_modules
 from tests.support.targets import EACH_RECENT, opened_program
 
-BUILDS = {
+BUILDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "stripped": {"ldflags": "-s -w"},
     "pie": {"extra_flags": ["-buildmode=pie"]},
@@ -19,7 +21,7 @@ BUILDS = {
 
 
 EXTERNAL = "-linkmode=external"
-LINKED = {
+LINKED: dict[str, dict[str, Any]] = {
     "external": {"ldflags": EXTERNAL},
     "external-stripped": {"ldflags": f"{EXTERNAL} -s -w"},
     "external-stripped-pie": {"ldflags": f"{EXTERNAL} -s -w", "extra_flags": ["-buildmode=pie"]},

@@ -122,6 +122,7 @@ class Subject:
             stays = view.tables.of_entry[entries] == table
             home = ((hashes >> np.uint64(7)) & np.uint64(view.groups_of_tables[table] - 1)).astype(np.int64)
             lost = (home != number) & has_empty[view.first_row[table] + home]
-            for choice in np.flatnonzero(fits & (~stays if to_another_table else stays & lost)).tolist():
+            wanted = np.asarray(~stays if to_another_table else stays & lost)
+            for choice in np.flatnonzero(fits & wanted).tolist():
                 return {self.key(row, slot, choice // 256): choice % 256}
         return None

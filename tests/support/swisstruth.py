@@ -10,6 +10,7 @@ from inspector.inspection.one_map import Inspection, inspect
 from inspector.maps.swiss.header import SwissMap
 from inspector.maps.swiss.snapshot import SwissSnapshot
 from inspector.target.target import Target
+from tests.support.promised import PROMISED
 from tests.support.swiss import SwissHeader, SwissState
 from tests.support.truth import document_of, in_order
 
@@ -36,6 +37,7 @@ def differences(inspection: Inspection, state: SwissState) -> list[str]:
     """What an inspection says otherwise than the program; empty when they agree in every word and every entry."""
     seen = Differences()
     document = document_of(inspection)
+    PROMISED.validate(document)
     seen.hold("address", int(document["map"]["address"], 16) if document["map"]["address"] else 0, state.address)
     seen.hold("len", document["map"]["count"], state.length)
     if document["map"]["type"] != state.type:

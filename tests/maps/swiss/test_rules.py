@@ -7,6 +7,7 @@ import pickle
 import re
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -480,8 +481,10 @@ def test_bytes_overwritten_make_exactly_the_rule_fire_that_they_break(subject, t
     assert all(finding.severity == "error" for finding in broken.findings)
 
 
-def rule_id(rule) -> str:
-    return re.match(r"([a-z]\d+)_", rule.__name__).group(1).upper()
+def rule_id(rule: Any) -> str:
+    matched = re.match(r"([a-z]\d+)_", rule.__name__)
+    assert matched is not None
+    return matched.group(1).upper()
 
 
 @pytest.mark.pure

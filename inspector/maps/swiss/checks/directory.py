@@ -153,7 +153,8 @@ def d5_several_tables_are_large(view: MapView) -> Iterator[Finding]:
     for at in np.flatnonzero(wrong).tolist():
         yield Finding(
             rule="D5",
-            message=f"table {view.number(at)}, one of {len(capacity)}, has {capacity[at]} slots and localDepth {depth[at]}",
+            message=f"table {view.number(at)} has {capacity[at]} slots and localDepth {depth[at]}, "
+            f"and is one of {len(capacity)}",
             observed=str(capacity[at]),
             expected=f"{MAX_TABLE_CAPACITY}; or {CAPACITY_BY_HINT} from a hint, with the smallest localDepth",
             source="maps.NewMap, maps.table.split",
