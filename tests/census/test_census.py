@@ -18,8 +18,9 @@ from rich.console import Console
 
 from fixtures import USUAL, Core, Running, Truth, build, cached_core, gcore_core, kernel_core, start
 from fixtures.debian import NoPackage
-from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
+from fixtures.esbuild import PACKAGES, esbuild
 from fixtures.etcd import etcd
+from fixtures.npm import NotOnNpm
 from fixtures.prometheus import prometheus
 from inspector.census import Census, take_census
 from inspector.census.diff import Earlier, compare
@@ -411,7 +412,7 @@ def test_every_map_listed_of_programs_by_releases_without_a_toolchain_here_is_co
     with ExitStack() as stack:
         try:
             pid = stack.enter_context(esbuild(release, {}))
-        except NoEsbuild as reason:
+        except NotOnNpm as reason:
             pytest.skip(str(reason))
         census = census_of(str(pid))
     assert len(census.maps) > 20

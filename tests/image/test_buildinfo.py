@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from fixtures import Toolchain, build, start
-from fixtures.esbuild import NoEsbuild, esbuild, esbuild_program
+from fixtures.esbuild import esbuild, esbuild_program
+from fixtures.npm import NotOnNpm
 from inspector.errors import UnsupportedTarget
 from inspector.image.buildinfo import MAGIC, read_build_info
 from inspector.image.elf import open_image
@@ -132,5 +133,5 @@ def test_a_published_esbuild_of_go_1_26_without_build_info_is_opened():
         with esbuild("go1.26.5", {}) as pid, opened_for_heap(pid) as target:
             assert target.program.release.version == "go1.26.5"
             assert target.program.types.find_type("string").name == "string"
-    except NoEsbuild as reason:
+    except NotOnNpm as reason:
         pytest.skip(str(reason))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fixtures.esbuild import PACKAGES, NoEsbuild, esbuild
+from fixtures.esbuild import PACKAGES, esbuild
+from fixtures.npm import NotOnNpm
 from inspector.hashing.keys import _by_code, find_hash_keys
 from inspector.target.opening import open_target
 from inspector.target.target import Target
@@ -22,7 +23,7 @@ def looked_into(release: str, settings: dict[str, str], algorithm: str) -> Found
             assert "runtime.strhash" in names_of_hashers(target) or release == "go1.13.8"
             assert names_of_hashers(target) & {"runtime.memhash64", "runtime.aeshash64"}
             return inspect_heap(target, MOST)
-    except NoEsbuild as reason:
+    except NotOnNpm as reason:
         pytest.skip(str(reason))
 
 

@@ -21,6 +21,21 @@ EVERY_SWISS = [
 ]
 """Parameters: the newest release with Swiss maps in the quick suite, all of them in the whole one."""
 
+TWO_SWISS = [
+    pytest.param(
+        toolchain,
+        id=toolchain.name,
+        marks={SWISS_RELEASES[-1]: (), SWISS_RELEASES[-2]: pytest.mark.slow}.get(toolchain, pytest.mark.matrix),
+    )
+    for toolchain in SWISS_RELEASES
+]
+"""Parameters: the two newest releases, whose map types differ; the others belong to the full cross product."""
+
+TWO_SWISS_BUILD = TWO_SWISS + [
+    pytest.param(toolchain, id=toolchain.name, marks=pytest.mark.matrix) for toolchain in SWISS_EXPERIMENTS
+]
+"""Parameters: those, and the experiments in the full cross product."""
+
 EVERY_SWISS_BUILD = EVERY_SWISS + [
     pytest.param(toolchain, id=toolchain.name, marks=pytest.mark.slow) for toolchain in SWISS_EXPERIMENTS
 ]

@@ -23,7 +23,7 @@ from inspector.target.target import Target
 from tests.support.chance import seeded
 from tests.support.swiss import SwissProgram
 from tests.support.swissrules import Patches, Subject, word
-from tests.support.toolchains import EVERY_SWISS, EVERY_SWISS_BUILD
+from tests.support.toolchains import EVERY_SWISS_BUILD, TWO_SWISS
 
 Subjects = Callable[[Toolchain, str], Subject]
 
@@ -466,7 +466,7 @@ MUTATIONS = [
 ]
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
 @pytest.mark.parametrize(
     ("rule", "state", "mutation"), [pytest.param(*m, id=f"{m[0]}-{m[2].__name__}-{m[1]}") for m in MUTATIONS]
 )
@@ -601,7 +601,7 @@ IN_FLIGHT = [
 ]
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
 @pytest.mark.parametrize(
     ("state", "mutation", "steps"), [pytest.param(*m, id=f"{m[1].__name__}-{m[0]}") for m in IN_FLIGHT]
 )
@@ -621,7 +621,7 @@ def test_what_one_interrupted_step_leaves_is_a_write_in_progress_that_names_the_
     assert {finding.severity for finding in (first, *others)} == {"info"}
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
 def test_a_group_that_is_a_directory_already_is_left_by_the_step_that_makes_a_table(subject, toolchain):
     it = subject(toolchain, "small_8")
     patches = directory_put_in_place(it, subject(toolchain, "just_converted"))
@@ -630,7 +630,7 @@ def test_a_group_that_is_a_directory_already_is_left_by_the_step_that_makes_a_ta
     assert (judgement.verdict, judgement.interrupted) == ("write-in-progress", ("maps.Map.growToTable",))
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
 def test_an_entry_that_is_counted_before_it_is_marked_is_the_assign_of_1_27_to_a_new_table(subject, toolchain):
     it = subject(toolchain, "just_converted")
     row, slot = slots_of(it, "full")[-1]
@@ -659,7 +659,7 @@ def replacing(it: Subject, donor: Subject, deeper: bool) -> Patches:
     return patches | word(donor.table_field(0, "index"), 0)
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
 def test_an_old_table_behind_a_left_half_is_left_by_a_split(subject, toolchain):
     it, donor = subject(toolchain, "capacity_1024"), subject(toolchain, "capacity_512")
     # The new table is one of another map: what its keys hash to is left out.
@@ -692,7 +692,7 @@ def key_of_a_later_slot(s: Subject) -> Patches:
     return {s.key(row, int(np.flatnonzero(groups.empty[row])[-1])): 1}
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
 @pytest.mark.parametrize(
     ("state", "mutation"),
     [
@@ -727,7 +727,7 @@ def test_what_no_step_leaves_stays_inconsistent_while_a_write_is_under_way(subje
 HOSTILE = ["small_int64", "small_holes", "three_tables", "tombstones", "type_key129", "type_any", "hint_897"]
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
 @pytest.mark.parametrize("state", HOSTILE)
 def test_random_bytes_in_a_map_never_break_the_inspector(subject, toolchain, state):
     it = subject(toolchain, state)

@@ -10,7 +10,7 @@ from fixtures import Toolchain
 from inspector.target.opening import open_target
 from tests.support.swiss import SwissProgram, states_core, swiss_states
 from tests.support.swisstruth import all_differences
-from tests.support.toolchains import EVERY_SWISS, EVERY_SWISS_BUILD
+from tests.support.toolchains import EVERY_SWISS_BUILD, TWO_SWISS_BUILD
 
 STATES = 190
 """The program has more of them."""
@@ -26,7 +26,7 @@ def test_every_state_of_a_live_process_is_decoded_as_the_program_tells_it(
         assert all_differences(target, program.states.values(), "variable") == {}
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS_BUILD)
+@pytest.mark.parametrize("toolchain", TWO_SWISS_BUILD)
 def test_every_state_of_a_kernel_core_is_decoded_as_the_program_told_it(toolchain: Toolchain) -> None:
     core = states_core(toolchain)
     states = swiss_states(core.truth)
@@ -36,7 +36,7 @@ def test_every_state_of_a_kernel_core_is_decoded_as_the_program_told_it(toolchai
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("toolchain", EVERY_SWISS_BUILD)
+@pytest.mark.parametrize("toolchain", TWO_SWISS_BUILD)
 def test_every_state_of_a_stripped_program_is_decoded_by_address_and_type_without_gdb(
     swiss: Callable[..., SwissProgram], toolchain: Toolchain
 ) -> None:
@@ -45,7 +45,8 @@ def test_every_state_of_a_stripped_program_is_decoded_by_address_and_type_withou
         assert all_differences(target, program.states.values(), "address") == {}
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", TWO_SWISS_BUILD)
 def test_every_state_is_recognised_by_its_address_alone_in_a_core_of_a_stripped_program(toolchain: Toolchain) -> None:
     core = states_core(toolchain, stripped=True)
     with open_target(str(core.path)) as target:

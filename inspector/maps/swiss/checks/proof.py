@@ -290,7 +290,8 @@ def _long_paths(proof: Proof) -> Iterator[Finding]:
     view, paths = proof.view, proof.paths
     if not len(paths.at):
         return
-    large = view.groups_of_tables[proof.tables[paths.at]] > LONG_PATHS_FROM
+    # A key that is not where its path leads (K3) says nothing of the length of paths.
+    large = (view.groups_of_tables[proof.tables[paths.at]] > LONG_PATHS_FROM) & (paths.crossed < 0)
     lengths = np.where(large, paths.lengths, 0)
     most = BEYOND_CHANCE + log2(len(paths.at))
     if lengths.max() >= most:
