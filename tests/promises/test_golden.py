@@ -1,6 +1,6 @@
 """Documents that stay as they are: JSON and NDJSON byte for byte, text until plainer words are put in on purpose.
 
-All come from the demo core, which never changes. Times and the temporary folder are masked. After a change on purpose,
+All come from the demo's two cores, which change only when they are made anew. Times and the temporary folder are masked. After a change on purpose,
 write the files anew with `GOLDEN=write pytest tests/promises/test_golden.py`, and commit them with that change.
 """
 
@@ -22,8 +22,9 @@ HERE = Path(__file__).parent / "golden"
 DEMO = Path(demo.__file__).parent
 CORE, EXE = "core", "sessions-service"
 TARGET = ("{folder}/core", "--exe", "{folder}/sessions-service", "--memory", "direct")
-SESSIONS = "0xc000094420"
+SESSIONS, SWISS_SESSIONS = "0xc000094420", "0x6c92b880f0"
 STRING_TO_INT = ("--type", "map[string]int")
+SWISS = ("{folder}/swiss-core", "--exe", "{folder}/swiss-sessions-service", "--memory", "direct")
 
 CASES: dict[str, tuple[str, ...]] = {
     "demo.txt": ("--demo",),
@@ -39,16 +40,27 @@ CASES: dict[str, tuple[str, ...]] = {
     "present.json": (*TARGET, SESSIONS, "--key", '"session-0101"', "--json"),
     "absent.txt": (*TARGET, SESSIONS, "--key", '"nobody"'),
     "absent.json": (*TARGET, SESSIONS, "--key", '"nobody"', "--json"),
+    "swiss.txt": ("demo", "swiss"),
+    "swiss.json": ("demo", "swiss", "--json"),
+    "swiss.ndjson": ("demo", "swiss", "--ndjson"),
+    "swiss-census.txt": SWISS,
+    "swiss-census.json": (*SWISS, "--json"),
+    "swiss-nil.json": (*SWISS, "0x0", *STRING_TO_INT, "--json"),
+    "swiss-present.txt": (*SWISS, SWISS_SESSIONS, "--key", '"session-0101"'),
+    "swiss-present.json": (*SWISS, SWISS_SESSIONS, "--key", '"session-0101"', "--json"),
+    "swiss-absent.txt": (*SWISS, SWISS_SESSIONS, "--key", '"nobody"'),
+    "swiss-absent.json": (*SWISS, SWISS_SESSIONS, "--key", '"nobody"', "--json"),
 }
-EXIT_CODES = dict.fromkeys(CASES, 0) | {"absent.txt": 1, "absent.json": 1}
+EXIT_CODES = dict.fromkeys(CASES, 0) | {name: 1 for name in CASES if "absent" in name}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's core and executable, unpacked."""
+    """The demo's cores and executables, unpacked."""
     made = tmp_path_factory.mktemp("golden")
     for packed, name in ((demo.CORE, CORE), (demo.EXECUTABLE, EXE)):
-        (made / name).write_bytes(lzma.decompress((DEMO / packed).read_bytes()))
+        for prefix in demo.PREFIX.values():
+            (made / f"{prefix}{name}").write_bytes(lzma.decompress((DEMO / f"{prefix}{packed}").read_bytes()))
     return made
 
 

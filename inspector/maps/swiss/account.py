@@ -54,8 +54,6 @@ def _account(
     rows: tuple[tuple[str, str], ...],
     passages: tuple[Passage, ...],
 ) -> Account:
-    tables = number_of(occupancy.tables, "table") if occupancy.tables else ""
-    tombstones = number_of(occupancy.tombstones, "tombstone") if occupancy.tombstones else ""
     return Account(
         family=NAME,
         header_name=HEADER,
@@ -63,7 +61,7 @@ def _account(
         load=growth.load,
         load_limit=growth.load_limit,
         growing=False,
-        state=", ".join(filter(None, (tables, tombstones))),
+        state="",
         bytes=occupancy.bytes,
         header=rows,
         passages=passages,
