@@ -1,7 +1,8 @@
 """Documents that stay as they are: JSON and NDJSON byte for byte, text until plainer words are put in on purpose.
 
-All come from the demo's two cores, which change only when they are made anew. Times and the temporary folder are masked. After a change on purpose,
-write the files anew with `GOLDEN=write pytest tests/promises/test_golden.py`, and commit them with that change.
+All come from the demo's two cores, which change only when they are made anew. Times and the temporary folder are
+masked. After a change on purpose, write the files anew with `GOLDEN=write pytest tests/promises/test_golden.py`, and
+commit them with that change.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from inspector.maps.swiss.summary import SMALL_LIMIT, Growth, Occupancy, growth_
 LENGTHS_SHOWN = 3
 """Path lengths that a line has room for."""
 
-DEPTHS_SHOWN = 3
-"""Local depths, and sizes of tables, that a line has room for."""
+SIZES_SHOWN = 3
+"""Sizes of tables that a line has room for."""
 
 SHARED_SHOWN = 3
 """Tables with several directory entries that a line has room for."""
@@ -160,9 +160,12 @@ def _directory_passage(view: MapView) -> Passage:
     leads = "lead" if header.dir_len != 1 else "leads"
     first = f"{number_of(header.dir_len, 'entry')} {leads} to {number_of(len(tables), 'table')}"
     depths, counts = np.unique(tables.rows["localDepth"], return_counts=True)
-    pairs = zip(depths.tolist(), counts.tolist(), strict=True)
-    several = ", ".join([f"{many:,} of depth {depth}" for depth, many in pairs][:DEPTHS_SHOWN])
-    first += f" of local depth {depths[0]}" if len(depths) == 1 else f"; {several}"
+    if len(depths) == 1:
+        first += f" of local depth {depths[0]}"
+    elif len(depths) == 2:
+        first += "; " + ", ".join(f"{many:,} of depth {depth}" for depth, many in zip(depths, counts, strict=True))
+    else:
+        first += f"; local depths {depths[0]} to {depths[-1]}"
     shared = np.flatnonzero(tables.entries > 1)
     if not len(shared):
         return Passage("directory", (first,))
@@ -177,7 +180,7 @@ def _tables_passage(view: MapView) -> Passage:
     rows = view.tables.rows
     capacities, counts = np.unique(rows["capacity"], return_counts=True)
     sizes = [f"{many:,} of {slots:,} slots" for slots, many in zip(capacities.tolist(), counts.tolist(), strict=True)]
-    first = ", ".join(sizes[:DEPTHS_SHOWN])
+    first = ", ".join(sizes[:SIZES_SHOWN])
     room = np.maximum([most_entries(int(capacity)) for capacity in rows["capacity"]], 1)
     taken = np.minimum((view.full_of_tables + view.deleted_of_tables) / room, 1.0)
     if len(rows) == 1:
