@@ -52,7 +52,7 @@ def foretell_growth(program: Running, kind: str, size: int) -> tuple[str, bool, 
     return came["kind"], came["kind"] == coming["kind"], came["inserts"] / coming["inserts"]["expected"]
 
 
-def foretold_growths(program: Running, rounds: int) -> Counter[str]:
+def foretold_growths(program: Running, rounds: int, right_share: float) -> Counter[str]:
     """Growths of so many states of each kind and several sizes; how many inserts they take is right on average."""
     kinds: Counter[str] = Counter()
     shares, right = [], []
@@ -65,19 +65,19 @@ def foretold_growths(program: Running, rounds: int) -> Counter[str]:
     mean = sum(shares) / len(shares)
     assert 0.8 < mean < 1.25, (mean, sorted(shares))
     # Which of several tables grows first is chance, and whether tombstones that are there now are there then.
-    assert sum(right) > 0.85 * len(right), (sum(right), len(right))
+    assert sum(right) > right_share * len(right), (sum(right), len(right))
     return kinds
 
 
 def test_growths_come_as_foretold_in_random_states(program: Running) -> None:
-    kinds = foretold_growths(program, rounds=2)
+    kinds = foretold_growths(program, rounds=2, right_share=0.65)
     assert {"to-table", "double"} <= set(kinds), kinds
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", SWISS_RELEASES, indirect=True, ids=lambda toolchain: toolchain.name)
 def test_growths_come_as_foretold_in_hundreds_of_random_states(program: Running) -> None:
-    kinds = foretold_growths(program, rounds=25)
+    kinds = foretold_growths(program, rounds=25, right_share=0.85)
     assert {"to-small", "to-table", "double", "split"} <= set(kinds), kinds
 
 

@@ -23,6 +23,12 @@ PRUNED_SHARE = 10
 STEPS = 400
 """Points at which the chance that no table has grown yet is worked out."""
 
+MOST_KINDS = 2048
+"""Kinds of tables that are looked at for it: those with the least room."""
+
+TINY = 1e-300
+"""In place of a chance of 0, which has no logarithm."""
+
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -120,26 +126,36 @@ def expected_inserts(room: Room) -> float:
     if len(room) == 1 and not room.tombstones[0]:
         return float(room.growth_left[0] + 1) / float(share[0])
     latest = float(((room.growth_left + room.tombstones + 1) / share).min())
-    # Tables that are alike are one kind.
+    # Tables that are alike are one kind. The first to be full is among those that have the least left.
     kinds, counts = np.unique(
-        np.stack((room.growth_left.astype(np.float64), share, room.tombstones, room.reuse)), axis=1, return_counts=True
+        np.stack(((room.growth_left + 1) / share, room.growth_left, share, room.tombstones, room.reuse)),
+        axis=1,
+        return_counts=True,
     )
-    points = np.linspace(0.0, 2.0 * latest, STEPS)
-    chance = np.zeros(STEPS)
-    for (left, part, tombstones, reuse), count in zip(kinds.T.tolist(), counts.tolist(), strict=True):
-        keys = points * part
-        if tombstones:
-            keys = keys - tombstones * -np.expm1(-keys * reuse / tombstones)
-        chance += count * np.log(np.maximum(_at_most(int(left), keys), 1e-300))
-    return float(np.trapezoid(np.exp(chance), points))
+    _, left, part, tombstones, reuse = kinds[:, :MOST_KINDS, None]
+    keys = np.linspace(0.0, 2.0 * latest, STEPS) * part
+    marked = np.maximum(tombstones, 1)
+    taken = np.where(tombstones > 0, -marked * np.expm1(-keys * reuse / marked), 0.0)
+    chance = counts[:MOST_KINDS] @ np.log(np.maximum(_at_most(left, keys - taken), TINY))
+    return float(np.trapezoid(np.exp(chance), dx=2.0 * latest / (STEPS - 1)))
 
 
-def _at_most(most: int, means: Floats) -> Floats:
-    """Probability that a Poisson number with each of the means is `most` at most."""
-    numbers = np.arange(most + 1)
-    factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, most + 1)))))
-    logs = np.log(np.maximum(means, 1e-12))[:, None] * numbers - means[:, None] - factorials
-    return np.asarray(np.minimum(np.exp(logs).sum(axis=1), 1.0))
+def _at_most(most: Floats, means: Floats) -> Floats:
+    """Probability that a Poisson number with a mean is `most` at most.
+
+    That a gamma number is larger than the mean, by the approximation of Wilson and Hilferty: wrong by 0.013 at most.
+    """
+    shape = most + 1
+    deviation = (np.cbrt(means / shape) - (1 - 1 / (9 * shape))) * 3 * np.sqrt(shape)
+    return 1 - _normal(deviation)
+
+
+def _normal(deviations: Floats) -> Floats:
+    """Probability that a normal number is smaller (Abramowitz and Stegun, 26.2.17)."""
+    t = 1 / (1 + 0.2316419 * np.abs(deviations))
+    series = ((((1.330274429 * t - 1.821255978) * t + 1.781477937) * t - 0.356563782) * t + 0.319381530) * t
+    tail = series * np.exp(-deviations * deviations / 2) / np.sqrt(2 * np.pi)
+    return np.asarray(np.where(deviations < 0, tail, 1 - tail))
 
 
 def dearest_of_small(has_group: bool) -> Dearest:
