@@ -11,7 +11,7 @@ from fixtures import SWISS_RELEASES, Toolchain, build, start
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from tests.support.chance import unforeseen
-from tests.support.toolchains import EVERY_SWISS_BUILD
+from tests.support.toolchains import TWO_SWISS_BUILD
 
 STOPS = 200
 QUICK_STOPS = 60
@@ -44,7 +44,7 @@ def test_a_few_stops_at_random_moments_find_nothing_inconsistent():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("toolchain", EVERY_SWISS_BUILD)
+@pytest.mark.parametrize("toolchain", TWO_SWISS_BUILD)
 def test_stops_at_random_moments_find_nothing_inconsistent(toolchain):
     counted, wrong = verdicts(toolchain, STOPS)
     assert wrong == []
