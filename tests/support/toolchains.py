@@ -33,6 +33,12 @@ TWO_SWISS_BUILD = TWO_SWISS + [
 ]
 """Parameters: those, and the experiments in the full cross product."""
 
+NEWEST_SWISS = [
+    *(pytest.param(toolchain, id=toolchain.name, marks=pytest.mark.matrix) for toolchain in SWISS_RELEASES[:-1]),
+    pytest.param(SWISS_RELEASES[-1], id=SWISS_RELEASES[-1].name, marks=pytest.mark.slow),
+]
+"""Parameters: the newest release in the whole suite, the others in the full cross product."""
+
 EVERY_SWISS_BUILD = EVERY_SWISS + [
     pytest.param(toolchain, id=toolchain.name, marks=pytest.mark.slow) for toolchain in SWISS_EXPERIMENTS
 ]

@@ -13,7 +13,7 @@ from inspector.inspection.one_key import KeyAnswer, look_up
 from inspector.inspection.one_map import inspect
 from inspector.maps.family import Account
 from inspector.target.opening import open_target
-from tests.support.toolchains import EVERY_SWISS
+from tests.support.toolchains import EVERY_SWISS, NEWEST_SWISS
 
 PROGRAM = "foretold"
 KINDS = ("int64", "string", "struct", "wide")
@@ -74,8 +74,7 @@ def test_growths_come_as_foretold_in_random_states(program: Running) -> None:
     assert {"to-table", "double"} <= set(kinds), kinds
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("program", SWISS_RELEASES, indirect=True, ids=lambda toolchain: toolchain.name)
+@pytest.mark.parametrize("program", NEWEST_SWISS, indirect=True)
 def test_growths_come_as_foretold_in_hundreds_of_random_states(program: Running) -> None:
     kinds = foretold_growths(program, rounds=25, right_share=0.85)
     assert {"to-small", "to-table", "double", "split"} <= set(kinds), kinds
@@ -163,8 +162,7 @@ def test_an_absent_key_goes_where_it_was_foretold(program: Running) -> None:
     assert {"slot", "to-table"} <= set(met), met
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("program", SWISS_RELEASES, indirect=True, ids=lambda toolchain: toolchain.name)
+@pytest.mark.parametrize("program", NEWEST_SWISS, indirect=True)
 def test_hundreds_of_absent_keys_go_where_they_were_foretold(program: Running) -> None:
     met: Counter[str] = Counter()
     for _ in range(6):
