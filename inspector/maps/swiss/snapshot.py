@@ -17,6 +17,7 @@ from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import SwissLayout
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
 from inspector.gotypes.table import TypeTable
+from inspector.hashing.hasher import Hashed, Hasher
 from inspector.hashing.keys import HashKeys
 from inspector.maps.family import Account, Entry, Slots, Source
 from inspector.maps.findings import Judgement
@@ -68,8 +69,19 @@ class SwissSnapshot:
         return layout_of(self.type)
 
     @cached_property
+    def hashed(self) -> Hashed:
+        """The hashes of all live keys, in the order of their places, worked out once for rules and report.
+
+        The hash functions must be known.
+        """
+        functions = self.hash_keys.functions(self.release) if self.hash_keys else None
+        assert functions is not None
+        hasher = Hasher(self.types, self.memory, functions)
+        return hasher.map_keys(self.type, self.groups.keys[self.groups.full], self.header.seed)
+
+    @property
     def proof(self) -> Proof:
-        """The map with the hashes of its keys, which are worked out once for rules and report."""
+        """The map as rules see it. It is not kept: the two would hold each other, and megabytes, in memory."""
         return Proof(MapView(self))
 
     @property
@@ -79,7 +91,7 @@ class SwissSnapshot:
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: what can be worked out again is left out."""
-        return {name: value for name, value in vars(self).items() if name != "proof"}
+        return {name: value for name, value in vars(self).items() if name != "hashed"}
 
     def judge(self, incomplete: bool = False) -> Judgement:
         """See Snapshot.judge."""

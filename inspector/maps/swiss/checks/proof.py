@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inspector.goruntime.swissgroup import H2_BITS
 from inspector.hashing.aes import Hashes
-from inspector.hashing.hasher import Hashed, Hasher, MemoryHash
+from inspector.hashing.hasher import Hashed, MemoryHash
 from inspector.maps.binomial import upper_tail
 from inspector.maps.family import Mask
 from inspector.maps.findings import Finding, HashProof
@@ -54,13 +54,10 @@ class Proof:
         keys = self.snapshot.hash_keys
         return keys.functions(self.snapshot.release) if keys else None
 
-    @cached_property
+    @property
     def hashed(self) -> Hashed:
         """The hashes of all live keys, in the order of their places; the hash functions must be known."""
-        assert self.functions is not None
-        hasher = Hasher(self.snapshot.types, self.snapshot.memory, self.functions)
-        groups = self.view.groups
-        return hasher.map_keys(self.snapshot.type, groups.keys[groups.full], self.snapshot.header.seed)
+        return self.snapshot.hashed
 
     @cached_property
     def h2_right(self) -> Mask:
