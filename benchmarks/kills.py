@@ -335,7 +335,7 @@ def harm(target: Living, before: dict[int, int], passed_over: Collection[int] = 
         wrong.append("its heart does not beat")
     new = {n: count - before.get(n, 0) for n, count in target.signals().items() if n not in passed_over}
     if any(new.values()):
-        wrong.append(f"signals reached it: {({signal.Signals(n).name: count for n, count in new.items() if count})}")
+        wrong.append(f"signals reached it: { ({signal.Signals(n).name: count for n, count in new.items() if count}) }")
     return wrong
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 from inspector.control.gdbmi import GdbMemory
-from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, ended_while_held, timed
+from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, timed
 from inspector.errors import GdbDied, GdbError, NotReadInTime
 from inspector.goruntime.releases import Release
 from inspector.gotypes.table import TypeTable
@@ -191,9 +191,12 @@ class Run:
                 # gdb takes its time to attach, which nobody can shorten.
                 self.deadline.start(time.perf_counter() if isinstance(self.holder, GdbHolder) else began, room)
                 yield
-                if ended_while_held(self.target.local_pid):
-                    assert self.target.pid is not None
-                    raise gone(self.target.pid)
+                life = self.target.life
+                if life is not None:
+                    # What was read of a process that was killed meanwhile is nothing.
+                    if life.ended:
+                        raise gone(life.pid)
+                    life.require()
         finally:
             self._held, self._regions = False, None
             self.deadline.lift()

@@ -21,7 +21,7 @@ import pytest
 
 from fixtures import Running
 from inspector.cli.command import main
-from inspector.control.ptrace import INTERRUPTIONS
+from inspector.control.waiting import INTERRUPTIONS
 from tests.support.promised import promised
 
 ROOT = Path(__file__).resolve().parent.parent.parent
