@@ -1,10 +1,10 @@
 """What becomes of a process when those who inspect it are killed.
 
-Run it with `python -m benchmarks.kills [N] [--seed S] [--seconds T]`. A Go program with 1, 20 or 200 threads lives, forks,
-execs, or begins and ends threads all the time, and counts its heartbeats and the signals that reach it. N times somebody
-inspects it in one of many ways, and at a random moment some of those who do get a signal. After each time the program has to
-live, untraced and not stopped; its heart has to beat on, and no signal may have reached it. Printed are the seed, what was
-done how often and what went wrong.
+Run it with `python -m benchmarks.kills [N] [--seed S] [--seconds T]`. A Go program with 1, 20 or 200 threads lives,
+forks, execs, or begins and ends threads all the time, and counts its heartbeats and the signals that reach it. N
+times somebody inspects it in one of many ways, and at a random moment some of those who do get a signal. After each
+time the program has to live, untraced and not stopped; its heart has to beat on, and no signal may have reached it.
+Printed are the seed, what was done how often and what went wrong.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _inspect(words: Sequence[object]) -> NoReturn:
 
 
 class Inspector:
-    """An inspection that runs, and all processes that it started; they are known by descriptors, never by pids alone."""
+    """An inspection that runs, and all processes that it started, each known by a descriptor of its own."""
 
     def __init__(self, words: Sequence[object]) -> None:
         # Forked from here, where all modules are loaded: to load them takes longer than to inspect.

@@ -1,7 +1,7 @@
 """A process of our own that does one thing apart from us: it can be abandoned, and it can outlive us.
 
-It is forked, which takes less than a millisecond, and runs none of our other code: it keeps no file open but those that it
-is given, prints nothing, and no signal but SIGKILL and SIGSTOP has any effect on it.
+It is forked, which takes less than a millisecond, and runs none of our other code: it keeps no file open but those
+that it is given, prints nothing, and no signal but SIGKILL and SIGSTOP has any effect on it.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ class Channel:
 class Apart:
     """A process that runs `work` with its end of a channel, and ends with it.
 
-    It is called `name` in lists of processes. Of our descriptors it has only those that are in `keeps`. `dies_with_us` makes
-    the kernel kill it when the thread ends that starts it. Raises OSError where no process can be started.
+    It is called `name` in lists of processes. Of our descriptors it has only those that are in `keeps`.
+    `dies_with_us` makes the kernel kill it when the thread ends that starts it. Raises OSError where no process can
+    be started.
     """
 
     def __init__(

@@ -17,12 +17,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Self
 
 from pygdbmi.IoManager import IoManager
 
 from inspector.control.apart import LOOK, deaf_to
-from inspector.control.guard import Guard
+from inspector.control.guard import Guard, Undo, leave_as_before
 from inspector.control.ptrace import PATIENCE, PTRACE_CALL, waits_for_a_child
 from inspector.control.waiting import letting_go
 from inspector.errors import (
@@ -65,7 +66,7 @@ FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
 NO_SHELL = os.path.join(os.path.dirname(__file__), "gdbnoshell.py")
 """The script that takes the convenience functions from gdb that run commands."""
 
-AGAIN = Hint("try again, or read without stopping: {no_stop}")
+AGAIN = "that may be over in a moment: try again"
 INSTALL_HINT = Hint("install gdb (apt-get install gdb), name it with {gdb}, or use {direct}")
 
 # Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
@@ -135,8 +136,8 @@ class GdbBridge:
         for setting in EARLY_SETTINGS:
             command += ["-iex", setting]
         self._scratch = os.memfd_create("scratch", 0)
-        # gdb hands SIGINT and SIGTERM on to what it has attached to, and that dies of it; of others it ends without letting
-        # go. It keeps what it inherits blocked: nobody but its input, and SIGKILL, can end it.
+        # gdb hands SIGINT and SIGTERM on to what it has attached to, and that dies of it; of others it ends without
+        # letting go. It keeps what it inherits blocked: nobody but its input, and SIGKILL, can end it.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, deaf_to())
         try:
             # A session of its own: Ctrl-C in the terminal is ours to handle, gdb must live to detach.
@@ -310,12 +311,16 @@ class GdbBridge:
         if self._guard is None or not self._guard.alive:
             if self._guard is not None:
                 self._guard.close()
-            gdb = os.pidfd_open(self._process.pid)
-            try:
-                self._guard = Guard(life, gdb)
-            finally:
-                os.close(gdb)
+            undo = partial(leave_as_before, life.pid, life.handle, self._process.pid)
+            self._guard = self._start_guard(f"process {life.pid}", undo, life.handle)
         return self._guard
+
+    def _start_guard(self, whose: str, undo: Undo, *keeps: int) -> Guard:
+        gdb = os.pidfd_open(self._process.pid)
+        try:
+            return Guard(whose, gdb, undo, keeps)
+        finally:
+            os.close(gdb)
 
     def _require_progress(self) -> None:
         """End a gdb that waits in the kernel for a target that is inside execve, and may wait for gdb in turn."""

@@ -12,8 +12,10 @@ import os
 import re
 import socket
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 
+from inspector.control.detaching import detach
 from inspector.control.gdbmi import EXIT_TIMEOUT, GdbBridge, GdbMemory, GdbSilent
 from inspector.control.waiting import held, letting_go
 from inspector.errors import (
@@ -64,6 +66,11 @@ def parse_endpoint(text: str) -> str:
     return text
 
 
+def _detach(endpoint: str, _: str) -> None:
+    host, _, port = endpoint.rpartition(":")
+    detach(host.strip("[]"), int(port))
+
+
 class RemoteBridge(GdbBridge):
     """A gdb that is connected to a gdbserver. `pid` is the process there, None when gdbserver does not report it.
 
@@ -96,6 +103,8 @@ class RemoteBridge(GdbBridge):
             self.console("set tcp auto-retry on")
         # From here on gdb may be connected, whatever it answers.
         self._standing.enter_context(held())
+        self._guard = self._start_guard(f"the process at {self.endpoint}", partial(_detach, self.endpoint))
+        self._guard.arm("")
         self._connected = True
         try:
             self.command(f"-target-select remote {self.endpoint}", CONNECT_TIMEOUT)
@@ -208,6 +217,9 @@ class RemoteBridge(GdbBridge):
                     self._try_again()
                 self._connected = False
             finally:
+                if self._guard is not None:
+                    self._guard.close()
+                    self._guard = None
                 with suppress(OSError):
                     os.close(self._fetched)
 

@@ -1,8 +1,9 @@
 """The guard: a process that outlives us and gdb, and leaves the target running whoever of us was killed.
 
-gdb stops what it attaches to by SIGSTOP (PTRACE_ATTACH). If it is killed before every thread has taken that signal, the
-signal stays, and stops the whole process. The kernel undoes that by SIGCONT alone, which a program may have a handler for:
-so the guard traces the threads for a moment, by SEIZE, and takes both signals back before they reach anything.
+gdb stops what it attaches to by SIGSTOP (PTRACE_ATTACH). If it is killed before every thread has taken that signal,
+the signal stays, and stops the whole process. The kernel undoes that by SIGCONT alone, which a program may have a
+handler for: so the guard traces the threads for a moment, by SEIZE, and takes both signals back before they reach
+anything.
 
 It is there as long as the gdb is, and says and does nothing unless something has gone wrong.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from functools import partial
 
@@ -19,7 +21,7 @@ from inspector.control.apart import Apart, Channel, stopped_meanwhile
 from inspector.control.ptrace import BLOCKED, ENDED, Threads
 from inspector.errors import InspectError, NotPermitted
 from inspector.memory import procfs
-from inspector.memory.lifetime import Lifetime, over
+from inspector.memory.lifetime import over
 
 NAME = "gomap-guard"
 QUITS = 3.0
@@ -28,20 +30,23 @@ ANSWER = QUITS + 7.0
 """Seconds that the guard may take to undo a stop."""
 TAKES = 0.3
 """Seconds in which a thread has to take a signal that is there for it."""
+Undo = Callable[[str], None]
 STOPS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
 class Guard:
-    """Watches over one process and the gdb that attaches to it; `gdb` is its pidfd. Raises NotPermitted."""
+    """Watches over a gdb, whose pidfd is `gdb`, and calls `undo` apart from us with the state that it was armed with.
 
-    def __init__(self, life: Lifetime, gdb: int) -> None:
-        self.life = life
+    `whose` names the process that gdb holds, for the error. `keeps` are descriptors that `undo` needs. Raises
+    NotPermitted.
+    """
+
+    def __init__(self, whose: str, gdb: int, undo: Undo, keeps: Collection[int] = ()) -> None:
         try:
-            work = partial(_watch, life.pid, life.handle, gdb, os.getpid())
-            self._apart = Apart(NAME, work, (life.handle, gdb))
+            self._apart = Apart(NAME, partial(_watch, gdb, os.getpid(), undo), (gdb, *keeps))
         except OSError as error:
             raise NotPermitted(
-                f"no process can be started to guard process {life.pid}: {error.strerror}",
+                f"no process can be started to guard {whose}: {error.strerror}",
                 "is the limit of processes or of open files reached?",
             ) from None
 
@@ -55,7 +60,7 @@ class Guard:
         self._apart.channel.send(("armed", state))
 
     def disarm(self) -> None:
-        """Gdb has let the process go, which runs."""
+        """Say that gdb has let the process go, which runs."""
         self._apart.channel.send(("disarmed", ""))
 
     def undo(self) -> bool:
@@ -129,14 +134,25 @@ def _take_back(threads: Threads, number: signal.Signals) -> None:
 # What follows runs in the process apart.
 
 
-def _watch(pid: int, handle: int, gdb: int, parent: int, channel: Channel) -> None:
+def leave_as_before(pid: int, handle: int, gdb: int, state: str) -> None:
+    """Leave a process, whose pidfd is `handle`, as it was before a gdb attached: running, or stopped (state T)."""
+    with suppress(OSError, InspectError):
+        if over(handle):
+            return
+        if state == "T":
+            signal.pidfd_send_signal(handle, signal.SIGSTOP)
+        else:
+            undo_stop(pid, handle, gdb)
+
+
+def _watch(gdb: int, parent: int, undo: Undo, channel: Channel) -> None:
     """Wait for the end of the parent, or for its word."""
-    gdb_pid = _pid_of(gdb)
     armed, state = False, ""
     try:
         while True:
             if armed and not channel.waits(0) and stopped_meanwhile(channel, parent):
-                _undo(pid, handle, gdb, gdb_pid, state, patience=0)
+                _await_end(gdb, 0)
+                undo(state)
                 armed = False
             word, said = channel.receive()
             if word == "armed":
@@ -144,27 +160,13 @@ def _watch(pid: int, handle: int, gdb: int, parent: int, channel: Channel) -> No
             elif word == "disarmed":
                 armed = False
             else:
-                _undo(pid, handle, gdb, gdb_pid, state, patience=None)
+                undo(state)
                 channel.send(True)
     except EOFError:
         # Without us gdb quits by itself, and lets go.
+        _await_end(gdb, QUITS)
         if armed:
-            _undo(pid, handle, gdb, gdb_pid, state, patience=QUITS)
-        else:
-            _await_end(gdb, QUITS)
-
-
-def _undo(pid: int, handle: int, gdb: int, gdb_pid: int, state: str, patience: float | None) -> None:
-    """Leave the process as it was; gdb is given `patience` seconds to end (None: it holds nothing any more)."""
-    if patience is not None:
-        _await_end(gdb, patience)
-    with suppress(OSError, InspectError):
-        if over(handle):
-            return
-        if state == "T":
-            signal.pidfd_send_signal(handle, signal.SIGSTOP)
-        else:
-            undo_stop(pid, handle, gdb_pid)
+            undo(state)
 
 
 def _await_end(gdb: int, patience: float) -> None:
@@ -176,12 +178,3 @@ def _await_end(gdb: int, patience: float) -> None:
         signal.pidfd_send_signal(gdb, signal.SIGKILL)
     while not over(gdb):
         time.sleep(0.002)
-
-
-def _pid_of(handle: int) -> int:
-    """The pid of a pidfd."""
-    with suppress(OSError, ValueError), open(f"/proc/self/fdinfo/{handle}") as lines:
-        for line in lines:
-            if line.startswith("Pid:"):
-                return int(line.split()[1])
-    return 0

@@ -1,8 +1,8 @@
 """Stopping the threads of a process without gdb: PTRACE_SEIZE and PTRACE_INTERRUPT.
 
-SEIZE sends no SIGSTOP, and the kernel lets every seized thread run on when the tracer ends, however it ends. Reports of
-the kernel are looked at but not consumed (WNOWAIT): so a signal of the target's own, which a thread was about to receive
-when it stopped, still reaches it if the tracer is killed.
+SEIZE sends no SIGSTOP, and the kernel lets every seized thread run on when the tracer ends, however it ends. Reports
+of the kernel are looked at but not consumed (WNOWAIT): so a signal of the target's own, which a thread was about to
+receive when it stopped, still reaches it if the tracer is killed.
 
 `Threads` is used in processes of their own (tracer.py, guard.py), as SEIZE may block: see `Tracer`.
 """
@@ -260,7 +260,7 @@ class Threads:
 
 
 def waits_for_a_child(pid: int, thread: int) -> bool:
-    """Whether the kernel blocks a thread until a child that it started calls exec (vfork), or until its own exec goes on."""
+    """Whether the kernel blocks a thread until a child of vfork has called exec, or until its own exec goes on."""
     if procfs.thread_state(pid, thread) != "D":
         return False
     number = procfs.system_call(pid, thread).partition(" ")[0]

@@ -1,9 +1,10 @@
 """The process that holds a target by ptrace for us, so that nothing that happens to it or to us keeps the target.
 
-The kernel lets all threads go that a process traces when that process ends. So the one who traces is a process of its own:
+The kernel lets all threads go that a process traces when that process ends. So the one who traces is a process of its
+own:
 
-- PTRACE_SEIZE waits as long as its thread is inside execve, and execve waits until its other threads are reaped by whoever
-  traces them: both would wait for ever. Here the tracer is killed and another one tries.
+- PTRACE_SEIZE waits as long as its thread is inside execve, and execve waits until its other threads are reaped by
+  whoever traces them: both would wait for ever. Here the tracer is killed and another one tries.
 - A thread that cannot be let go, since the kernel does not let it stop, is freed by the end of the tracer.
 - When this process is stopped (SIGSTOP), the tracer notices and lets the target run.
 """
@@ -57,8 +58,9 @@ class Tracer:
     def holding(self) -> Iterator[float]:
         """Hold every thread still for the length of the block.
 
-        Yields when the first of them was asked to stop, in seconds of time.perf_counter(). Raises NoSuchTarget, NotPermitted,
-        TargetGone, ProgramReplaced, HoldLost; in each case, as on any exception inside the block, all threads run again.
+        Yields when the first of them was asked to stop, in seconds of time.perf_counter(). Raises NoSuchTarget,
+        NotPermitted, TargetGone, ProgramReplaced, HoldLost; in each case, as on any exception inside the block, all
+        threads run again.
         """
         try:
             yield self._hold()

@@ -1,7 +1,8 @@
 """What signals ask of this process, put off while another process stands still because of it.
 
-Handlers of the command line hand what they want to do to `when_free` or `when_let_go`, which do it at once where nothing is
-at stake. The kernel's own mask would not do: signals reach the threads of numpy, too, and Python handles them in its first.
+Handlers of the command line hand what they want to do to `when_free` or `when_let_go`, which do it at once where
+nothing is at stake. The kernel's own mask would not do: signals reach the threads of numpy, too, and Python handles
+them in its first.
 """
 
 from __future__ import annotations

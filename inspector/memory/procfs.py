@@ -94,7 +94,7 @@ def system_call(pid: int, thread: int) -> str:
 
 
 def thread_signals(pid: int, thread: int) -> dict[str, int]:
-    """The sets of signals of a thread, as bits, by their names in its status: SigPnd, SigBlk and others; none if gone."""
+    """The sets of signals of a thread, as bits, by their names in its status, SigPnd and SigBlk among them."""
     try:
         lines = Path(f"/proc/{pid}/task/{thread}/status").read_text(errors="replace").split("\n")
     except OSError:

@@ -22,11 +22,11 @@ MemoryChoice = Literal["auto", "gdb-mi", "direct"]
 class Target:
     """An opened process or core. Use as a context manager; closing it always leaves a process running.
 
-    `memory` is where its bytes come from, `holder` how it is held still, `notes` are sentences for the user about
-    the opening, `missing` how many bytes a core lacks of what its headers promise. `gdb` names the gdb to start where
-    one is needed; None forbids it. `held_since` is set where others hold the process from the opening to the end,
-    in seconds of time.perf_counter(). `life` is that of a process of this machine: what its pid stands for. A target of kind
-    "gdb" is opened by the plugin inside gdb.
+    `memory` is where its bytes come from, `holder` how it is held still, `notes` are sentences for the user about the
+    opening, `missing` how many bytes a core lacks of what its headers promise. `gdb` names the gdb to start where one
+    is needed; None forbids it. `held_since` is set where others hold the process from the opening to the end, in
+    seconds of time.perf_counter(). `life` is that of a process of this machine: what its pid stands for. A target of
+    kind "gdb" is opened by the plugin inside gdb.
     """
 
     kind: Literal["process", "core", "gdb"]

@@ -18,6 +18,7 @@ from inspector.errors import UnreadableMemory
 from inspector.memory import FrozenMemory, Region, RegionMap
 from inspector.memory.corefile import CoreFile
 from inspector.memory.gather import gather
+from inspector.memory.lifetime import Lifetime
 from inspector.memory.process import ProcessMemory
 from inspector.target.opening import open_target
 from tests.support.chance import seeded

@@ -168,6 +168,16 @@ def children_of(pid: int) -> set[int]:
         return set()
 
 
+def gdbs_of(pid: int) -> set[int]:
+    """The gdbs that a process has started, without its other helpers."""
+    found = set()
+    for child in children_of(pid):
+        with suppress(OSError):
+            if Path(f"/proc/{child}/comm").read_text().startswith("gdb"):
+                found.add(child)
+    return found
+
+
 def is_there(pid: int) -> bool:
     """Whether a process exists and is no zombie."""
     try:
