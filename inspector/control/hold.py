@@ -90,6 +90,10 @@ class Holder(Protocol):
         """The registers of the threads, inside `holding`; raises GdbError."""
         ...
 
+    def free_since(self) -> float:
+        """When the target ran again after it was held, in seconds of time.perf_counter(); call it right then."""
+        ...
+
 
 @dataclass(frozen=True)
 class Still:
@@ -108,6 +112,10 @@ class Still:
         """The registers of the threads; raises GdbError."""
         return self.registers()
 
+    def free_since(self) -> float:
+        """Now."""
+        return time.perf_counter()
+
 
 @dataclass(frozen=True)
 class Unheld:
@@ -125,10 +133,14 @@ class Unheld:
         """None: a thread that runs cannot be asked."""
         return []
 
+    def free_since(self) -> float:
+        """Now."""
+        return time.perf_counter()
+
 
 @dataclass(frozen=True)
 class PtraceHolder:
-    """The kernel stops every thread for a process of ours, and lets go of them whatever happens to that or to us."""
+    """The kernel stops every thread for a thread of ours, and lets go of them whatever happens to us."""
 
     tracer: Tracer
     stops: bool = True
@@ -142,6 +154,10 @@ class PtraceHolder:
     def threads(self) -> list[Thread]:
         """The registers of all threads but those that the kernel does not let run; raises HoldLost."""
         return self.tracer.threads()
+
+    def free_since(self) -> float:
+        """When the tracer had let the last thread go: until we hear of that, others may have the processor."""
+        return self.tracer.free_since
 
 
 @dataclass(frozen=True)
@@ -162,6 +178,10 @@ class GdbHolder:
         """The registers of all threads; raises GdbError."""
         return self.bridge.threads()
 
+    def free_since(self) -> float:
+        """Now."""
+        return time.perf_counter()
+
 
 @contextmanager
 def timed(holder: Holder, clock: Clock) -> Iterator[float]:
@@ -172,4 +192,4 @@ def timed(holder: Holder, clock: Clock) -> Iterator[float]:
             yield began
     finally:
         if holder.stops and not holder.still and began != math.inf:
-            clock.add(began, time.perf_counter(), time.process_time() - busy)
+            clock.add(began, holder.free_since(), time.process_time() - busy)

@@ -4,7 +4,7 @@ SEIZE sends no SIGSTOP, and the kernel lets every seized thread run on when the 
 of the kernel are looked at but not consumed (WNOWAIT): so a signal of the target's own, which a thread was about to
 receive when it stopped, still reaches it if the tracer is killed.
 
-`Threads` is used in processes of their own (tracer.py, guard.py), as SEIZE may block: see `Tracer`.
+`Threads` is used in threads and processes of their own (tracer.py, guard.py), as SEIZE may block: see `Tracer`.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ FOR_A_CHILD = {56, 58, 59, 322, 435}
 """Numbers of clone, vfork, execve, execveat and clone3: a thread that the kernel blocks in them writes no map."""
 PTRACE_CALL = "101 "
 """How the kernel's description of a system call begins when it is ptrace."""
+LATE = 0.001
+"""Seconds between two looks at threads that are let go late."""
 GRACE = 0.01
 """Seconds after which a thread that does not stop is looked at."""
 
@@ -122,10 +124,11 @@ def _report(pid: int, thread: int) -> Stop | None:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep the processor for a few system calls, where we may: each thread that they wake would take it from us.
+def undisturbed() -> Iterator[None]:
+    """Keep the processor for a few system calls, and get it at once after waiting, where we may.
 
-    With 200 threads the first would else stand still several milliseconds longer than the last.
+    Each thread that the calls wake would else take it from us: with 200 threads the first would stand still several
+    milliseconds longer than the last. On a busy machine each word between two processes costs as much.
     """
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
@@ -163,7 +166,7 @@ class Threads:
                 if not _seize(self.pid, thread):
                     self.stops[thread] = ENDED
             running = [thread for thread in fresh if self.stops[thread] is None]
-            with _undisturbed():
+            with undisturbed():
                 began = min(began, time.perf_counter())
                 for thread in running:
                     _interrupt(thread)
@@ -204,16 +207,25 @@ class Threads:
     def release(self) -> bool:
         """Let all of them run, each with the signal that it was about to receive; returns whether all are free.
 
-        Those that cannot be let go, because they do not stand still, are freed by the kernel when this process ends.
+        Those that cannot be let go, because they do not stand still, are freed by `release_late`, or by the kernel
+        when this thread ends.
         """
-        with _undisturbed():
+        with undisturbed():
             for thread, stop in self.stops.items():
                 if stop is not None and stop >= 0:
                     with suppress(OSError):
                         _ptrace(PTRACE_DETACH, thread, stop.signal)
-        free = all(stop is not None and (stop >= 0 or stop == ENDED) for stop in self.stops.values())
-        self.stops = {}
-        return free
+        self.stops = {thread: None for thread, stop in self.stops.items() if stop is None or stop == BLOCKED}
+        return not self.stops
+
+    def release_late(self) -> None:
+        """Wait for threads that did not stand still, and let each go when it does."""
+        while self.stops:
+            for thread in self.stops:
+                _interrupt(thread)
+                self.stops[thread] = _report(self.pid, thread)
+            self.release()
+            time.sleep(LATE)
 
     def resume(self, thread: int, number: int) -> None:
         """Let one thread run and stop again at its next signal; it is given the signal `number`, unless that is 0."""

@@ -1,34 +1,36 @@
-"""The process that holds a target by ptrace for us, so that nothing that happens to it or to us keeps the target.
+"""The thread of ours that holds a target by ptrace, so that nothing in the target can keep us or itself.
 
-The kernel lets all threads go that a process traces when that process ends. So the one who traces is a process of its
-own:
+The kernel lets all threads go that a thread of ours traces when that ends, or this process, whatever ends it. The one
+who traces is a thread of its own because PTRACE_SEIZE may block:
 
-- PTRACE_SEIZE waits as long as its thread is inside execve, and execve waits until its other threads are reaped by
-  whoever traces them: both would wait for ever. Here the tracer is killed and another one tries.
-- A thread that cannot be let go, since the kernel does not let it stop, is freed by the end of the tracer.
-- When this process is stopped (SIGSTOP), the tracer notices and lets the target run.
+- It waits as long as its thread is inside execve, and execve waits until the other threads of the program are reaped by
+  whoever traces them: both would wait for ever. Here the thread that waits for the answer reaps them.
+- Where even that does not help (the file that is executed is read slowly), the tracer is abandoned.
+- A thread that cannot be let go, since the kernel does not let it stop (vfork), is let go later, when it stops.
+
+A process of its own would do the same, but after a fork each page that we write costs a page fault, most of them while
+the target is held: stops were 8 ms longer on a busy machine.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 
-from inspector.control.apart import LOOK, Apart, Channel, stopped_meanwhile
-from inspector.control.ptrace import PATIENCE, PTRACE_CALL, Threads, parsed
+from inspector.control.apart import LOOK, Channel, deaf_to
+from inspector.control.ptrace import PATIENCE, PTRACE_CALL, WALL, Threads, parsed, undisturbed
 from inspector.control.waiting import letting_go
 from inspector.errors import Hint, HoldLost, InspectError, NotPermitted, TargetGone
 from inspector.memory import procfs
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.threads import Thread
 
-NAME = "gomap-tracer"
-TRIES = 5
-"""How often a target is asked to stop that is inside execve each time."""
-ANSWER = PATIENCE + 3
+ANSWER = PATIENCE + 1
 """Seconds after which a tracer that does not answer is given up, whatever it does."""
 LET_GO = 2.0
 """Seconds that it has for letting all threads go."""
@@ -39,19 +41,22 @@ AGAIN = Hint("try again, or read without stopping: {no_stop}")
 
 
 class Tracer:
-    """Holds one process, again and again. Close it in the end."""
+    """Holds one process, again and again. Close it in the end.
+
+    `free_since` is when it ran again after the last time, in seconds of time.perf_counter().
+    """
 
     def __init__(self, life: Lifetime) -> None:
         self.life = life
-        self._apart: Apart | None = None
+        self.free_since = 0.0
+        self._beside: _Beside | None = None
         self._waiting = False
-        self._ready()
 
     def close(self) -> None:
-        """End the process that holds; what it held runs."""
-        if self._apart is not None:
-            self._apart.end()
-            self._apart = None
+        """Give up the thread that holds: it lets go of what it holds as soon as it can, and ends."""
+        if self._beside is not None:
+            self._beside.channel.close()
+            self._beside = None
         self._waiting = False
 
     @contextmanager
@@ -76,107 +81,128 @@ class Tracer:
         """The registers of the threads, inside `holding`; raises HoldLost."""
         registers: list[tuple[int, bytes]] = []
         self._waiting = True
-        if self._apart is not None and self._apart.channel.send("registers"):
-            with suppress(EOFError):
-                while some := self._apart.channel.receive():
+        if self._beside is not None and self._beside.channel.send("registers"):
+            with suppress(EOFError), undisturbed():
+                while some := self._beside.channel.receive():
                     registers += some
                 self._waiting = False
                 return parsed(registers)
         raise HoldLost(f"process {self.life.pid} ran again too early, so what was copied may be torn", AGAIN)
 
-    def _ready(self) -> Apart:
-        if self._apart is None or not self._apart.alive:
+    def _ready(self) -> _Beside:
+        if self._beside is None or not self._beside.is_alive():
             self.close()
-            life = self.life
-            try:
-                work = partial(_hold_on_request, life.pid, life.handle, os.getpid())
-                self._apart = Apart(NAME, work, (life.handle,), dies_with_us=True)
-            except OSError as error:
-                raise NotPermitted(
-                    f"no process can be started to hold process {life.pid}: {error.strerror}",
-                    Hint("is the limit of processes or of open files reached? or read without stopping: {no_stop}"),
-                ) from None
-        return self._apart
+            self._beside = _Beside(self.life)
+        return self._beside
 
     def _hold(self) -> float:
         pid = self.life.pid
         procfs.status(pid)
-        for _ in range(TRIES):
-            self.life.require()
-            apart = self._ready()
-            self._waiting = True
-            apart.channel.send("hold")
-            try:
-                answer = self._answer(apart)
-            except EOFError:
-                raise HoldLost(f"the tracer of process {pid} was killed", AGAIN) from None
-            if isinstance(answer, float):
-                return answer
-            if isinstance(answer, InspectError):
-                raise answer
-            self.close()
         self.life.require()
-        raise NotPermitted(f"process {pid} is inside execve for a long time and cannot be stopped", AGAIN)
+        beside = self._ready()
+        self._waiting = True
+        try:
+            with undisturbed():
+                beside.channel.send("hold")
+                answer = self._answer(beside)
+        except EOFError:
+            raise HoldLost(f"process {pid} cannot be held: the tracer ended", AGAIN) from None
+        self.life.require()
+        if isinstance(answer, float):
+            return answer
+        if isinstance(answer, InspectError):
+            raise answer
+        raise NotPermitted(f"process {pid} has been inside execve for {ANSWER:.0f} s and cannot be stopped", AGAIN)
 
-    def _answer(self, apart: Apart) -> object:
-        """What the tracer answers; None when it waits in the kernel. Raises EOFError when it has ended."""
+    def _answer(self, beside: _Beside) -> object:
+        """What the tracer answers; None when it waits in the kernel for too long. Raises EOFError when it has ended."""
         deadline, before = time.monotonic() + ANSWER, ""
-        while not apart.channel.waits(LOOK):
-            now = procfs.system_call(apart.pid, apart.pid)
-            if (now.startswith(PTRACE_CALL) and now == before) or time.monotonic() > deadline:
+        while not beside.channel.waits(LOOK):
+            now = procfs.system_call(os.getpid(), beside.native_id or 0)
+            if now.startswith(PTRACE_CALL) and now == before:
+                self._reap()
+            if time.monotonic() > deadline:
                 return None
             before = now
-        answer = apart.channel.receive()
+        answer = beside.channel.receive()
         self._waiting = False
         return answer
+
+    def _reap(self) -> None:
+        """Take note of the end of threads that are traced, which the tracer cannot do while it is blocked."""
+        pid = self.life.pid
+        for thread in procfs.threads(pid):
+            if procfs.thread_state(pid, thread) in procfs.ENDED:
+                with suppress(ChildProcessError):
+                    os.waitpid(thread, WALL | os.WNOHANG)
 
     def _let_go(self) -> bool:
         """Let the process run; returns whether it stood still until now."""
         with letting_go():
-            apart, stood = self._apart, False
+            beside, stood = self._beside, False
             # An answer that nobody waited for (Ctrl-C) would be taken for the answer to this.
-            if apart is not None and not self._waiting:
+            if beside is not None and not self._waiting:
                 try:
-                    if apart.channel.send("release") and apart.channel.waits(LET_GO):
-                        stood, free = apart.channel.receive()
+                    if beside.channel.send("release") and beside.channel.waits(LET_GO):
+                        stood, free, self.free_since = beside.channel.receive()
                         if free:
                             return bool(stood)
                 except EOFError:
                     pass
-            # The kernel frees what it could not let go.
             self.close()
+            if beside is not None and not stood:
+                beside.join(LET_GO)
+            self.free_since = self.free_since if stood else time.perf_counter()
             return stood
 
 
-# What follows runs in the process apart.
+class _Beside(threading.Thread):
+    """The thread that traces, as its other end of `channel` asks; it ends with the channel."""
+
+    def __init__(self, life: Lifetime) -> None:
+        # Nothing waits for it when the program ends.
+        super().__init__(name="tracer", daemon=True)
+        ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.channel = Channel(ours)
+        # Its own: the thread may outlive the target's descriptors.
+        self._pid, self._handle = life.pid, os.dup(life.handle)
+        self.start()
+
+    def run(self) -> None:
+        """Hold and let go as it is asked; in the end, wait for threads that could not be let go."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, deaf_to())
+        channel = Channel(self._theirs)
+        try:
+            with suppress(EOFError):
+                while channel.receive() == "hold":
+                    with undisturbed():
+                        free = _hold(Threads(self._pid, self._handle), channel)
+                    if not free:
+                        return
+        finally:
+            channel.close()
+            os.close(self._handle)
 
 
-def _hold_on_request(pid: int, handle: int, parent: int, channel: Channel) -> None:
-    """Hold and let go as the parent asks; return when it has ended, or when a thread could not be let go."""
-    held: Threads | None = None
-    with suppress(EOFError):
-        while True:
-            if held is not None and not channel.waits(0) and stopped_meanwhile(channel, parent):
-                free, held = held.release(), None
-                if not free:
-                    return
-            match channel.receive():
-                case "hold":
-                    held = Threads(pid, handle)
-                    try:
-                        channel.send(held.stop())
-                    except InspectError as error:
-                        # Released when the parent says so, as after a success.
-                        channel.send(error)
-                case "registers":
-                    registers = list(held.registers()) if held is not None else []
-                    for first in range(0, len(registers), THREADS_AT_ONCE):
-                        channel.send(registers[first : first + THREADS_AT_ONCE])
-                    channel.send([])
-                case "release":
-                    stood = held is not None
-                    free = held is None or held.release()
-                    held = None
-                    channel.send((stood, free))
-    if held is not None:
-        held.release()
+def _hold(threads: Threads, channel: Channel) -> bool:
+    """Hold until the other end says that it is enough; returns whether all threads could be let go at once."""
+    try:
+        try:
+            channel.send(threads.stop())
+        except InspectError as error:
+            # Let go when the other end says so, as after a success.
+            channel.send(error)
+        while channel.receive() != "release":
+            registers = list(threads.registers())
+            for first in range(0, len(registers), THREADS_AT_ONCE):
+                channel.send(registers[first : first + THREADS_AT_ONCE])
+            channel.send([])
+    except EOFError:
+        threads.release()
+        threads.release_late()
+        raise
+    free = threads.release()
+    channel.send((True, free, time.perf_counter()))
+    if not free:
+        threads.release_late()
+    return free
