@@ -52,7 +52,7 @@ SIGNALS = (
 )  # fmt: skip
 
 BEATS, WORDS, WORD = 0, 512, 8
-PATIENCE = 8.0
+PATIENCE = 30.0
 """Seconds in which everything that was started has to end."""
 RECOVERY = 1.5
 """Seconds in which a process has to run again after everybody who inspected it has gone."""

@@ -33,6 +33,7 @@ from inspector.errors import (
     Hint,
     NoSuchTarget,
     NotPermitted,
+    ProgramReplaced,
     TargetGone,
     UnreadableMemory,
 )
@@ -323,7 +324,14 @@ class GdbBridge:
             os.close(gdb)
 
     def _require_progress(self) -> None:
-        """End a gdb that waits in the kernel for a target that is inside execve, and may wait for gdb in turn."""
+        """End a gdb that waits for threads that are gone after an exec, or in the kernel for an exec to be over.
+
+        The exec may wait for gdb in turn.
+        """
+        if self._life is not None and self._life.replaced:
+            self._process.kill()
+            self._process.wait()
+            self._life.require()
         before, self._asleep_in = self._asleep_in, procfs.system_call(self._process.pid, self._process.pid)
         if self._asleep_in.startswith(PTRACE_CALL) and self._asleep_in == before:
             self._process.kill()
@@ -338,7 +346,7 @@ class GdbBridge:
             self._wait_for_stop()
         except GdbDied:
             raise
-        except GdbSilent:
+        except (GdbSilent, ProgramReplaced):
             # It may be half attached: a detach cannot be trusted to it either.
             self._end()
             raise

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from inspector.errors import Hint, NotPermitted, TargetGone
+from inspector.errors import Hint, NoSuchTarget, NotPermitted, TargetGone
 from inspector.memory import procfs
 from inspector.memory.lifetime import over
 from inspector.memory.prstatus import user_regs
@@ -72,13 +72,26 @@ def _seize(pid: int, thread: int) -> bool:
         # A thread that is about to end is refused like one of somebody else.
         if error.errno == errno.ESRCH or procfs.thread_state(pid, thread) in procfs.ENDED:
             return False
-        tracer = procfs.status(pid).tracer
-        if tracer and tracer != os.getpid():
+        tracer = procfs.status(thread).tracer
+        if tracer in procfs.threads(os.getpid()) and _is_free(thread):
+            return _seize(pid, thread)
+        if tracer:
             raise NotPermitted(
                 f"process {pid} is already traced by process {tracer}",
                 Hint("detach the other debugger, or read without stopping: {no_stop}"),
             ) from None
         raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
+    return True
+
+
+def _is_free(thread: int) -> bool:
+    """Wait until another thread of ours has let go of a thread, which it could not do at once; whether it has."""
+    deadline = time.monotonic() + PATIENCE
+    with suppress(NoSuchTarget):
+        while procfs.status(thread).tracer:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LATE)
     return True
 
 
@@ -158,12 +171,14 @@ class Threads:
         Raises NoSuchTarget, NotPermitted, TargetGone; then some threads may be stopped, and `release` lets them go.
         """
         began = math.inf
+        # Threads that could not be let go the last time are ours still.
+        late = list(self.stops)
         # Threads may be born while we seize others: look again until nothing is new.
-        while fresh := self._listed() - set(self.stops):
+        while fresh := (self._listed() - set(self.stops)) | set(late):
             # Seizing stops nobody: the first thread shall not wait for the last one longer than it must.
             for thread in fresh:
                 self.stops[thread] = None
-                if not _seize(self.pid, thread):
+                if thread not in late and not _seize(self.pid, thread):
                     self.stops[thread] = ENDED
             running = [thread for thread in fresh if self.stops[thread] is None]
             with undisturbed():
@@ -171,6 +186,7 @@ class Threads:
                 for thread in running:
                     _interrupt(thread)
             self._await(running)
+            late = []
         if not self.stops or over(self.handle) or procfs.has_ended(self.pid):
             raise TargetGone(f"process {self.pid} ended before it could be read")
         return began
@@ -218,14 +234,12 @@ class Threads:
         self.stops = {thread: None for thread, stop in self.stops.items() if stop is None or stop == BLOCKED}
         return not self.stops
 
-    def release_late(self) -> None:
-        """Wait for threads that did not stand still, and let each go when it does."""
-        while self.stops:
-            for thread in self.stops:
-                _interrupt(thread)
-                self.stops[thread] = _report(self.pid, thread)
-            self.release()
-            time.sleep(LATE)
+    def release_late(self) -> bool:
+        """Let those go that did not stand still, if they do now; returns whether all are free."""
+        for thread in self.stops:
+            _interrupt(thread)
+            self.stops[thread] = _report(self.pid, thread)
+        return self.release()
 
     def resume(self, thread: int, number: int) -> None:
         """Let one thread run and stop again at its next signal; it is given the signal `number`, unless that is 0."""

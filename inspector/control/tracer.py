@@ -23,9 +23,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from inspector.control.apart import LOOK, Channel, deaf_to
-from inspector.control.ptrace import PATIENCE, PTRACE_CALL, WALL, Threads, parsed, undisturbed
+from inspector.control.ptrace import LATE, PATIENCE, PTRACE_CALL, WALL, Threads, parsed, undisturbed
 from inspector.control.waiting import letting_go
-from inspector.errors import Hint, HoldLost, InspectError, NotPermitted, TargetGone
+from inspector.errors import Hint, HoldLost, InspectError, NotPermitted
 from inspector.memory import procfs
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.threads import Thread
@@ -69,8 +69,6 @@ class Tracer:
         """
         try:
             yield self._hold()
-            if self.life.ended:
-                raise TargetGone(f"process {self.life.pid} ended while it was being read")
         except BaseException:
             self._let_go()
             raise
@@ -81,8 +79,9 @@ class Tracer:
         """The registers of the threads, inside `holding`; raises HoldLost."""
         registers: list[tuple[int, bytes]] = []
         self._waiting = True
-        if self._beside is not None and self._beside.channel.send("registers"):
+        if self._beside is not None:
             with suppress(EOFError), undisturbed():
+                self._beside.channel.send("registers")
                 while some := self._beside.channel.receive():
                     registers += some
                 self._waiting = False
@@ -139,21 +138,18 @@ class Tracer:
     def _let_go(self) -> bool:
         """Let the process run; returns whether it stood still until now."""
         with letting_go():
-            beside, stood = self._beside, False
+            beside = self._beside
             # An answer that nobody waited for (Ctrl-C) would be taken for the answer to this.
             if beside is not None and not self._waiting:
-                try:
+                with suppress(EOFError):
                     if beside.channel.send("release") and beside.channel.waits(LET_GO):
-                        stood, free, self.free_since = beside.channel.receive()
-                        if free:
-                            return bool(stood)
-                except EOFError:
-                    pass
+                        self.free_since = beside.channel.receive()
+                        return True
             self.close()
-            if beside is not None and not stood:
+            if beside is not None:
                 beside.join(LET_GO)
-            self.free_since = self.free_since if stood else time.perf_counter()
-            return stood
+            self.free_since = time.perf_counter()
+            return False
 
 
 class _Beside(threading.Thread):
@@ -171,38 +167,34 @@ class _Beside(threading.Thread):
     def run(self) -> None:
         """Hold and let go as it is asked; in the end, wait for threads that could not be let go."""
         signal.pthread_sigmask(signal.SIG_BLOCK, deaf_to())
-        channel = Channel(self._theirs)
+        channel, threads = Channel(self._theirs), Threads(self._pid, self._handle)
         try:
-            with suppress(EOFError):
-                while channel.receive() == "hold":
+            while True:
+                while not channel.waits(LATE if threads.stops else None):
+                    threads.release_late()
+                if channel.receive() == "hold":
                     with undisturbed():
-                        free = _hold(Threads(self._pid, self._handle), channel)
-                    if not free:
-                        return
+                        _hold(threads, channel)
+        except EOFError:
+            while not threads.release():
+                time.sleep(LATE)
+                threads.release_late()
         finally:
             channel.close()
             os.close(self._handle)
 
 
-def _hold(threads: Threads, channel: Channel) -> bool:
-    """Hold until the other end says that it is enough; returns whether all threads could be let go at once."""
+def _hold(threads: Threads, channel: Channel) -> None:
+    """Hold until the other end says that it is enough. Raises EOFError, then the threads have yet to be let go."""
     try:
-        try:
-            channel.send(threads.stop())
-        except InspectError as error:
-            # Let go when the other end says so, as after a success.
-            channel.send(error)
-        while channel.receive() != "release":
-            registers = list(threads.registers())
-            for first in range(0, len(registers), THREADS_AT_ONCE):
-                channel.send(registers[first : first + THREADS_AT_ONCE])
-            channel.send([])
-    except EOFError:
-        threads.release()
-        threads.release_late()
-        raise
-    free = threads.release()
-    channel.send((True, free, time.perf_counter()))
-    if not free:
-        threads.release_late()
-    return free
+        channel.send(threads.stop())
+    except InspectError as error:
+        # Let go when the other end says so, as after a success.
+        channel.send(error)
+    while channel.receive() != "release":
+        registers = list(threads.registers())
+        for first in range(0, len(registers), THREADS_AT_ONCE):
+            channel.send(registers[first : first + THREADS_AT_ONCE])
+        channel.send([])
+    threads.release()
+    channel.send(time.perf_counter())

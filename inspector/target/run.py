@@ -192,11 +192,11 @@ class Run:
                 self.deadline.start(time.perf_counter() if isinstance(self.holder, GdbHolder) else began, room)
                 yield
                 life = self.target.life
-                if life is not None:
-                    # What was read of a process that was killed meanwhile is nothing.
-                    if life.ended:
-                        raise gone(life.pid)
-                    life.require()
+                # What was read of a process that was killed meanwhile is nothing.
+                if life is not None and life.ended:
+                    raise gone(life.pid)
+            if self.target.life is not None:
+                self.target.life.require()
         finally:
             self._held, self._regions = False, None
             self.deadline.lift()
