@@ -6,24 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from construct import ConstructError
 from numpy.typing import NDArray
 
-from inspector.errors import UnreadableMemory
-from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.goroutine import g
-from inspector.goruntime.scalars import slice_header
+from inspector.goroutines.everyone import LARGEST_STACK, find_allgs, read_goroutines
 from inspector.goruntime.sizes import MALLOC_HEADER_SIZE, roundup_size
 from inspector.heap.extent import likely_regions, regions_of_spans
 from inspector.heap.objects import Heap, read_heap
 from inspector.heap.spans import Spans
 from inspector.maps.family import Arena, Family, Headers
-from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Region, RegionMap
 from inspector.target.run import Run
 
-MOST_GOROUTINES = 1 << 22
-LARGEST_STACK = 1 << 30
 NEAR = 1 << 20
 """Bytes between two spans that are copied with them."""
 
@@ -128,14 +121,11 @@ def _joined(spans: Spans, readable: RegionMap) -> list[Region]:
 
 
 def _stacks(run: Run) -> list[Region]:
-    """What is in use of the stacks of all goroutines (runtime.allgs); none where the symbol is missing."""
-    symbol = run.image.symbol("runtime.allgs")
-    if symbol is None:
+    """What is in use of the stacks of all goroutines; none where runtime.allgs is not found."""
+    allgs = find_allgs(run)
+    if allgs is None:
         return []
-    try:
-        rows, running = run.copied(partial(_goroutines, run, symbol.address))
-    except (UnreadableMemory, ConstructError):
-        return []
+    rows, running = run.copied(partial(_goroutines, run, allgs))
     stacks = []
     for one in rows:
         low, high = int(one["stack"]["lo"]), int(one["stack"]["hi"])
@@ -150,10 +140,4 @@ def _stacks(run: Run) -> list[Region]:
 
 def _goroutines(run: Run, allgs: int) -> tuple[NDArray[np.void], set[int]]:
     """All goroutines, as rows of runtime.g, and the stack pointers of all threads."""
-    declared = dtype_of(g(run.release))
-    everyone = slice_header.parse(run.memory.read(allgs, slice_header.sizeof()))
-    if not 0 < everyone.len <= MOST_GOROUTINES:
-        return np.empty(0, declared), set()
-    pointers = np.frombuffer(run.memory.read(everyone.data, everyone.len * WORD), np.uint64)
-    rows, ok = gather(run.memory, run.regions(), pointers, declared.itemsize)
-    return rows[ok].view(declared)[:, 0], {thread.sp for thread in run.threads()}
+    return read_goroutines(run, allgs), {thread.sp for thread in run.threads()}

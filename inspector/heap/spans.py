@@ -6,7 +6,6 @@ the place is proven: a slice that may be allspans must lead to spans that make s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +17,11 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.sizes import PAGE_SIZE, SIZE_CLASSES
 from inspector.memory.gather import gather
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses
+from inspector.target.data import places_of
 from inspector.target.program import PAGE
 from inspector.target.run import Run
 
 WORD = 8
-PIECE = 1 << 24
-"""Bytes of data looked through at once."""
-
 MOST_SPANS = 1 << 23
 """Spans that are read at most: those of 64 GiB in the smallest possible spans."""
 
@@ -69,7 +66,7 @@ class SpanList:
 def find_spans(run: Run) -> SpanList | None:
     """Read all spans in use; None where no mheap_ is found. Call it while the target is held."""
     declared = dtype_of(schema.mheap_spans(run.release))
-    for start, size in _places(run):
+    for start, size in places_of(run, "runtime.mheap_", declared.itemsize):
         try:
             data = np.frombuffer(run.memory.read(start, size), np.uint8)
         except UnreadableMemory:
@@ -80,23 +77,6 @@ def find_spans(run: Run) -> SpanList | None:
             if found is not None:
                 return found
     return None
-
-
-def _places(run: Run) -> Iterator[tuple[int, int]]:
-    """Ranges (start, size) that may hold mheap_: that of its symbol, or all readable writable data in pieces."""
-    symbol = run.image.symbol("runtime.mheap_")
-    if symbol is not None and symbol.size:
-        yield symbol.address, symbol.size // WORD * WORD
-        return
-    regions, overlap = run.regions(), schema.mheap_spans(run.release).sizeof()
-    for segment in run.image.segments:
-        if not segment.writable:
-            continue
-        first = segment.address + run.image.bias
-        for start, end in zip(regions.starts.tolist(), regions.ends.tolist(), strict=True):
-            low, high = max(first + -first % WORD, start), min(first + segment.memory_size, end)
-            for at in range(low, high, PIECE):
-                yield at, min(PIECE + overlap, high - at) // WORD * WORD
 
 
 def _candidates(data: NDArray[np.uint8], declared: np.dtype[np.void]) -> list[int]:
