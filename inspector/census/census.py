@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from typing import Literal, Protocol
@@ -117,7 +118,8 @@ class _Taker:
         logger.debug(
             "%d stops, %.1f ms in all, %.1f ms at most", len(stops), self.timing.stopped, self.timing.longest_stop
         )
-        rows = named_by_symbols(self.run, _without_doubles([*found, *proven]))
+        each = _without_doubles([*found, *proven])
+        rows = named_by_symbols(self.run, self._with_clones(each))
         maps = sorted(rows, key=lambda one: (-one.bytes.total, one.address))
         examiner = self.examiner
         partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
@@ -130,6 +132,21 @@ class _Taker:
             partial,
             process_identity(self.run),
         )
+
+    def _with_clones(self, found: list[Examined]) -> list[CensusMap]:
+        """The rows; those of maps with one seed name each other."""
+        rows = {one.claim.address: one.row for one in found if one.row is not None}
+        if not self.run.family.seed_tells_clones(self.run.release):
+            return list(rows.values())
+        alike: dict[int, list[int]] = defaultdict(list)
+        for one in found:
+            if one.header is not None:
+                alike[one.header.seed].append(one.claim.address)
+        for addresses in alike.values():
+            for address in addresses if len(addresses) > 1 else ():
+                others = tuple(sorted(set(addresses) - {address}))
+                rows[address] = replace(rows[address], clones=others)
+        return list(rows.values())
 
     def _say(self, territory: Territory) -> None:
         """Note for the user what could not be done."""
@@ -168,6 +185,7 @@ class _Taker:
         interfaces = Interfaces(self.types, run.memory, regions)
         interfaces.in_variables()
         interfaces.in_heap(territory, self.run.copied)
+        self.types.learn(interfaces.descriptors)
         for go_type, addresses in interfaces.values().items():
             self.roots.append(Root(None, go_type))
             walk.begin(go_type, addresses, -len(self.roots))
@@ -228,8 +246,8 @@ class _Taker:
         namer = Namer(self.types, self.run.memory, walk.visited, self.roots)
         new = [address for address in walk.maps if address not in known]
         claims = [self._claim(walk, namer, address, walk.maps[address]) for address in new]
-        # What is not named may be reached by mistake.
-        right = territory.holds_header(np.array(new, np.uint64))
+        # What is not named may be reached by mistake. Nothing outside of a stack leads to what lies on it.
+        right = territory.header_objects(np.array(new, np.uint64))
         return [claim for claim, fits in zip(claims, right, strict=True) if claim.named or fits]
 
     def _claim(self, walk: Walk, namer: Namer, address: int, numbers: list[int]) -> Claim:
@@ -270,14 +288,14 @@ class _Taker:
         return replace(one, row=replace(one.row, findings=(*one.row.findings, *seen)))
 
 
-def _without_doubles(found: list[Examined]) -> list[CensusMap]:
+def _without_doubles(found: list[Examined]) -> list[Examined]:
     """Each map once, rather as something typed leads to it.
 
     Of maps that share what they lead to the one that nothing leads to is what a map left behind.
     """
     referred = {one.storage for one in found if one.claim.number is not None and one.storage}
     kept = (one for one in found if one.claim.number is not None or one.storage not in referred)
-    return [one.row for one in kept if one.row is not None]
+    return [one for one in kept if one.row is not None]
 
 
 def _ms(since: float) -> float:

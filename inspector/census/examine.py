@@ -56,11 +56,16 @@ Links = Callable[[int], Iterable[tuple[int, int]]]
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of a claim: the row of the map, None if it is not one; what its header leads to."""
+    """What became of a claim: the row of the map, None if it is not one; its header, None where it was not read."""
 
     claim: Claim
     row: CensusMap | None
-    storage: int = 0
+    header: Header | None = None
+
+    @property
+    def storage(self) -> int:
+        """What its header leads to."""
+        return self.header.storage if self.header else 0
 
 
 class Examiner:
@@ -184,7 +189,7 @@ class Examiner:
                 return Examined(claim, None)
             claim, copy, judgement = better
         row = listed(claim, copy, judgement, self.strings) if claim.believed(judgement, copy) else None
-        return Examined(claim, row, copy.header.storage)
+        return Examined(claim, row, copy.header)
 
     def _too_large(self, claim: Claim, header: Header) -> Examined:
         """A map that takes too long to copy in one stop is copied while the process runs: often that goes well."""
@@ -197,11 +202,11 @@ class Examiner:
             if copy is not None:
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and attempt.believed(judgement, copy):
-                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header.storage)
+                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header)
         if not claim.named:
             return Examined(claim, None)
         self.too_large += 1
-        return Examined(claim, unjudged(claim, header, self.run.types), header.storage)
+        return Examined(claim, unjudged(claim, header, self.run.types), header)
 
     def _judge(self, snapshot: Snapshot) -> Judgement:
         return snapshot.judge(incomplete=self.run.missing > 0)

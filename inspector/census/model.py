@@ -22,6 +22,7 @@ class CensusMap:
     `load` is entries for each bucket or group, `state` a few words on a growth; `form` and `growth` are the family's
     parts of the row in the JSON document. `bytes` has what is stored apart as "indirect", and the strings in cells as
     "strings" (0 where that was not asked for). `alternatives` are types that cannot be distinguished from this one.
+    `clones` are the addresses of maps that it is a clone of, or that are its clones.
     """
 
     address: int
@@ -40,6 +41,7 @@ class CensusMap:
     holder: str | None
     form: dict[str, Any] = field(default_factory=dict)
     growth: dict[str, Any] | None = None
+    clones: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

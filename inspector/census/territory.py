@@ -44,13 +44,16 @@ class Territory:
         """Bytes to look through."""
         return sum(region.end - region.start for region in (*self.slots, *self.stacks))
 
-    def holds_header(self, addresses: Addresses) -> NDArray[np.bool_]:
-        """Which addresses begin an object in use of the size that headers have, or lie on a stack."""
+    def header_objects(self, addresses: Addresses) -> NDArray[np.bool_]:
+        """Which addresses begin an object in use of the size that headers have."""
         if self.heap is None:
             return np.ones(len(addresses), dtype=bool)
         own = self.heap.objects(addresses)
-        fits = own.alive & (own.base == addresses) & (own.size == self.header_size)
-        return np.asarray(fits | self.on_stack(addresses))
+        return np.asarray(own.alive & (own.base == addresses) & (own.size == self.header_size))
+
+    def holds_header(self, addresses: Addresses) -> NDArray[np.bool_]:
+        """Which addresses begin an object in use of the size that headers have, or lie on a stack."""
+        return np.asarray(self.header_objects(addresses) | self.on_stack(addresses))
 
     def worth_proving(self, headers: Headers) -> Headers:
         """Those candidates that lie where a header can be, lead to an object in use, and have something to prove."""

@@ -172,7 +172,11 @@ class TypeTable:
         `heap` is where the program's heap lies. Their descriptors are there, never move and stay for good, so this
         needs no stop.
         """
-        found = self._map_types_at(self._heap_descriptors(memory, heap))
+        return self.learn(self._heap_descriptors(memory, heap))
+
+    def learn(self, descriptors: Iterable[int]) -> bool:
+        """Add the map types at those of the addresses that are descriptors of some; returns whether any is new."""
+        found = self._map_types_at(list(descriptors))
         known = {map_type.address for map_type in self.map_types}
         fresh = [map_type for map_type in found if map_type.address not in known]
         self.map_types.extend(fresh)
@@ -182,7 +186,6 @@ class TypeTable:
     def _heap_descriptors(self, memory: Memory, heap: Iterable[Region]) -> list[int]:
         """Addresses in the Go heap of words that begin a maptype: size, ptrdata, alignments and kind."""
         found, left = [], MOST_SEARCHED
-        head = np.frombuffer(bytes([POINTER_SIZE, POINTER_SIZE]), "<u2")[0]
         for region in heap:
             end = min(region.end, region.start + left)
             left -= max(0, end - region.start)
@@ -192,11 +195,7 @@ class TypeTable:
                     words = np.frombuffer(memory.read(at, size), "<u8")
                 except UnreadableMemory:
                     continue
-                packed = words[2:]
-                likely = (words[:-2] == POINTER_SIZE) & (words[1:-1] == POINTER_SIZE)
-                likely &= (packed >> np.uint64(56)) & np.uint64(schema.KIND_MASK) == Kind.MAP
-                likely &= (packed >> np.uint64(40)) & np.uint64(0xFFFF) == head
-                found += [at + int(hit) * POINTER_SIZE for hit in np.flatnonzero(likely)]
+                found += map_descriptors_among(words, at)
         return found
 
     def _map_descriptors(self, module: Module) -> list[int]:
@@ -502,3 +501,13 @@ class TypeTable:
             size += -size % POINTER_SIZE
         uncommon = self._parse(schema.uncommon_type, address + size)
         return self._name_at_offset(address, uncommon.pkgPath)
+
+
+def map_descriptors_among(words: NDArray[np.uint64], start: int) -> list[int]:
+    """Addresses of words that begin a maptype, among those that lie at `start`: size, ptrdata, alignments and kind."""
+    head = np.frombuffer(bytes([POINTER_SIZE, POINTER_SIZE]), "<u2")[0]
+    packed = words[2:]
+    likely = (words[:-2] == POINTER_SIZE) & (words[1:-1] == POINTER_SIZE)
+    likely &= (packed >> np.uint64(56)) & np.uint64(schema.KIND_MASK) == Kind.MAP
+    likely &= (packed >> np.uint64(40)) & np.uint64(0xFFFF) == head
+    return [start + int(hit) * POINTER_SIZE for hit in np.flatnonzero(likely)]

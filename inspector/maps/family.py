@@ -388,6 +388,10 @@ class Family(Protocol):
         """(n,) what the headers lead to (see Header.storage)."""
         ...
 
+    def seed_tells_clones(self, release: Release) -> bool:
+        """Whether two maps with one seed are clones of each other: maps.Clone copies it, and chance never repeats it."""
+        ...
+
     def candidates(self, words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
         """Find what is shaped like a header among the consecutive words that lie at `start`."""
         ...

@@ -7,7 +7,16 @@ from inspector.maps.classic.account import nothing
 from inspector.maps.classic.candidates import candidates, plausible, provable
 from inspector.maps.classic.cells import cells
 from inspector.maps.classic.functions import works_on_maps
-from inspector.maps.classic.header import HEADER, NAME, header_dtype, header_of, read_header, seeds, storage
+from inspector.maps.classic.header import (
+    HEADER,
+    NAME,
+    header_dtype,
+    header_of,
+    read_header,
+    seed_tells_clones,
+    seeds,
+    storage,
+)
 from inspector.maps.classic.lookup import look_up
 from inspector.maps.classic.places import whole
 from inspector.maps.classic.sample import agrees, sample
@@ -27,6 +36,7 @@ __all__ = [
     "provable",
     "read_header",
     "sample",
+    "seed_tells_clones",
     "seeds",
     "storage",
     "take_snapshot",

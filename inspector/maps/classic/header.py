@@ -190,6 +190,11 @@ def seeds(rows: NDArray[np.void]) -> Hashes:
     return np.asarray(rows["hash0"].astype(np.uint64))
 
 
+def seed_tells_clones(release: Release) -> bool:
+    """See Family.seed_tells_clones: a clone keeps hash0, but its 32 bits are the same in others by chance."""
+    return False
+
+
 def storage(rows: NDArray[np.void]) -> Addresses:
     """See Family.storage."""
     return np.asarray(rows["buckets"])

@@ -7,7 +7,16 @@ from inspector.maps.swiss.account import nothing
 from inspector.maps.swiss.candidates import candidates, plausible, provable
 from inspector.maps.swiss.cells import cells
 from inspector.maps.swiss.functions import works_on_maps
-from inspector.maps.swiss.header import HEADER, NAME, header_dtype, header_of, read_header, seeds, storage
+from inspector.maps.swiss.header import (
+    HEADER,
+    NAME,
+    header_dtype,
+    header_of,
+    read_header,
+    seed_tells_clones,
+    seeds,
+    storage,
+)
 from inspector.maps.swiss.lookup import look_up
 from inspector.maps.swiss.places import whole
 from inspector.maps.swiss.sample import agrees, sample
@@ -27,6 +36,7 @@ __all__ = [
     "provable",
     "read_header",
     "sample",
+    "seed_tells_clones",
     "seeds",
     "storage",
     "take_snapshot",

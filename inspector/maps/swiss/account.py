@@ -61,7 +61,7 @@ def _account(
         load=growth.load,
         load_limit=growth.load_limit,
         growing=False,
-        state="",
+        state=number_of(occupancy.tombstones, "tombstone") if occupancy.tombstones else "",
         bytes=occupancy.bytes,
         header=rows,
         passages=passages,

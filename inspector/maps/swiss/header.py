@@ -190,6 +190,11 @@ def seeds(rows: NDArray[np.void]) -> Hashes:
     return np.asarray(rows["seed"])
 
 
+def seed_tells_clones(release: Release) -> bool:
+    """See Family.seed_tells_clones: seeds have 64 bits."""
+    return release.clone_copies_tables
+
+
 def storage(rows: NDArray[np.void]) -> Addresses:
     """See Family.storage."""
     return np.asarray(rows["dirPtr"])

@@ -116,10 +116,12 @@ class SwissSnapshot:
     def proven_without_keys(self) -> bool:
         """See Snapshot.proven_without_keys: by the control words of all groups, which lie where this layout has them.
 
-        A small map has one only, and it may lie anywhere.
+        That of a small map is eight bytes, and all of them say "empty": no pointer, and no number that is likely.
         """
-        if self.header.used or self.header.small or self.unusable or self.late or not len(self.groups):
+        if self.header.used or self.unusable or self.late or not len(self.groups):
             return False
+        if self.header.small:
+            return bool(self.groups.empty.all())
         return bool((self.groups.empty | self.groups.deleted).all())
 
 

@@ -51,6 +51,7 @@ def _map(one: CensusMap) -> dict[str, Any]:
         "found_by": one.found_by,
         "name": one.name,
         "holder": one.holder,
+        **({"clones": [f"{address:#x}" for address in one.clones]} if one.clones else {}),
     }
 
 
