@@ -109,7 +109,7 @@ class Examiner:
     def _failed(self, claim: Claim, header: Header | None, error: Exception) -> Examined:
         """A map that something named leads to is listed all the same; others are counted, as they may not be maps."""
         if claim.named:
-            return Examined(claim, failed(claim, self.run.family, header, self.run.types, error))
+            return Examined(claim, failed(claim, self.run.reader_of(claim.types[0]), header, self.run.types, error))
         self.failures += 1
         return Examined(claim, None)
 
@@ -127,7 +127,7 @@ class Examiner:
                         break
         except NotReadInTime:
             # What came too late gets a stop of its own, or is copied while the target runs.
-            copies = copies or [self._uncopied(claims[0].address)]
+            copies = copies or [self._uncopied(claims[0].address, claims[0].types[0])]
         return copies
 
     def _too_long(self, go_type: GoType, header: Header) -> bool:
@@ -142,9 +142,9 @@ class Examiner:
         followed = layout.indirect_key or self.run.types.key(go_type).has_pointers
         return extent / COPIED_A_SECOND + (header.count / FOLLOWED_A_SECOND if followed else 0.0)
 
-    def _uncopied(self, address: int) -> Uncopied | None:
+    def _uncopied(self, address: int, go_type: GoType) -> Uncopied | None:
         try:
-            return Uncopied(header_at(self.run, address))
+            return Uncopied(header_at(self.run, address, go_type))
         except UnreadableMemory:
             return None
 
@@ -154,13 +154,13 @@ class Examiner:
         Raises NotReadInTime.
         """
         run, go_type = self.run, claim.types[0]
-        uncopied = self._uncopied(claim.address)
-        if uncopied is None or (not claim.named and not uncopied.header.seed):
-            return None  # memory that was never used: every map is given a seed
+        uncopied = self._uncopied(claim.address, go_type)
+        if uncopied is None or (not claim.named and uncopied.header.blank):
+            return None
         if bounded and self._too_long(go_type, uncopied.header):
             return uncopied
         try:
-            copy = run.family.take_snapshot(run.source(), claim.address, go_type, 0)
+            copy = run.reader_of(go_type).take_snapshot(run.source(), claim.address, go_type, 0)
         except UnreadableMemory:
             return None
         return uncopied if copy.late else copy
@@ -171,7 +171,7 @@ class Examiner:
             with self.run.held():
                 return self._copy(claim) if self._still_reached(claim) else None
         except NotReadInTime:
-            return self._uncopied(claim.address)
+            return self._uncopied(claim.address, claim.types[0])
 
     def _judged(self, claim: Claim, copy: Copy) -> Examined:
         if copy is None:

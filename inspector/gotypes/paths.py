@@ -15,6 +15,7 @@ from typing import Protocol
 
 from inspector.errors import Hint, UnknownVariable
 from inspector.gotypes.gotype import Field, GoType, Kind
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.memory.protocol import Memory
 
 MOST_DEREFERENCES = 8
@@ -208,14 +209,14 @@ def maps_inside(types: Types, name: str, go_type: GoType) -> list[str]:
     left = [(name, go_type)]
     for text, each in left:
         inner = go_type_behind(types, each)
-        if inner.kind == Kind.MAP:
+        if inner.kind == Kind.MAP or is_sync_map(inner):
             found.append(text)
         if len(found) == MOST_NAMES or len(seen) == MOST_TYPES:
             break
         if inner.address in seen:
             continue
         seen.add(inner.address)
-        if inner.kind == Kind.STRUCT:
+        if inner.kind == Kind.STRUCT and not is_sync_map(inner):
             left += [(f"{text}.{field.name}", types.get(field.type_address)) for field in inner.fields]
         elif inner.kind == Kind.SLICE or (inner.kind == Kind.ARRAY and inner.length):
             left.append((f"{text}[0]", types.get(inner.elem_address)))

@@ -11,9 +11,11 @@ from inspector.errors import Hint, InspectError, NotAMap, UnknownMap, Unreadable
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.heap.extent import heap_regions
 from inspector.maps.family import Header, Source
 from inspector.maps.identify import identify
+from inspector.maps.readers import recognise_trie
 from inspector.memory.protocol import RegionMap
 from inspector.naming.locate import UNKNOWN_MAP, Locator, MapRef
 from inspector.target.run import Run
@@ -69,9 +71,9 @@ def with_types_made_later(run: Run, ask: Callable[[], T]) -> T:
         return ask()
 
 
-def header_at(run: Run, address: int) -> Header:
-    """Read the header of a map; raises UnreadableMemory."""
-    return run.family.read_header(run.memory, address, run.release)
+def header_at(run: Run, address: int, go_type: GoType = UNKNOWN_MAP) -> Header:
+    """Read the header of a map of a type, or of any; raises UnreadableMemory."""
+    return run.reader_of(go_type).read_header(run.memory, address, run.release)
 
 
 def find_map(run: Run, locator: Locator) -> MapRef:
@@ -79,7 +81,7 @@ def find_map(run: Run, locator: Locator) -> MapRef:
     if locator.type is None and locator.frame is None:
         return _identified(run, locator.address or 0)
     found = locator.find(run)
-    if found.type.layout:
+    if found.type.layout or is_sync_map(found.type):
         return found
     return replace(_identified(run, found.address, found.type), name=found.name)
 
@@ -92,6 +94,9 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     if not address:
         return MapRef(0, declared, "heap")
     source = run.source()
+    sync_map = recognise_trie(source, address)
+    if sync_map is not None:
+        return MapRef(address, sync_map, "hash-proof")
     header = believe(run, source.regions, address, None)
     identity = identify(run.family, source, address)
     candidates = of_shape(run.types, identity.candidates, declared.name)
@@ -139,11 +144,11 @@ def believe(run: Run, regions: RegionMap, address: int, go_type: GoType | None, 
 
     `name` is the variable of a frame that led here.
     """
-    called = run.family.HEADER
+    called = run.reader_of(go_type or UNKNOWN_MAP).HEADER
     if address % 8:
         raise NotAMap(f"{address:#x} is not a map header: addresses of maps end in 0 or 8", "is a digit missing?")
     try:
-        header = header_at(run, address)
+        header = header_at(run, address, go_type or UNKNOWN_MAP)
     except UnreadableMemory as error:
         if run.missing:
             # What the file lacks may well have been a map.

@@ -108,7 +108,7 @@ def inspect(
         "%s stops, %.1f ms in all, held by %s", len(run.clock.stops), run.stopped_ms, type(run.holder).__name__
     )
     decoding = time.perf_counter()
-    account = snapshot.account() if snapshot else run.family.nothing(run.release)
+    account = snapshot.account() if snapshot else run.reader_of(ref.type).nothing(run.release)
     timing.decode = _ms(decoding)
     timing.total = _ms(started)
     return Inspection(target_info(target), ref, snapshot, judgement, account, timing, tuple(run.notes), entries)
@@ -147,7 +147,7 @@ def _take(
             return ref, None, Judgement("consistent")
         checking = time.perf_counter()
         judgement = snapshot.judge(incomplete=run.missing > 0)
-        where = run.family.whole(ref.address)
+        where = run.reader_of(ref.type).whole(ref.address)
         seen = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *seen))
         timing.check = _ms(checking)
@@ -216,7 +216,7 @@ def _snapshot(run: Run, ref: MapRef, entries: int | None) -> Snapshot:
     source = run.source()
     if not ref.declared:
         believe(run, source.regions, ref.address, ref.type, ref.name)
-    return run.family.take_snapshot(source, ref.address, ref.type, entries)
+    return run.reader_of(ref.type).take_snapshot(source, ref.address, ref.type, entries)
 
 
 def target_info(target: Target) -> TargetInfo:

@@ -93,6 +93,11 @@ class Header(Protocol):
         """The address that the header leads to, 0 for nil. Two live maps never share it."""
         ...
 
+    @property
+    def blank(self) -> bool:
+        """Whether this is memory that was never used for a map: every map is given a seed."""
+        ...
+
     def doubts(self, regions: RegionMap, layout: Layout | None, incomplete: bool) -> list[str]:
         """Why this cannot be a header, in words; empty when it can.
 
@@ -239,7 +244,7 @@ class Account:
     belong to the one above; `passages` are the rest of the text report. `map_form`, `growth_form` and
     `occupancy_form` are the family's parts of the JSON document; `row_form` are what a row of the census has of it,
     and `row_growth` how far a growth is, None without one. `clone_shrinks` says that maps.Clone makes a map of the size
-    that the entries need.
+    that the entries need. `parts` are addresses of other maps that are parts of this one, and counted in its bytes.
     """
 
     family: str
@@ -258,6 +263,7 @@ class Account:
     row_form: dict[str, Any] = field(default_factory=dict)
     row_growth: dict[str, Any] | None = None
     clone_shrinks: bool = True
+    parts: tuple[int, ...] = ()
 
 
 class Snapshot(Protocol):
@@ -357,8 +363,8 @@ class Lookup:
     inserting: str = ""
 
 
-class Family(Protocol):
-    """What a family can do, and its two names."""
+class Reader(Protocol):
+    """Who reads maps whose addresses and types are known: a family, or what knows sync.Map. It has two names."""
 
     NAME: str
     """What the JSON document calls it: "classic"."""
@@ -366,59 +372,9 @@ class Family(Protocol):
     HEADER: str
     """What its header is called: "hmap"."""
 
-    # Headers
-
-    def header_dtype(self, release: Release) -> np.dtype[Any]:
-        """The dtype of a header, as large as the header is."""
-        ...
-
-    def header_of(self, row: np.void) -> Header:
-        """One header from a row of that dtype."""
-        ...
-
     def read_header(self, memory: Memory, address: int, release: Release) -> Header:
         """Read one header; raises UnreadableMemory."""
         ...
-
-    def seeds(self, rows: NDArray[np.void]) -> Hashes:
-        """(n,) what hashes of keys begin with (see Header.seed)."""
-        ...
-
-    def storage(self, rows: NDArray[np.void]) -> Addresses:
-        """(n,) what the headers lead to (see Header.storage)."""
-        ...
-
-    def seed_tells_clones(self, release: Release) -> bool:
-        """Whether two maps with one seed are clones of each other: maps.Clone copies it, and chance never repeats it."""
-        ...
-
-    def candidates(self, words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
-        """Find what is shaped like a header among the consecutive words that lie at `start`."""
-        ...
-
-    def plausible(self, rows: NDArray[np.void], arena: Arena) -> Mask:
-        """(n,) which headers agree with themselves, as all that `candidates` finds do."""
-        ...
-
-    def provable(self, rows: NDArray[np.void]) -> Mask:
-        """(n,) whether a map holds anything that could prove what it is."""
-        ...
-
-    # Identification
-
-    def sample(self, source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
-        """Read live cells of many maps as if all had one layout; nothing raises for bad memory.
-
-        Looks at up to `most` buckets or groups of each array, spread over it. `room` (n,) is how many bytes the
-        object that a header leads to has, 0 where that is not known: it rules layouts out before anything is read.
-        """
-        ...
-
-    def agrees(self, sample: Sample, hashes: Hashes) -> Mask:
-        """(k,) whether each cell of a sample lies where a key with that hash does."""
-        ...
-
-    # Contents
 
     def cells(self, source: Source, address: int, go_type: GoType) -> Iterator[Slots]:
         """Where the live cells of a map are, a few megabytes at a time, whatever else is wrong; nothing raises."""
@@ -445,6 +401,58 @@ class Family(Protocol):
 
     def whole(self, address: int) -> Place:
         """The place that a finding about the whole map names."""
+        ...
+
+
+class Family(Reader, Protocol):
+    """What else a family can do: find maps among words, and find out what they are."""
+
+    # Headers
+
+    def header_dtype(self, release: Release) -> np.dtype[Any]:
+        """The dtype of a header, as large as the header is."""
+        ...
+
+    def header_of(self, row: np.void) -> Header:
+        """One header from a row of that dtype."""
+        ...
+
+    def seeds(self, rows: NDArray[np.void]) -> Hashes:
+        """(n,) what hashes of keys begin with (see Header.seed)."""
+        ...
+
+    def storage(self, rows: NDArray[np.void]) -> Addresses:
+        """(n,) what the headers lead to (see Header.storage)."""
+        ...
+
+    def seed_tells_clones(self, release: Release) -> bool:
+        """Whether maps with one seed are clones of each other: maps.Clone copies it, and chance never repeats it."""
+        ...
+
+    def candidates(self, words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
+        """Find what is shaped like a header among the consecutive words that lie at `start`."""
+        ...
+
+    def plausible(self, rows: NDArray[np.void], arena: Arena) -> Mask:
+        """(n,) which headers agree with themselves, as all that `candidates` finds do."""
+        ...
+
+    def provable(self, rows: NDArray[np.void]) -> Mask:
+        """(n,) whether a map holds anything that could prove what it is."""
+        ...
+
+    # Identification
+
+    def sample(self, source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
+        """Read live cells of many maps as if all had one layout; nothing raises for bad memory.
+
+        Looks at up to `most` buckets or groups of each array, spread over it. `room` (n,) is how many bytes the
+        object that a header leads to has, 0 where that is not known: it rules layouts out before anything is read.
+        """
+        ...
+
+    def agrees(self, sample: Sample, hashes: Hashes) -> Mask:
+        """(k,) whether each cell of a sample lies where a key with that hash does."""
         ...
 
     def works_on_maps(self, function: str) -> bool:

@@ -14,6 +14,8 @@ from inspector.errors import Hint, InspectError, UnknownType, UnknownVariable, U
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.paths import Way, follow, maps_inside
+from inspector.gotypes.syncmaps import NAME as SYNC_MAP
+from inspector.gotypes.syncmaps import as_map, find_sync_map, is_sync_map
 from inspector.gotypes.table import TypeTable
 from inspector.image.elf import Symbol
 from inspector.naming.frames import FrameName, find_variable, parse_frame_name, prepare, selector
@@ -103,7 +105,11 @@ class Locator:
         if self.address is not None:
             return MapRef(self.address, self.type, self.type_source, self.name)
         assert self.way is not None
-        word = struct.unpack("<Q", run.memory.read(self.way.place(run.memory), 8))[0]
+        place = self.way.place(run.memory)
+        if is_sync_map(self.type) and self.way.type.kind != Kind.POINTER:
+            # It is a struct: the variable is the map itself, and not a pointer to it.
+            return MapRef(place, self.type, self.type_source, self.name, self.declared)
+        word = struct.unpack("<Q", run.memory.read(place, 8))[0]
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
 
     def _in_frame(self, run: Run, frame: FrameName) -> MapRef:
@@ -177,11 +183,20 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
     if way.type.kind == Kind.MAP:
         known = way.type if way.type.layout else _map_type(run.types, text, way.type.name)
         return Locator(known, "variable", None, way, text)
+    sync_map = _sync_map(run.types, way.type)
+    if sync_map is not None:
+        return Locator(sync_map, "variable", None, way, text)
     inside = [
         follow(run.declarations, name, symbol.address, declared, each.removeprefix(name))
         for each in maps_inside(run.declarations, text, way.type)
     ]
     raise UnknownVariable(f"{text} is of type {shown(way.type.name)}, not a map", _maps_in_it(run, inside))
+
+
+def _sync_map(types: TypeTable, go_type: GoType) -> GoType | None:
+    """The type of the sync.Map that a type is, or a pointer to one; None for others."""
+    pointed_to = types.elem(go_type) if go_type.kind == Kind.POINTER else go_type
+    return as_map(types, pointed_to) if is_sync_map(pointed_to) else None
 
 
 def _maps_in_it(run: Run, inside: list[Way]) -> str:
@@ -204,7 +219,8 @@ def _maps_in_it(run: Run, inside: list[Way]) -> str:
 def _find_type(types: TypeTable, type_name: str) -> GoType:
     if len(type_name) > LONGEST_NAME:
         raise UnknownType(f"{shown(type_name)!r} is too long for a type name", Hint("try {type} 'map[string]int'"))
-    return types.find_map_type(type_name)
+    sync_map = find_sync_map(types) if type_name.strip() == SYNC_MAP else None
+    return sync_map or types.find_map_type(type_name)
 
 
 def _map_type(types: TypeTable, text: str, declared: str) -> GoType:

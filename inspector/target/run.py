@@ -11,11 +11,13 @@ from inspector.control.gdbmi import GdbMemory
 from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, ended_while_held, timed
 from inspector.errors import GdbDied, GdbError, NotReadInTime
 from inspector.goruntime.releases import Release
+from inspector.gotypes.gotype import GoType
 from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
 from inspector.hashing.keys import HashKeys
 from inspector.image.elf import ElfImage
-from inspector.maps.family import Family, Source
+from inspector.maps.family import Family, Reader, Source
+from inspector.maps.readers import reader_of
 from inspector.memory.deadline import Deadline
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Memory, Region, RegionMap
@@ -95,6 +97,10 @@ class Run:
     def family(self) -> Family:
         """The family of all maps of the program."""
         return self.target.program.family
+
+    def reader_of(self, go_type: GoType) -> Reader:
+        """Who reads values of a type: the family, or what knows sync.Map."""
+        return reader_of(self.release, go_type)
 
     def search_heap_for_types(self, heap: Callable[[Run], list[Region]]) -> bool:
         """Look for map types that were made at run time, in what `heap` finds; returns whether any is new."""

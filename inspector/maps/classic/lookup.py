@@ -43,7 +43,7 @@ WORDS = {
 
 
 def look_up(source: Source, address: int, go_type: GoType, key: Literal) -> Lookup:
-    """See Family.look_up: mapaccess2, evacuated buckets of a growing map included."""
+    """See Reader.look_up: mapaccess2, evacuated buckets of a growing map included."""
     functions = source.functions
     assert functions is not None
     return _Walk(source, go_type, functions).find(address, key)

@@ -113,7 +113,7 @@ class MapSnapshot:
 
 
 def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> MapSnapshot:
-    """See Family.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
+    """See Reader.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
     reader = CountingMemory(source.memory)
     snapshot = _SnapshotTaker(replace(source, memory=reader), address, go_type).take(shown)
     return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)

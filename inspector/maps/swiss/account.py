@@ -39,7 +39,7 @@ def account_of(proof: Proof) -> Account:
 
 
 def nothing(release: Release) -> Account:
-    """See Family.nothing."""
+    """See Reader.nothing."""
     header = SwissMap(0, 0, 0, 0, 0, 0, 0, 0 if release.has_tombstone_possible else None, b"", 0)
     growth = Growth("none", 0.0, SMALL_LIMIT, None, True, None, 0, "", False)
     held = Held({"groups": 0, "tables": 0, "directory": 0, "header": 0}, 0)

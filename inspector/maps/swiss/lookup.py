@@ -35,7 +35,7 @@ WORDS = {EMPTY: "empty", DELETED: "deleted"}
 
 
 def look_up(source: Source, address: int, go_type: GoType, key: Literal) -> Lookup:
-    """See Family.look_up: mapaccess2 of internal/runtime/maps, small maps and tables."""
+    """See Reader.look_up: mapaccess2 of internal/runtime/maps, small maps and tables."""
     functions = source.functions
     assert functions is not None
     return _Walk(source, go_type, functions, key).find(address)
