@@ -37,7 +37,8 @@ def nothing(release: Release) -> Account:
     """See Reader.nothing: what a nil pointer to a sync.Map has."""
     sizes = {"nodes": 0, "entries": 0, "maps": 0, "header": 0}
     header = SyncHeader({}, release.sync_map_is_trie)
-    return _account(release, header, no_contents(sizes), Held(sizes, 0), ({}, {}), (), "")
+    passages = (Passage("nil", ("a nil *sync.Map: a call of any of its methods panics",)),)
+    return _account(release, header, no_contents(sizes), Held(sizes, 0), ({}, {}), passages, "")
 
 
 def _account(

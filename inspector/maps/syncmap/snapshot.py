@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import InspectError, NotReadInTime
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.scalars import interface_header
 from inspector.goruntime.syncmap import CHILDREN_BITS, LEVELS
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType
@@ -32,8 +34,6 @@ from inspector.maps.syncmap.trie import read_trie
 from inspector.memory.counting import CountingMemory
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import RegionMap, Rows
-
-Words = NDArray[np.uint64]
 
 WORST: tuple[Verdict, ...] = ("inconsistent", "unreadable", "not-read", "write-in-progress", "consistent")
 
@@ -109,7 +109,7 @@ class SyncSnapshot:
         return self._types_of(self.contents.keys), self._types_of(self.contents.values)
 
     def _types_of(self, rows: Rows) -> dict[str, int]:
-        tabs = _words(rows)[:, 0]
+        tabs = np.ascontiguousarray(rows).view(dtype_of(interface_header))[:, 0]["tab"]
         found: Counter[str] = Counter()
         for tab, count in zip(*(part.tolist() for part in np.unique(tabs, return_counts=True)), strict=True):
             try:
@@ -183,7 +183,3 @@ def _copy_pointed_to(
 
 def _unexplained(errors: list[Finding]) -> Explanation | None:
     return None
-
-
-def _words(rows: Rows) -> Words:
-    return np.ascontiguousarray(rows).view("<u8").reshape(len(rows), -1)
