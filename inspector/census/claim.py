@@ -53,7 +53,7 @@ class Claim:
 def listed(claim: Claim, snapshot: Snapshot, judgement: Judgement, with_strings: bool) -> CensusMap:
     """The row of a map that was copied and judged."""
     strings = snapshot.string_bytes() if with_strings else 0
-    return _row(claim, snapshot.account(), snapshot.header.count, _apart(claim, snapshot.types), strings, judgement)
+    return _row(claim, snapshot.row(), snapshot.header.count, _apart(claim, snapshot.types), strings, judgement)
 
 
 def unjudged(claim: Claim, header: Header, types: TypeTable) -> CensusMap:

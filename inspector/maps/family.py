@@ -310,6 +310,10 @@ class Snapshot(Protocol):
         """Say what it is and holds."""
         ...
 
+    def row(self) -> Account:
+        """Say what a row of the census has of it: an account without what only a report on one map shows."""
+        ...
+
     def entries(self) -> Iterator[Entry]:
         """Decode its live entries one by one, in the order of their places."""
         ...

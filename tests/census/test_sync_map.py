@@ -10,7 +10,7 @@ from fixtures import SWISS_RELEASES, USUAL, Toolchain, build, start
 from inspector.census.census import take_census
 from inspector.target.opening import open_target
 
-MANY = "60"
+MANY = "25"
 HELD = "map[uint64]string"
 
 PATH = r'main\.registry\[string\("\d+"\)\]'

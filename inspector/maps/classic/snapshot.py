@@ -89,6 +89,10 @@ class MapSnapshot:
         """See Snapshot.account."""
         return account_of(self.view)
 
+    def row(self) -> Account:
+        """See Snapshot.row."""
+        return self.account()
+
     def entries(self) -> Iterator[Entry]:
         """See Snapshot.entries."""
         return entries_of(self.view)

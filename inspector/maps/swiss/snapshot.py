@@ -21,7 +21,7 @@ from inspector.hashing.hasher import Hashed, Hasher
 from inspector.hashing.keys import HashKeys
 from inspector.maps.family import Account, Entry, Slots, Source
 from inspector.maps.findings import Judgement
-from inspector.maps.swiss.account import account_of
+from inspector.maps.swiss.account import account_of, row_of
 from inspector.maps.swiss.checks import MapView, Proof, judge
 from inspector.maps.swiss.contents import entries_of, string_bytes_of
 from inspector.maps.swiss.groups import NO_TABLE, Groups
@@ -100,6 +100,10 @@ class SwissSnapshot:
     def account(self) -> Account:
         """See Snapshot.account."""
         return account_of(self.proof)
+
+    def row(self) -> Account:
+        """See Snapshot.row."""
+        return row_of(self.proof)
 
     def entries(self) -> Iterator[Entry]:
         """See Snapshot.entries."""

@@ -80,6 +80,10 @@ class SyncSnapshot:
         """See Snapshot.account."""
         return account_of(self.types.release, self.header, self.contents, self.type_counts)
 
+    def row(self) -> Account:
+        """See Snapshot.row."""
+        return self.account()
+
     def entries(self) -> Iterator[Entry]:
         """See Snapshot.entries: in the order of Range for a trie; those of the read map first for two maps."""
         decoder, any_type = Decoder(self.types, self.memory), self.types.key(self.type)
