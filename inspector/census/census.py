@@ -22,6 +22,7 @@ from inspector.census.walk import MOST_OBJECTS, Walk
 from inspector.errors import Hint, UsageError
 from inspector.goroutines.writers import find_writers
 from inspector.gotypes.words import number_of
+from inspector.heap.objects import sizes_are_exact
 from inspector.inspection.one_map import target_info
 from inspector.maps.family import Headers
 from inspector.maps.identify import identify, read_headers, shortlist
@@ -97,6 +98,9 @@ class _Taker:
     def take(self) -> Census:
         started = time.perf_counter()
         territory = survey(self.run)
+        if self.run.still and sizes_are_exact(self.run):
+            # That of a running process is out of date before the first map is copied.
+            self.run.heap = territory.heap
         headers = self._scan(territory)
         self.timing.scan = _ms(started)
         walking = time.perf_counter()

@@ -12,6 +12,7 @@ from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
 from inspector.heap.extent import heap_regions
+from inspector.inspection.in_use import refuse_what_is_not_in_use, say_what_is_not_in_use
 from inspector.maps.family import Header, Source
 from inspector.maps.identify import identify
 from inspector.memory.protocol import RegionMap
@@ -76,6 +77,11 @@ def header_at(run: Run, address: int) -> Header:
 
 def find_map(run: Run, locator: Locator) -> MapRef:
     """Read where a map is, and what it is when only its address is known; call it while the target is held."""
+    bare = locator.frame is None and locator.address is not None and locator.name is None
+    if bare and locator.address and locator.type is None:
+        refuse_what_is_not_in_use(run, locator.address)
+    elif bare and locator.address:
+        say_what_is_not_in_use(run, locator.address)
     if locator.type is None and locator.frame is None:
         return _identified(run, locator.address or 0)
     found = locator.find(run)

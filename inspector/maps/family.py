@@ -30,13 +30,47 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Objects:
+    """The heap objects that n addresses are in: `base` and `size` (n,) are 0 for an address in no span in use.
+
+    `size` are the bytes of the object's slot. `alive` (n,) is false where the heap's metadata shows that it is free, or
+    will be freed by the collection that just ended. `noscan` (n,) says that its slot holds no pointers.
+    """
+
+    base: Addresses
+    size: NDArray[np.uint64]
+    alive: Mask
+    noscan: Mask
+
+
+class Books(Protocol):
+    """A copy of the heap's metadata, whole or in part."""
+
+    def objects(self, addresses: Addresses) -> Objects:
+        """The object that each address is in; what the copy does not say is as if it were in none."""
+        ...
+
+
+class HeapMetadata(Protocol):
+    """The heap's metadata as it is at this moment."""
+
+    def about(self, addresses: Addresses) -> Books:
+        """Copy what it says of some addresses; raises NotReadInTime."""
+        ...
+
+
+@dataclass(frozen=True)
 class Source:
-    """Where maps are read from: the target's bytes, what of them is mapped, its types, its hash keys if known."""
+    """Where maps are read from: the target's bytes, what of them is mapped, its types, its hash keys if known.
+
+    `heap` is the heap's metadata, None where nobody looked for it, or where it was not found.
+    """
 
     memory: Memory
     regions: RegionMap
     types: TypeTable
     hash_keys: HashKeys | None = None
+    heap: HeapMetadata | None = None
 
     @property
     def release(self) -> Release:
