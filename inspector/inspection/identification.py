@@ -77,14 +77,11 @@ def header_at(run: Run, address: int) -> Header:
 
 def find_map(run: Run, locator: Locator) -> MapRef:
     """Read where a map is, and what it is when only its address is known; call it while the target is held."""
-    bare = locator.frame is None and locator.address is not None and locator.name is None
-    if bare and locator.address and locator.type is None:
-        refuse_what_is_not_in_use(run, locator.address)
-    elif bare and locator.address:
-        say_what_is_not_in_use(run, locator.address)
     if locator.type is None and locator.frame is None:
         return _identified(run, locator.address or 0)
     found = locator.find(run)
+    if locator.address is not None and locator.name is None:
+        say_what_is_not_in_use(run, locator.address)
     if found.type.layout:
         return found
     return replace(_identified(run, found.address, found.type), name=found.name)
@@ -97,6 +94,8 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     """
     if not address:
         return MapRef(0, declared, "heap")
+    if declared is UNKNOWN_MAP:
+        refuse_what_is_not_in_use(run, address)
     source = run.source()
     header = believe(run, source.regions, address, None)
     identity = identify(run.family, source, address)

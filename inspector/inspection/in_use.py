@@ -47,11 +47,10 @@ def doubt_of_heap(run: Run, address: int) -> tuple[str, str] | None:
         return "its memory is not in use, because the garbage collector freed it", "list the maps in use, and name one"
     if behind:
         return f"it lies {behind} bytes behind the start of an object in a block of {size} bytes", "is a digit wrong?"
-    if size != block_size(run.release, run.family.header_dtype(run.release).itemsize, False) or found.noscan[0]:
-        return (
-            f"the object that begins there fills a block of {size} bytes",
-            "is it an address of this process or core?",
-        )
+    right = block_size(run.release, run.family.header_dtype(run.release).itemsize, False)
+    if size != right or found.noscan[0]:
+        kind = " without pointers" if found.noscan[0] else ""
+        return f"an object{kind} in a block of {size} bytes begins there", "is it an address of this process or core?"
     return None
 
 

@@ -576,7 +576,9 @@ def test_a_part_of_a_map_inside_another_object_is_found_by_the_heap_alone(subjec
 def test_a_map_in_memory_that_is_not_in_use_is_found_by_the_heap_alone(subject, toolchain):
     it = subject(toolchain, "three_tables")
     spans = it.heap.spans[(it.heap.spans["elemsize"] == 48) & ~it.heap.spans["noscan"]]
-    slots = np.concatenate([np.arange(span["start"], span["end"] - 47, 48, np.uint64) for span in spans])
+    slots = np.concatenate(
+        [np.arange(int(span["start"]), int(span["end"]) - 47, 48).astype(np.uint64) for span in spans]
+    )
     place = int(slots[~it.heap.objects(slots).alive][0])
     judgement = replace(it, address=place).copy(moved(it, "the Map", place)).judge()
     assert [finding.rule for finding in judgement.findings] == ["A1"]
