@@ -206,13 +206,13 @@ class _Taker:
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
         """What candidates may be by the hashes of a few of their keys."""
-        source, family = self.run.source(), self.run.family
+        source, family = replace(self.run.source(), heap=territory.heap), self.run.family
         if source.functions is None:
             self.run.note("the process's hash keys were not found: only maps that typed references lead to are listed")
             return []
         # Much of what was found a while ago has been freed since, and is something else now.
         left = territory.worth_proving(read_headers(family, source, left.addresses))
-        lists = shortlist(family, source, left, territory.room(left))
+        lists = shortlist(family, source, left)
         on_stack = territory.on_stack(left.addresses)
         claims = []
         for at in (at for at, types in enumerate(lists) if types):

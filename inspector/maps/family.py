@@ -174,6 +174,19 @@ class Headers:
 
 
 @dataclass(frozen=True)
+class Arrays:
+    """Arrays of buckets or groups of some maps: k of n maps, each one array.
+
+    `owner` (k,) says which map each is of, `addresses` (k,) where it lies, `scale` (k,) what its size follows from:
+    B, or the number of groups.
+    """
+
+    owner: NDArray[np.int64]
+    addresses: Addresses
+    scale: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Sample:
     """Some live cells of many maps, read as one layout has them: k cells of n maps.
 
@@ -436,11 +449,19 @@ class Family(Protocol):
 
     # Identification
 
-    def sample(self, source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
+    def arrays(self, source: Source, headers: Headers) -> Arrays:
+        """Find an array of buckets or groups of each of n maps, which says more of a layout than the header does."""
+        ...
+
+    def array_size(self, release: Release, layout: Layout, scale: int) -> int:
+        """Bytes usable in the heap object of such an array in maps of a layout."""
+        ...
+
+    def sample(self, source: Source, headers: Headers, layout: Layout, possible: Mask, most: int) -> Sample:
         """Read live cells of many maps as if all had one layout; nothing raises for bad memory.
 
-        Looks at up to `most` buckets or groups of each array, spread over it. `room` (n,) is how many bytes the
-        object that a header leads to has, 0 where that is not known: it rules layouts out before anything is read.
+        Looks at up to `most` buckets or groups of each array, spread over it. `possible` (n,) says which maps are
+        looked at at all.
         """
         ...
 

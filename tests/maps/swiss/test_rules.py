@@ -141,7 +141,7 @@ def used_of_a_map_without_memory(s: Subject) -> Patches:
 
 
 def used_one_too_many(s: Subject) -> Patches:
-    return {s.field("used"): s.byte(s.field("used")) + 1}
+    return word(s.field("used"), s.copy().header.used + 1)
 
 
 def tombstones_impossible(s: Subject) -> Patches:
