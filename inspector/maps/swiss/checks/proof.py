@@ -63,6 +63,14 @@ class Proof:
         return hasher.map_keys(snapshot.type, groups.keys[groups.full], snapshot.header.seed)
 
     @cached_property
+    def alike(self) -> Mask:
+        """(n,) whether another key has the same hash: equal keys do."""
+        hashes = self.hashed.hashes
+        ordered = np.sort(hashes)
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        return np.asarray(np.isin(hashes, repeated)) if len(repeated) else np.zeros(len(hashes), dtype=bool)
+
+    @cached_property
     def h2_right(self) -> Mask:
         """(n,) whether the control byte is the low 7 bits of the hash."""
         groups = self.view.groups
@@ -322,7 +330,7 @@ def _crowded_homes(proof: Proof) -> Iterator[Finding]:
 
 
 def _equal_hashes(proof: Proof) -> Iterator[Finding]:
-    if proof.seed_wrong:
+    if proof.seed_wrong or not proof.alike.any():
         return
     at = np.flatnonzero(proof.judged & proof.h2_right)
     hashes = np.sort(proof.hashed.hashes[at])
