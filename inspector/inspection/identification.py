@@ -13,6 +13,7 @@ from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
 from inspector.gotypes.syncmaps import is_sync_map
 from inspector.heap.extent import heap_regions
+from inspector.inspection.in_use import refuse_what_is_not_in_use, say_what_is_not_in_use
 from inspector.maps.family import Header, Source
 from inspector.maps.identify import identify
 from inspector.maps.readers import recognise_trie
@@ -81,7 +82,11 @@ def find_map(run: Run, locator: Locator) -> MapRef:
     if locator.type is None and locator.frame is None:
         return _identified(run, locator.address or 0)
     found = locator.find(run)
-    if found.type.layout or is_sync_map(found.type):
+    if is_sync_map(found.type):
+        return found
+    if locator.address is not None and locator.name is None:
+        say_what_is_not_in_use(run, locator.address)
+    if found.type.layout:
         return found
     return replace(_identified(run, found.address, found.type), name=found.name)
 
@@ -94,9 +99,12 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     if not address:
         return MapRef(0, declared, "heap")
     source = run.source()
+    # A sync.Map lies anywhere, also inside of an object.
     sync_map = recognise_trie(source, address)
     if sync_map is not None:
         return MapRef(address, sync_map, "hash-proof")
+    if declared is UNKNOWN_MAP:
+        refuse_what_is_not_in_use(run, address)
     header = believe(run, source.regions, address, None)
     identity = identify(run.family, source, address)
     candidates = of_shape(run.types, identity.candidates, declared.name)

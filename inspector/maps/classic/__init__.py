@@ -19,13 +19,15 @@ from inspector.maps.classic.header import (
 )
 from inspector.maps.classic.lookup import look_up
 from inspector.maps.classic.places import whole
-from inspector.maps.classic.sample import agrees, sample
+from inspector.maps.classic.sample import agrees, array_size, arrays, sample
 from inspector.maps.classic.snapshot import take_snapshot
 
 __all__ = [
     "HEADER",
     "NAME",
     "agrees",
+    "array_size",
+    "arrays",
     "candidates",
     "cells",
     "header_dtype",

@@ -19,13 +19,15 @@ from inspector.maps.swiss.header import (
 )
 from inspector.maps.swiss.lookup import look_up
 from inspector.maps.swiss.places import whole
-from inspector.maps.swiss.sample import agrees, sample
+from inspector.maps.swiss.sample import agrees, array_size, arrays, sample
 from inspector.maps.swiss.snapshot import take_snapshot
 
 __all__ = [
     "HEADER",
     "NAME",
     "agrees",
+    "array_size",
+    "arrays",
     "candidates",
     "cells",
     "header_dtype",
