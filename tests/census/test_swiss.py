@@ -67,7 +67,7 @@ def test_emptied_maps_lead_by_waste_before_all_that_are_in_use(toolchain, ldflag
 def test_maps_that_are_written_all_the_time_are_sound_and_only_their_churn_is_waste(toolchain):
     with start(build("churn", toolchain)) as running:
         running.ask("write")
-        census = census_of(running.pid)
+        census = census_of(running.pid, max_stop=None)
         assert_free(running.pid)
     found = {one.name: one for one in census.maps}
     names = {f"main.{name}" for name in ("doubling", "churning", "pairs", "anything", "ranged")}
