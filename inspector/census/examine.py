@@ -14,6 +14,7 @@ from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.table import BadType
 from inspector.inspection.identification import MOST_TRIED, header_at
+from inspector.inspection.one_map import judge
 from inspector.maps.family import Header, Snapshot
 from inspector.maps.findings import Judgement
 from inspector.target.run import Run
@@ -209,7 +210,7 @@ class Examiner:
         return Examined(claim, unjudged(claim, header, self.run.types), header)
 
     def _judge(self, snapshot: Snapshot) -> Judgement:
-        return snapshot.judge(incomplete=self.run.missing > 0)
+        return judge(self.run, snapshot)
 
     def _told_apart(self, claim: Claim, copy: Snapshot, judgement: Judgement) -> Judged:
         """Rule out types of other layouts: in a small map nothing else may show how large the elements are."""

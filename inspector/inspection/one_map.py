@@ -12,6 +12,7 @@ from itertools import islice
 
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime
 from inspector.goroutines.writers import Writer, find_writers
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
 from inspector.inspection.in_use import look_for_heap
 from inspector.maps.family import Account, Entry, Snapshot
@@ -148,7 +149,7 @@ def _take(
         if snapshot is None:
             return ref, None, Judgement("consistent")
         checking = time.perf_counter()
-        judgement = snapshot.judge(incomplete=run.missing > 0)
+        judgement = judge(run, snapshot)
         where = run.reader_of(ref.type).whole(ref.address)
         seen = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *seen))
@@ -164,10 +165,22 @@ def _take(
     if not run.stops:
         run.note(
             "the process was not stopped: a copy taken while the map changes may look inconsistent"
-            if judgement.verdict == "inconsistent"
+            if judgement.verdict in ("inconsistent", "unreadable")
             else "the process was not stopped while the map was copied"
         )
     return ref, snapshot, judgement
+
+
+def judge(run: Run, snapshot: Snapshot) -> Judgement:
+    """Judge a map by its copy. A sync.Map is written without a lock that stops who reads it.
+
+    So what seems wrong in a copy that was taken while the process ran is a torn copy: it is reported, and not a fault.
+    """
+    judgement = snapshot.judge(incomplete=run.missing > 0)
+    if run.stops or run.still or judgement.verdict != "inconsistent" or not is_sync_map(snapshot.type):
+        return judgement
+    torn = tuple(replace(f, severity="warning") if f.severity == "error" else f for f in judgement.findings)
+    return replace(judgement, verdict="unreadable", findings=torn)
 
 
 def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, timing: Timing) -> Copied:

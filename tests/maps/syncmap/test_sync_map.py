@@ -190,6 +190,17 @@ def test_one_that_is_written_all_the_time_is_never_called_inconsistent(toolchain
         assert_running(running)
 
 
+@pytest.mark.parametrize("toolchain", BOTH_FORMS)
+def test_a_copy_that_is_torn_without_a_stop_is_told_and_not_called_a_fault(toolchain):
+    with start(build("syncmaps", toolchain)) as running:
+        running.ask("churn")
+        with open_target(str(running.pid), memory="direct", stop=False) as target:
+            seen = [inspect(target, "main.churned", entries=5) for _ in range(10)]
+        assert {one.judgement.verdict for one in seen} <= {"consistent", "write-in-progress", "unreadable"}
+        assert all(any(note.startswith("the process was not stopped") for note in one.notes) for one in seen)
+        assert_running(running)
+
+
 @pytest.mark.parametrize("toolchain", TRIES)
 def test_a_damaged_trie_is_told_by_the_rule_that_it_breaks(crash, toolchain, tmp_path):
     core: Core = crash("syncmaps", toolchain)
