@@ -24,13 +24,13 @@ def candidates(words: NDArray[np.uint64], start: int, arena: Arena, release: Rel
     return headers_among(words, start, arena, header_dtype(release), _likely, plausible)
 
 
-def _likely(words: NDArray[np.uint64], most: int, arena: Arena) -> Mask:
+def _likely(words: NDArray[np.uint64], most: int, arena: Arena) -> NDArray[np.int64]:
     """Places where buckets leads into the arena, count is at most its bytes, and hash0 is not zero."""
     # Subtraction wraps around below the arena, so one comparison tests both ends.
     likely = (words[2 : 2 + most] - np.uint64(arena.start)) < np.uint64(arena.size)
     likely &= words[:most] <= np.uint64(arena.size)
     likely &= words[1 : 1 + most] >= np.uint64(1 << FLAGS_TO_HASH0)
-    return np.asarray(likely)
+    return np.flatnonzero(likely)
 
 
 def plausible(rows: NDArray[np.void], arena: Arena) -> Mask:

@@ -15,8 +15,8 @@ from inspector.maps.scanning import headers_among
 from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, header_dtype
 from inspector.maps.swiss.layout import LARGEST_DEPTH
 
-DIR_PTR, DEPTHS = 2, 4
-"""Words of the header that a first test looks at: dirPtr, and the one of globalDepth, globalShift and what follows."""
+DIR_PTR, DIR_LEN, DEPTHS = 2, 3, 4
+"""Words of the header that a first test looks at: dirPtr, dirLen, the one of globalDepth, globalShift and the rest."""
 
 DEPTHS_AT_MOST = 1 << 25
 """That word as a number is less: depth, shift, writing (0 or 1), tombstonePossible (0 or 1), zeros."""
@@ -27,12 +27,15 @@ def candidates(words: NDArray[np.uint64], start: int, arena: Arena, release: Rel
     return headers_among(words, start, arena, header_dtype(release), _likely, plausible)
 
 
-def _likely(words: NDArray[np.uint64], most: int, arena: Arena) -> Mask:
-    """Places where dirPtr leads into the arena, and depths and flags are small enough."""
+def _likely(words: NDArray[np.uint64], most: int, arena: Arena) -> NDArray[np.int64]:
+    """Places where dirPtr leads into the arena, depths and flags are small enough, and dirLen is a length."""
     # Subtraction wraps around below the arena, so one comparison tests both ends.
     likely = (words[DIR_PTR : DIR_PTR + most] - np.uint64(arena.start)) < np.uint64(arena.size)
     likely &= words[DEPTHS : DEPTHS + most] < np.uint64(DEPTHS_AT_MOST)
-    return np.asarray(likely)
+    places = np.flatnonzero(likely)
+    # Many structs have a pointer there and a small number behind it: dirLen is 0, or a power of two.
+    length = words[places + DIR_LEN]
+    return np.asarray(places[length & (length - np.uint64(1)) == 0])
 
 
 def plausible(rows: NDArray[np.void], arena: Arena) -> Mask:
