@@ -56,12 +56,12 @@ CHUNK = 1 << 14
 DUMPED = 1 << 25
 """Bytes dumped by one command, which must not take longer than a command may."""
 
-FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
+FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbscript.py")
 """The script that gdb runs to find variables in goroutines' frames."""
 NO_SHELL = os.path.join(os.path.dirname(__file__), "gdbnoshell.py")
 """The script that takes the convenience functions from gdb that run commands."""
 
-INSTALL_HINT = Hint("install gdb (apt-get install gdb), name it with {gdb}, or use {direct}")
+INSTALL_HINT = "install gdb (apt-get install gdb) or name it with {gdb}"
 
 # Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
 # change its answers. So nothing that comes from a target is ever a part of a command: files are handed over open,
@@ -112,6 +112,9 @@ class GdbBridge:
     when it is gone.
     """
 
+    INSTEAD = "use {direct}, which needs no gdb"
+    """What to try where gdb does not do its work."""
+
     def __init__(self, gdb: str = "gdb", inherited: tuple[int, ...] = ()) -> None:
         self.attached: int | None = None
         self._state_before = "R"
@@ -123,7 +126,7 @@ class GdbBridge:
         self._held: int | None = None
         path = shutil.which(gdb)
         if path is None:
-            raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
+            raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", self._or_instead(INSTALL_HINT))
         command = [os.path.abspath(path), "-nx", "--quiet", "--interpreter=mi3"]
         for setting in EARLY_SETTINGS:
             command += ["-iex", setting]
@@ -144,7 +147,7 @@ class GdbBridge:
             )
         except OSError as error:
             os.close(self._scratch)
-            raise GdbMissing(f"cannot start gdb: {error.strerror}", INSTALL_HINT) from None
+            raise GdbMissing(f"cannot start gdb: {error.strerror}", self._or_instead(INSTALL_HINT)) from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # pygdbmi's own waiting is switched off: _next_records waits for exactly what is there.
@@ -156,7 +159,7 @@ class GdbBridge:
             self._end()
             what = "it exited at once" if isinstance(error, GdbDied) else "it does not answer"
             raise GdbMissing(
-                f"{gdb!r} is not a gdb with the MI interface: {what}", Hint("name another with {gdb}, or use {direct}")
+                f"{gdb!r} is not a gdb with the MI interface: {what}", self._or_instead("name another with {gdb}")
             ) from None
         except BaseException:
             self._end()
@@ -167,6 +170,10 @@ class GdbBridge:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _or_instead(self, repair: str) -> Hint:
+        """Advice: repair what is wrong with gdb, or do without it where that is possible."""
+        return Hint(f"{repair}, or {self.INSTEAD}" if self.INSTEAD else repair)
 
     def _take_functions_away(self) -> None:
         try:
@@ -203,7 +210,7 @@ class GdbBridge:
     def _next_records(self, deadline: float) -> list[dict[str, Any]]:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            raise GdbSilent("gdb does not answer", Hint("try {direct}, which needs no gdb"))
+            raise GdbSilent("gdb does not answer", self._or_instead("try again"))
         ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, POLL))
         records: list[dict[str, Any]] = []
         if ready:
@@ -214,7 +221,9 @@ class GdbBridge:
         self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
-            raise GdbSilent("gdb does not answer; what it prints is not MI", Hint("try {direct}, which needs no gdb"))
+            raise GdbSilent(
+                "gdb does not answer; what it prints is not MI", self._or_instead("name another with {gdb}")
+            )
         return records
 
     def _result(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -228,7 +237,7 @@ class GdbBridge:
             self._process.wait(EXIT_TIMEOUT)
         status = self._process.returncode
         return GdbDied(
-            f"gdb ended in the middle of its work (exit status {status})", Hint("try {direct}, which needs no gdb")
+            f"gdb ended in the middle of its work (exit status {status})", self._or_instead("try again")
         )
 
     def console(self, command: str, timeout: float | None = None) -> str:
@@ -285,7 +294,7 @@ class GdbBridge:
         if not held_to_the_end:
             raise GdbDied(
                 f"gdb ended while it held process {pid}, so what was copied may be torn",
-                Hint("try again, or {direct}, which needs no gdb"),
+                self._or_instead("try again"),
             )
 
     def _attach(self, pid: int) -> None:

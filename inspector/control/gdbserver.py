@@ -72,6 +72,9 @@ class RemoteBridge(GdbBridge):
     Raises NoSuchTarget when nothing answers that is a gdbserver, TargetGone when it goes away.
     """
 
+    INSTEAD = ""
+    """Nothing: only gdb can talk to a gdbserver."""
+
     def __init__(self, gdb: str, endpoint: str, executable: int | None = None) -> None:
         self.endpoint = endpoint
         self.pid: int | None = None

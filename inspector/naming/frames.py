@@ -9,7 +9,16 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inspector.errors import GdbDied, GdbError, GdbMissing, Hint, UnknownVariable, UnreadableMemory, UsageError
+from inspector.errors import (
+    GdbDied,
+    GdbError,
+    GdbMissing,
+    Hint,
+    InspectError,
+    UnknownVariable,
+    UnreadableMemory,
+    UsageError,
+)
 from inspector.gotypes.names import SHAPE
 from inspector.image.elf import without_type_arguments
 from inspector.target.run import Run
@@ -19,11 +28,16 @@ MOST_SHOWN = 6
 MOST_FUNCTIONS = 64
 NEAR_NAMES = 4
 
+INSTANCE = "[...]"
+"""Stands for the type arguments of generic code. They may be left out: main.hold means main.hold[...]."""
+
+WITHOUT_GDB = Hint("name a package variable, or the map's address with {type}: neither needs gdb")
+"""What to try where gdb does not do its work: without gdb no frame is found."""
+
 _FRAME_VARIABLE = re.compile(
     r"(?P<function>[^\s:@#'\"\\$`]+)(?:@(?P<goroutine>\d{1,18}))?(?:#(?P<level>\d{1,9}))?"
     r":(?P<variable>[^\W\d]\w*)(?:@(?P<line>\d{1,9}))?(?P<path>(?:\.[^\W\d]\w*|\[\d{1,9}\])*)"
 )
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class FrameName:
 class FrameVariable:
     """A variable in a frame: where it is, its type's name in DWARF, and the pointer in it (None if it has none).
 
-    `problem` says why the value is missing.
+    `may_be_map` says whether the type is a map's, or that of a pointer to anything; `problem` why the value is missing.
     """
 
     function: str
@@ -61,6 +75,7 @@ class FrameVariable:
     declared: int
     type: str = ""
     value: int | None = None
+    may_be_map: bool = False
     problem: str | None = None
 
 
@@ -95,17 +110,10 @@ def prepare(run: Run, name: FrameName) -> FrameName:
         )
     functions = _functions(run, name.function)
     try:
-        known = run.target.bridge().prepare_frames(functions)
+        known = run.target.frames().prepare_frames(functions)
         run.hold_with_gdb()
-    except GdbDied:
-        raise
-    except GdbMissing as error:
-        raise GdbMissing(
-            f"variables in frames are found by gdb: {error.message}",
-            Hint("leave {direct} out if it is given; else name a package variable, or the map's address"),
-        ) from None
     except GdbError as error:
-        raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None
+        raise _failed(run, error) from None
     if not known:
         names = [without_type_arguments(each.name) for each in run.image.functions()]
         near = difflib.get_close_matches(name.function, names, NEAR_NAMES, 0.6)
@@ -119,10 +127,14 @@ def _functions(run: Run, wanted: str) -> list[tuple[str, int]]:
     """Full names and addresses of the functions that a name may mean: itself, or those whose names end like it."""
     addresses = {each.name: each.address for each in run.image.functions()}
     names = {each: without_type_arguments(each) for each in addresses}
-    found = [each for each, short in names.items() if wanted in (each, short)]
+    found = [each for each, short in names.items() if wanted in (each, short, short.replace(INSTANCE, ""))]
     if not found:
         ends = f".{wanted}", f"/{wanted}"
-        found = [each for each, short in names.items() if each.endswith(ends) or short.endswith(ends)]
+        found = [
+            each
+            for each, short in names.items()
+            if each.endswith(ends) or short.endswith(ends) or short.replace(INSTANCE, "").endswith(ends)
+        ]
     # Generic code goes by its shape; the functions of its instances only call that.
     generic = {names[each] for each in found if SHAPE in each}
     found = [each for each in found if SHAPE in each or names[each] not in generic]
@@ -141,20 +153,15 @@ def find_variable(run: Run, name: FrameName) -> FrameVariable:
     request = {
         "functions": name.functions,
         "variable": name.variable,
-        "path": [("field", field) if field else ("index", int(index)) for field, index in _STEP.findall(name.path)],
+        "path": name.path,
         "goroutine": name.goroutine,
         "level": name.level,
         "line": name.line,
     }
     try:
-        answer = run.target.bridge().search_frames(request)
-    except GdbDied:
-        raise
+        answer = run.target.frames().search_frames(request)
     except GdbError as error:
-        raise UnknownVariable(
-            f"frames cannot be looked into: {_words(error)}",
-            "name a package variable (main.sessions), or the map's address",
-        ) from None
+        raise _failed(run, error) from None
     found = [FrameVariable(**each) for each in answer["found"]]
     if not found:
         raise _nothing(name, answer)
@@ -166,8 +173,18 @@ def find_variable(run: Run, name: FrameName) -> FrameVariable:
     return found[0]
 
 
-def _words(error: GdbError) -> str:
-    return error.message.removeprefix("gdb: ").rstrip(".")
+def _failed(run: Run, error: GdbError) -> InspectError:
+    """Why gdb found no frames, with advice that leads on: what needs no gdb is not a frame."""
+    if isinstance(error, GdbMissing):
+        if run.target.gdb is None:
+            words, repair = "variables in frames are found by gdb, which must not be used", Hint("leave {direct} out")
+        else:
+            words, repair = f"variables in frames are found by gdb: {error.message}", Hint("name a gdb with {gdb}")
+        return GdbMissing(words, Hint(f"{repair.text}; or {WITHOUT_GDB.text}"))
+    if isinstance(error, GdbDied):
+        return GdbDied(error.message, Hint(f"try again; or {WITHOUT_GDB.text}"))
+    words = error.message.removeprefix("gdb: ").rstrip(".")
+    return UnknownVariable(f"frames cannot be looked into: {words}", WITHOUT_GDB)
 
 
 def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
