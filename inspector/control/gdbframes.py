@@ -1,7 +1,8 @@
 """Frames of goroutines and their variables, found by gdb, which runs this: behind the bridge and in the plugin.
 
-It imports nothing but gdb, the standard library and its neighbour. Nothing is written to the target. A goroutine that no thread runs has its registers in g.sched; an unwinder hands
-these to gdb as the frame above the innermost one, and from there gdb unwinds by DWARF as usual.
+It imports nothing but gdb, the standard library and its neighbour. Nothing is written to the target. A goroutine that
+no thread runs has its registers in g.sched; an unwinder hands these to gdb as the frame above the innermost one, and
+from there gdb unwinds by DWARF as usual.
 """
 
 from __future__ import annotations
@@ -412,9 +413,7 @@ def registers(frame: gdb.Frame) -> Place:
     return frame.pc(), int(frame.read_register("rsp")), int(frame.read_register("rbp"))
 
 
-def after_the_call(
-    symbol: Any, goroutine: Goroutine, function: str, place: Place, path: str
-) -> dict[str, Any]:
+def after_the_call(symbol: Any, goroutine: Goroutine, function: str, place: Place, path: str) -> dict[str, Any]:
     """What a variable is by its location after the call that its frame is in; {} where that gives nothing.
 
     gdb looks at the call itself, where a value may still be in a register although it has been spilled too;

@@ -236,9 +236,7 @@ class GdbBridge:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_TIMEOUT)
         status = self._process.returncode
-        return GdbDied(
-            f"gdb ended in the middle of its work (exit status {status})", self._or_instead("try again")
-        )
+        return GdbDied(f"gdb ended in the middle of its work (exit status {status})", self._or_instead("try again"))
 
     def console(self, command: str, timeout: float | None = None) -> str:
         """Run a command of gdb's own prompt and return what it printed."""

@@ -4,10 +4,14 @@ The Python inside of gdb may be older than ours, and has none of our packages. S
 modules that are imported here, which need gdb and the standard library only: their packages are stood in for.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
 import types
+from collections.abc import Callable
+from typing import Any
 
 import gdb
 
@@ -24,7 +28,7 @@ from inspector.control import gdbframes  # noqa: E402  # its package is made abo
 def go_map_inspect_answer(shared: int) -> None:
     """Answer a question in JSON, which lies in a file that is open as `shared`; the answer takes its place."""
     asked = json.loads(os.pread(shared, os.fstat(shared).st_size, 0))
-    functions = {"prepare": gdbframes.prepare, "search": gdbframes.search_and_go_back}
+    functions: dict[str, Callable[[Any], Any]] = {"prepare": gdbframes.prepare, "search": gdbframes.search_and_go_back}
     try:
         said = {"answer": functions[asked["function"]](asked["question"])}
     except (gdb.error, RuntimeError) as error:

@@ -108,7 +108,7 @@ def _member(value: Any, name: str) -> Any:
     """A field, which may be one of an embedded struct. The shallowest one counts, as in Go."""
     if value.type.strip_typedefs().code != gdb.TYPE_CODE_STRUCT:
         raise gdb.error(f"{name_of(value.type)} has no fields")
-    level, seen = [value], set()
+    level, seen = [value], set[str]()
     for _ in range(MOST_EMBEDDED):
         found = [each[name] for each in level if any(field.name == name for field in _fields(each))]
         if len(found) > 1:
@@ -133,7 +133,7 @@ def _is_embedded(field: Any) -> bool:
     declared = field.type
     if declared.code == gdb.TYPE_CODE_PTR:
         declared = declared.target()
-    return field.name == name_of(declared).partition("[")[0].rpartition(".")[2]
+    return str(field.name) == name_of(declared).partition("[")[0].rpartition(".")[2]
 
 
 def variables_of(block: Any) -> Iterator[Any]:
