@@ -12,6 +12,7 @@ from gdb_plugin.opening import open_inferior
 from gdb_plugin.types import key_and_elem, value_at
 from inspector.control.gdbvalues import is_map, name_of
 from inspector.errors import InspectError
+from inspector.gotypes.words import number_of
 from inspector.inspection.one_map import Inspection, inspect
 
 PARAMETER = "gomap pretty-print"
@@ -46,7 +47,7 @@ class MapPrinter:
             return f"{name}(nil)"
         verdict = found.judgement.verdict
         doubt = "" if verdict == "consistent" else f", {verdict}: see info gomap"
-        return f"{name}({found.snapshot.header.count} entries{doubt})"
+        return f"{name}({number_of(found.snapshot.header.count, 'entry')}{doubt})"
 
     def children(self) -> Iterator[tuple[str, gdb.Value]]:
         """Keys and elements in turn, where they lie in memory."""

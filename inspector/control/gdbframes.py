@@ -31,7 +31,11 @@ Place = tuple[int, int, int]
 """Where a goroutine is: pc, sp, bp."""
 Span = tuple[int, int]
 Seen = tuple["Goroutine", int, gdb.Frame, bool]
-"""A frame: its goroutine, its level there (0 is the innermost), itself, whether all its registers are known."""
+"""A frame: its goroutine, its level there (0 is the innermost), itself, whether its registers can be believed.
+
+Those of a goroutine that no thread runs can: gdb knows three of them, and that the others are not to be had. What gdb
+takes for the registers of a running function's caller are those of the function that it called.
+"""
 
 MOST_FRAMES = 1000  # frames of one goroutine that are walked
 MOST_FOUND = 1000  # frames with the variable, after which the search ends
@@ -45,6 +49,7 @@ SCANNED = 0x1000
 
 UNTYPED = frozenset({"void *", "unsafe.Pointer"})  # pointers that may lead to anything
 BELOW_ALL_STACKS = 8
+OPTIMIZED_OUT = "optimized out"
 NEVER_IN_NAMES = frozenset("\"'`$\\")  # what would end a quoted name, or mean something to gdb
 
 
@@ -226,7 +231,7 @@ def threads_frames(everyone: Everyone) -> Iterator[Seen]:
 
 
 def left_frames(goroutine: Goroutine, place: Place) -> Iterator[Seen]:
-    """(goroutine, level, frame, False) of each frame from a place where the goroutine left its registers."""
+    """(goroutine, level, frame, True) of each frame from a place where the goroutine left its registers."""
     newest = gdb.newest_frame()
     left_registers.innermost = newest.pc(), int(newest.read_register("rsp"))
     left_registers.place = place
@@ -240,7 +245,7 @@ def left_frames(goroutine: Goroutine, place: Place) -> Iterator[Seen]:
             if level >= 0:
                 if not goroutine.holds(pc_and_sp[1]) or frame.name() is None:
                     break
-                yield goroutine, level, frame, False
+                yield goroutine, level, frame, True
                 level += 1
             frame = frame.older()
             if frame is None:
@@ -342,11 +347,12 @@ def variables(frame: gdb.Frame) -> Iterator[Any]:
 def describe(symbol: Any, frame: gdb.Frame, known: bool, path: str) -> dict[str, Any]:
     """What a variable is: {"type", "value", "may_be_map"}, the value a pointer's; or {"problem"} in words."""
     try:
-        value = symbol.value(frame)
-        if value.is_optimized_out or (value.address is None and not known):
-            # What gdb takes for a caller's registers are those of the function that it called.
-            return {"problem": "optimized out"}
+        # A struct may be in several places: some fields in registers, some on the stack, some nowhere.
+        if symbol.value(frame).address is None and not known:
+            return {"problem": OPTIMIZED_OUT}
         value = follow(value_in(symbol, frame), path)
+        if value.is_optimized_out:
+            return {"problem": OPTIMIZED_OUT}
         if points_to_map(value.type):
             value = value.dereference()
         declared = without_parameter(value.type)
@@ -357,7 +363,7 @@ def describe(symbol: Any, frame: gdb.Frame, known: bool, path: str) -> dict[str,
             "may_be_map": is_map(value.type) or name_of(declared) in UNTYPED,
         }
     except (gdb.error, RuntimeError) as error:
-        return {"problem": str(error)}
+        return {"problem": OPTIMIZED_OUT if OPTIMIZED_OUT in str(error) else str(error)}
 
 
 def search(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -373,7 +379,8 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
             continue
         frames += 1
         in_scope = list(variables(frame))
-        names.update(map(plain_name, in_scope))
+        # The compiler's own have names that nobody can write: .dict, ~r0
+        names.update(name for name in map(plain_name, in_scope) if name.isidentifier())
         for symbol in in_scope:
             if plain_name(symbol) != wanted["variable"] or wanted["line"] not in (None, symbol.line):
                 continue
@@ -424,7 +431,7 @@ def after_the_call(symbol: Any, goroutine: Goroutine, function: str, place: Plac
         if int(frame.read_register("rsp")) != sp:
             break
         if frame.name() == function:
-            answer = describe(symbol, frame, False, path)
+            answer = describe(symbol, frame, True, path)
             return {} if "problem" in answer else answer | {"problem": None}
     return {}
 
