@@ -24,8 +24,8 @@ Given: TypeAlias = gdb.Value | bool | int | float | str
 def element_of(target: Target, answer: KeyAnswer, declared: gdb.Type | None) -> Given:
     """The element where it lies in the map, with its type: what gdb can print, cast, follow and take the address of.
 
-    `declared` is the map's own type in gdb, if a value was given. Strings are given as text, which gdb compares; what
-    has no type in gdb (a program linked with -w) as a number or as text, too.
+    `declared` is the map's own type in gdb, if a value was given. Strings are given as text, which $_streq compares;
+    what has no type in gdb (a program linked with -w) is given as a number or as text, too.
     """
     types, go_type, lookup = target.program.types, answer.ref.type, answer.lookup
     if isinstance(lookup.value, GoInterface):

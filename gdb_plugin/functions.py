@@ -35,11 +35,13 @@ class GomapLen(gdb.Function):
             (map_value,) = _counted(arguments, "$gomap_len (MAP)")
             run = Run(open_inferior(), None)
             found = _located(run, map_value)
-            address = found.find(run).address if found.type else found.address
+            # Of a bare address nothing but the address is known.
+            where = found.find(run) if found.type or found.frame else None
+            address = where.address if where else found.address
             if not address:
                 return 0
             # A package variable that is declared as a map is one, anything else has to look like one.
-            if found.address is None:
+            if where and where.declared:
                 return header_at(run, address).count
             return believe(run, run.regions(), address, found.type).count
 
@@ -51,8 +53,8 @@ class GomapGet(gdb.Function):
     MAP is as for $gomap_len. KEY is a number, a string, or in double quotes a Go
     literal of the key's type: "{1, \\"x\\"}". The element has its type, so it can be
     followed: print $gomap_get ("main.users", "ann")->name, print *$gomap_get (m, 1).
-    Of an interface it is the value inside. Strings are given back as text, which
-    gdb compares: break main.f if $gomap_get (m, "state") == "open".
+    Of an interface it is the value inside. Strings are given back as text:
+    break main.f if $_streq ($gomap_get (m, "state"), "open").
     """
 
     def __init__(self) -> None:
