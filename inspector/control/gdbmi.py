@@ -280,7 +280,10 @@ class GdbBridge:
         if before.tracer:
             raise NotPermitted(
                 f"process {pid} is already traced by process {before.tracer}",
-                Hint("detach the other debugger, or read without stopping: {no_stop}"),
+                Hint(
+                    "detach the other debugger; a package variable or an address can be read without gdb and without "
+                    "a stop: {direct}, {no_stop}"
+                ),
             )
         self._state_before = before.state
         began = time.perf_counter()

@@ -179,12 +179,17 @@ def _failed(run: Run, error: GdbError) -> InspectError:
         if run.target.gdb is None:
             words, repair = "variables in frames are found by gdb, which must not be used", Hint("leave {direct} out")
         else:
-            words, repair = f"variables in frames are found by gdb: {error.message}", Hint("name a gdb with {gdb}")
+            words, repair = (
+                f"variables in frames are found by gdb: {error.message}",
+                Hint("install gdb or name it with {gdb}"),
+            )
         return GdbMissing(words, Hint(f"{repair.text}; or {WITHOUT_GDB.text}"))
+    # Where gdb reads everything, no other name gets along without it either.
+    instead: Hint | str = "try again" if run.target.read_by_gdb else Hint(f"try again; or {WITHOUT_GDB.text}")
     if isinstance(error, GdbDied):
-        return GdbDied(error.message, Hint(f"try again; or {WITHOUT_GDB.text}"))
+        return GdbDied(error.message, instead)
     words = error.message.removeprefix("gdb: ").rstrip(".")
-    return UnknownVariable(f"frames cannot be looked into: {words}", WITHOUT_GDB)
+    return UnknownVariable(f"frames cannot be looked into: {words}", "" if run.target.read_by_gdb else WITHOUT_GDB)
 
 
 def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
@@ -211,7 +216,7 @@ def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
         )
     return UnknownVariable(
         f"{name.text} cannot be read: {(found.problem or '').rstrip('.')}",
-        "is a pointer on the way to it nil? promoted fields are written by their embedded type: s.base.sessions",
+        "is a pointer on the way to it nil? fields are written s.cache, elements s.shards[2]",
     )
 
 

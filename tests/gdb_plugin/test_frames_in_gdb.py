@@ -45,7 +45,7 @@ def test_every_map_of_a_kernel_core_is_found_by_its_frame(crash):
     assert differing(states, gdb(*commands_for(states), on=(core.exe, core.path))) == {}
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 @pytest.mark.skipif(shutil.which("gdbserver") is None, reason="gdbserver is not installed")
 def test_every_map_behind_gdbserver_is_found_by_its_frame():
     with start(build("handlers", SWISS)) as running:

@@ -15,6 +15,7 @@ import pytest
 from fixtures import SWISS_RELEASES, USUAL, build, start
 from tests.support.commandline import assert_running, cli_here
 from tests.support.gdbsession import QUIET, environment, gdb, gdbserver, plugin
+from tests.support.promised import promised
 
 pytestmark = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
 
@@ -24,7 +25,7 @@ FAMILIES = [pytest.param(USUAL, id=USUAL.name, marks=pytest.mark.slow), pytest.p
 
 def rows(document: str) -> list[dict]:
     """The maps of a census in JSON, by address."""
-    return sorted(json.loads(document)["census"]["maps"], key=lambda row: row["address"])
+    return sorted(promised(document)["census"]["maps"], key=lambda row: row["address"])
 
 
 @pytest.mark.parametrize("toolchain", FAMILIES)

@@ -9,17 +9,23 @@ import shutil
 
 import pytest
 
-from fixtures import SWISS_RELEASES, build, start
+from fixtures import SWISS_EXPERIMENTS, SWISS_RELEASES, build, start
 from tests.support.commandline import assert_running
 from tests.support.gdbsession import gdb, gdb_mi, gdbserver
 from tests.support.promised import promised
 from tests.support.swiss import PROGRAM
-from tests.support.toolchains import TWO_SWISS_BUILD
 from tests.support.truth import differences
 
 pytestmark = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
 
 SWISS = SWISS_RELEASES[-1]
+RELEASES = [
+    pytest.param(SWISS, id=SWISS.name),
+    *(
+        pytest.param(each, id=each.name, marks=pytest.mark.matrix)
+        for each in (*SWISS_RELEASES[:-1], *SWISS_EXPERIMENTS)
+    ),
+]
 
 SHOWN = (
     "small_3", "small_holes", "small_emptied", "hint_897", "growth_left_0", "tombstones", "cleared_stale",
@@ -52,7 +58,7 @@ def differing(states: list[dict], said: list[str]) -> dict[str, list[str]]:
     return {name: wrong for name, wrong in found.items() if wrong}
 
 
-@pytest.mark.parametrize("toolchain", TWO_SWISS_BUILD)
+@pytest.mark.parametrize("toolchain", RELEASES)
 def test_states_of_a_live_process_are_told_as_the_program_tells_them(toolchain):
     with start(build(PROGRAM, toolchain)) as running:
         states = chosen(running.truth)
@@ -86,7 +92,7 @@ def entries(text: str) -> list[tuple]:
     return sorted((json.loads(key), json.loads(value)) for key, value in PRINTED.findall(text))
 
 
-@pytest.mark.parametrize("toolchain", TWO_SWISS_BUILD)
+@pytest.mark.parametrize("toolchain", RELEASES)
 def test_maps_of_every_form_are_printed_with_each_entry_once(toolchain):
     with start(build(PROGRAM, toolchain)) as running:
         states = {state["name"]: state for state in running.truth["maps"]}
