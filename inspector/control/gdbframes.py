@@ -39,6 +39,7 @@ takes for the registers of a running function's caller are those of the function
 
 MOST_FRAMES = 1000  # frames of one goroutine that are walked
 MOST_FOUND = 1000  # frames with the variable, after which the search ends
+MOST_DIFFERENT = 24  # values of the variable, after which it ends: the user has to choose one anyway
 MOST_GOROUTINES = 1 << 20
 
 # runtime2.go: the states of a goroutine whose stack is its own and whole, the bit that the collector adds.
@@ -371,7 +372,8 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
     ranges = ranges_of(wanted["functions"])
     found: list[dict[str, Any]] = []
     names: set[str] = set()
-    again, frames = [], 0
+    different: set[int | None] = set()
+    again, frames, cut = [], 0, False
     for goroutine, level, frame, known in all_frames(wanted, ranges) if ranges else ():
         if frame.name() not in ranges or wanted["goroutine"] not in (None, goroutine.id):
             continue
@@ -387,9 +389,11 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
             entry = place_of(goroutine, level, frame) | {"declared": symbol.line}
             entry.update(describe(symbol, frame, known, wanted["path"]))
             found.append(entry)
+            different.add(entry.get("value"))
             if "problem" in entry:
                 again.append((entry, symbol, goroutine, frame.name(), registers(frame)))
-        if len(found) >= MOST_FOUND:
+        if len(found) >= MOST_FOUND or len(different) > MOST_DIFFERENT:
+            cut = True
             break
     for entry, symbol, goroutine, function, place in again:
         entry.update(after_the_call(symbol, goroutine, function, place, wanted["path"]))
@@ -398,7 +402,7 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
         "frames": frames,
         "found": found,
         "names": sorted(names),
-        "all": len(found) < MOST_FOUND,
+        "all": not cut,
     }
 
 

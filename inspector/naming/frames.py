@@ -15,6 +15,7 @@ from inspector.errors import (
     GdbMissing,
     Hint,
     InspectError,
+    NotReadInTime,
     UnknownVariable,
     UnreadableMemory,
     UsageError,
@@ -244,7 +245,7 @@ def _described(run: Run, found: FrameVariable) -> str:
         try:
             count = struct.unpack("<q", run.memory.read(found.value, 8))[0]
             what = f"{found.type} of {count} at {found.value:#x}"
-        except UnreadableMemory:
+        except (UnreadableMemory, NotReadInTime):
             what = f"{found.type} at {found.value:#x}"
     return f"{found.state}, {_line(found)}, {what}"
 

@@ -67,6 +67,7 @@ def test_stripped_programs_have_a_list_without_names(crash):
     assert {state["address"] for state in running.truth["maps"] if state["len"]} <= found
 
 
+@pytest.mark.slow
 def test_maps_are_chosen_and_ordered(crash):
     core = crash("handlers", SWISS)
     by_name, largest, several, typed, findings = gdb(

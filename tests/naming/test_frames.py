@@ -218,6 +218,18 @@ def test_where_gdb_fails_the_advice_does_not_lead_back_to_gdb(newest, tmp_path):
     assert followed.code == 0
 
 
+@pytest.mark.slow
+def test_of_thousands_of_goroutines_a_few_are_offered_and_each_can_be_chosen():
+    with start(build("parked", SWISS_RELEASES[-1])) as running:
+        offered = choices(cli_here(running.pid, "main.park:m"))
+        assert len(offered) == 6
+        with open_target(str(running.pid)) as target:
+            assert [entries_of(target, name) for name in offered] == [5] * 6
+        hurried = cli_here(running.pid, offered[0], "--max-stop", "1ms")
+        assert_refused(hurried, "within the 1 ms that a stop may take (allow longer stops with --max-stop)", code=3)
+        assert_running(running)
+
+
 # What cannot be answered
 
 
