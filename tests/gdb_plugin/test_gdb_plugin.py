@@ -477,12 +477,14 @@ def test_maps_in_values_nil_maps_and_odd_strings_are_printed(run):
 @pytest.mark.slow
 def test_a_damaged_map_is_called_so_by_everything():
     with start(build("plain")) as running:
-        *_, inspected, listed, printed = gdb(
+        *_, inspected, listed, every, printed = gdb(
             "set language c", "set variable *(long *) 'main.words' = 7", "set gomap pretty-print on",
-            "info gomap main.words", "info gomaps main", "print 'main.words'", on=("-p", running.pid),
+            "info gomap main.words", "info gomaps -variables main", "info gomaps main", "print 'main.words'",
+            on=("-p", running.pid),
         )  # fmt: skip
     assert "verdict: inconsistent (the runtime cannot have produced this state)" in inspected
     assert listed.splitlines()[1].split() == ["main.words", "map[string]int", "7", "inconsistent"]
+    assert re.search(r"main\.words +7 .* inconsistent", every)
     assert "(7 entries, inconsistent: see info gomap) = {" in printed
 
 
