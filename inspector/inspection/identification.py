@@ -12,6 +12,7 @@ from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
 from inspector.heap.extent import heap_regions
+from inspector.inspection.in_use import refuse_what_is_not_in_use, say_what_is_not_in_use
 from inspector.maps.family import Header, Source
 from inspector.maps.identify import identify
 from inspector.memory.protocol import RegionMap
@@ -79,6 +80,8 @@ def find_map(run: Run, locator: Locator) -> MapRef:
     if locator.type is None and locator.frame is None:
         return _identified(run, locator.address or 0)
     found = locator.find(run)
+    if locator.address is not None and locator.name is None:
+        say_what_is_not_in_use(run, locator.address)
     if found.type.layout:
         return found
     return replace(_identified(run, found.address, found.type), name=found.name)
@@ -91,6 +94,8 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     """
     if not address:
         return MapRef(0, declared, "heap")
+    if declared is UNKNOWN_MAP:
+        refuse_what_is_not_in_use(run, address)
     source = run.source()
     header = believe(run, source.regions, address, None)
     identity = identify(run.family, source, address)

@@ -17,9 +17,8 @@ from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import SwissLayout
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
 from inspector.gotypes.table import TypeTable
-from inspector.hashing.hasher import Hashed, Hasher
 from inspector.hashing.keys import HashKeys
-from inspector.maps.family import Account, Entry, Slots, Source
+from inspector.maps.family import Account, Books, Entry, Slots, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.account import account_of
 from inspector.maps.swiss.checks import MapView, Proof, judge
@@ -45,7 +44,8 @@ class SwissSnapshot:
 
     A small map has no `tables` and at most one group. `unusable` says under the name of a part ("dirPtr", "tables",
     "groups") why it is missing, wholly or in part. `memory` holds the pointed-to bytes of keys and of shown entries,
-    `regions` what was readable. `late` names what was not read before the stop had to end: it is missing, and says
+    `regions` what was readable, `books` the heap's metadata as far as it says
+    anything of the map. `late` names what was not read before the stop had to end: it is missing, and says
     nothing of the map. `bytes_read` counts what was copied.
     """
 
@@ -61,6 +61,7 @@ class SwissSnapshot:
     memory: FrozenMemory = field(repr=False)
     regions: RegionMap = field(repr=False)
     hash_keys: HashKeys | None = field(default=None, repr=False)
+    books: Books | None = field(default=None, repr=False)
     bytes_read: int = 0
 
     @property
@@ -69,20 +70,12 @@ class SwissSnapshot:
         return layout_of(self.type)
 
     @cached_property
-    def hashed(self) -> Hashed:
-        """The hashes of all live keys, in the order of their places, worked out once for rules and report.
-
-        The hash functions must be known.
-        """
-        functions = self.hash_keys.functions(self.release) if self.hash_keys else None
-        assert functions is not None
-        hasher = Hasher(self.types, self.memory, functions)
-        return hasher.map_keys(self.type, self.groups.keys[self.groups.full], self.header.seed)
-
-    @property
     def proof(self) -> Proof:
-        """The map as rules see it. It is not kept: the two would hold each other, and megabytes, in memory."""
-        return Proof(MapView(self))
+        """The map as rules and report see it, worked out once.
+
+        It leads to a twin of this snapshot and not back to it: the two would keep each other, and megabytes, in memory.
+        """
+        return Proof(MapView(replace(self)))
 
     @property
     def view(self) -> MapView:
@@ -91,7 +84,7 @@ class SwissSnapshot:
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: what can be worked out again is left out."""
-        return {name: value for name, value in vars(self).items() if name != "hashed"}
+        return {name: value for name, value in vars(self).items() if name != "proof"}
 
     def judge(self, incomplete: bool = False) -> Judgement:
         """See Snapshot.judge."""
@@ -134,6 +127,7 @@ class _SnapshotTaker:
     def __init__(self, source: Source, address: int, go_type: GoType) -> None:
         self.memory, self.regions, self.address, self.type = source.memory, source.regions, address, go_type
         self.types, self.release, self.layout = source.types, source.release, layout_of(go_type)
+        self.heap = source.heap
         self.unusable: dict[str, str] = {}
         self.late: list[str] = []
 
@@ -161,6 +155,7 @@ class _SnapshotTaker:
             tuple(self.late),
             frozen,
             self.regions,
+            books=self._books(header, tables, groups),
         )
 
     @contextmanager
@@ -234,6 +229,23 @@ class _SnapshotTaker:
         else:
             raw[(at[:, None] + np.arange(count)).reshape(-1)] = rows.reshape(-1, size)
         return ok
+
+    # What the heap's metadata says
+
+    def _books(self, header: SwissMap, tables: Tables, groups: Groups) -> Books | None:
+        if self.heap is None or self.late:
+            return None
+        own = np.array([self.address, header.dir_ptr], np.uint64)
+        apart = [
+            np.ascontiguousarray(slots[groups.full]).view(np.uint64)[:, 0]
+            for indirect, slots in ((self.layout.indirect_key, groups.keys), (self.layout.indirect_elem, groups.elems))
+            if indirect
+        ]
+        try:
+            return self.heap.about(np.concatenate([own, tables.addresses, tables.rows["groups"], *apart]))
+        except NotReadInTime:
+            # The map itself was read.
+            return None
 
     # What slots point to
 
