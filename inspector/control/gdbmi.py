@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Self
 
 from pygdbmi.IoManager import IoManager
@@ -61,7 +62,25 @@ FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbscript.py")
 NO_SHELL = os.path.join(os.path.dirname(__file__), "gdbnoshell.py")
 """The script that takes the convenience functions from gdb that run commands."""
 
-INSTALL_HINT = "install gdb (apt-get install gdb) or name it with {gdb}"
+
+@dataclass(frozen=True)
+class Advice:
+    """What to try where there is no gdb, where a program is not one, and where it does not do its work."""
+
+    missing: Hint
+    other: Hint
+    failing: Hint
+
+
+OR_DIRECT = Advice(
+    Hint("install gdb (apt-get install gdb), name it with {gdb}, or use {direct}, which needs no gdb"),
+    Hint("name another with {gdb}, or use {direct}, which needs no gdb"),
+    Hint("try again, or use {direct}, which needs no gdb"),
+)
+ONLY_GDB = Advice(
+    Hint("install gdb (apt-get install gdb) or name it with {gdb}"), Hint("name another with {gdb}"), Hint("try again")
+)
+"""Where nothing can be done without gdb."""
 
 # Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
 # change its answers. So nothing that comes from a target is ever a part of a command: files are handed over open,
@@ -112,8 +131,7 @@ class GdbBridge:
     when it is gone.
     """
 
-    INSTEAD = "use {direct}, which needs no gdb"
-    """What to try where gdb does not do its work."""
+    advice = OR_DIRECT
 
     def __init__(self, gdb: str = "gdb", inherited: tuple[int, ...] = ()) -> None:
         self.attached: int | None = None
@@ -126,7 +144,7 @@ class GdbBridge:
         self._held: int | None = None
         path = shutil.which(gdb)
         if path is None:
-            raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", self._or_instead(INSTALL_HINT))
+            raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", self.advice.missing)
         command = [os.path.abspath(path), "-nx", "--quiet", "--interpreter=mi3"]
         for setting in EARLY_SETTINGS:
             command += ["-iex", setting]
@@ -147,7 +165,7 @@ class GdbBridge:
             )
         except OSError as error:
             os.close(self._scratch)
-            raise GdbMissing(f"cannot start gdb: {error.strerror}", self._or_instead(INSTALL_HINT)) from None
+            raise GdbMissing(f"cannot start gdb: {error.strerror}", self.advice.missing) from None
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # pygdbmi's own waiting is switched off: _next_records waits for exactly what is there.
@@ -158,9 +176,7 @@ class GdbBridge:
         except GdbError as error:
             self._end()
             what = "it exited at once" if isinstance(error, GdbDied) else "it does not answer"
-            raise GdbMissing(
-                f"{gdb!r} is not a gdb with the MI interface: {what}", self._or_instead("name another with {gdb}")
-            ) from None
+            raise GdbMissing(f"{gdb!r} is not a gdb with the MI interface: {what}", self.advice.other) from None
         except BaseException:
             self._end()
             raise
@@ -170,10 +186,6 @@ class GdbBridge:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _or_instead(self, repair: str) -> Hint:
-        """Advice: repair what is wrong with gdb, or do without it where that is possible."""
-        return Hint(f"{repair}, or {self.INSTEAD}" if self.INSTEAD else repair)
 
     def _take_functions_away(self) -> None:
         try:
@@ -210,7 +222,7 @@ class GdbBridge:
     def _next_records(self, deadline: float) -> list[dict[str, Any]]:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            raise GdbSilent("gdb does not answer", self._or_instead("try again"))
+            raise GdbSilent("gdb does not answer", self.advice.failing)
         ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, POLL))
         records: list[dict[str, Any]] = []
         if ready:
@@ -221,9 +233,7 @@ class GdbBridge:
         self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
-            raise GdbSilent(
-                "gdb does not answer; what it prints is not MI", self._or_instead("name another with {gdb}")
-            )
+            raise GdbSilent("gdb does not answer; what it prints is not MI", self.advice.other)
         return records
 
     def _result(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +246,7 @@ class GdbBridge:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_TIMEOUT)
         status = self._process.returncode
-        return GdbDied(f"gdb ended in the middle of its work (exit status {status})", self._or_instead("try again"))
+        return GdbDied(f"gdb ended in the middle of its work (exit status {status})", self.advice.failing)
 
     def console(self, command: str, timeout: float | None = None) -> str:
         """Run a command of gdb's own prompt and return what it printed."""
@@ -295,7 +305,7 @@ class GdbBridge:
         if not held_to_the_end:
             raise GdbDied(
                 f"gdb ended while it held process {pid}, so what was copied may be torn",
-                self._or_instead("try again"),
+                self.advice.failing,
             )
 
     def _attach(self, pid: int) -> None:

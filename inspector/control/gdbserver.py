@@ -15,7 +15,7 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from inspector.control.gdbmi import EXIT_TIMEOUT, GdbBridge, GdbMemory, GdbSilent
+from inspector.control.gdbmi import EXIT_TIMEOUT, ONLY_GDB, GdbBridge, GdbMemory, GdbSilent
 from inspector.control.ptrace import INTERRUPTIONS
 from inspector.errors import (
     BadExecutable,
@@ -72,8 +72,7 @@ class RemoteBridge(GdbBridge):
     Raises NoSuchTarget when nothing answers that is a gdbserver, TargetGone when it goes away.
     """
 
-    INSTEAD = ""
-    """Nothing: only gdb can talk to a gdbserver."""
+    advice = ONLY_GDB
 
     def __init__(self, gdb: str, endpoint: str, executable: int | None = None) -> None:
         self.endpoint = endpoint

@@ -33,6 +33,7 @@ INSTANCE = "[...]"
 """Stands for the type arguments of generic code. They may be left out: main.hold means main.hold[...]."""
 
 WITHOUT_GDB = Hint("name a package variable, or the map's address with {type}: neither needs gdb")
+AGAIN = Hint("try again; or name a package variable, or the map's address with {type}: neither needs gdb")
 """What to try where gdb does not do its work: without gdb no frame is found."""
 
 _FRAME_VARIABLE = re.compile(
@@ -177,20 +178,27 @@ def find_variable(run: Run, name: FrameName) -> FrameVariable:
 def _failed(run: Run, error: GdbError) -> InspectError:
     """Why gdb found no frames, with advice that leads on: what needs no gdb is not a frame."""
     if isinstance(error, GdbMissing):
-        if run.target.gdb is None:
-            words, repair = "variables in frames are found by gdb, which must not be used", Hint("leave {direct} out")
-        else:
-            words, repair = (
-                f"variables in frames are found by gdb: {error.message}",
-                Hint("install gdb or name it with {gdb}"),
-            )
-        return GdbMissing(words, Hint(f"{repair.text}; or {WITHOUT_GDB.text}"))
+        return _missing(error, excluded=run.target.gdb is None)
     # Where gdb reads everything, no other name gets along without it either.
-    instead: Hint | str = "try again" if run.target.read_by_gdb else Hint(f"try again; or {WITHOUT_GDB.text}")
     if isinstance(error, GdbDied):
-        return GdbDied(error.message, instead)
+        return GdbDied(error.message, "try again" if run.target.read_by_gdb else AGAIN)
     words = error.message.removeprefix("gdb: ").rstrip(".")
     return UnknownVariable(f"frames cannot be looked into: {words}", "" if run.target.read_by_gdb else WITHOUT_GDB)
+
+
+def _missing(error: GdbMissing, excluded: bool) -> GdbMissing:
+    if excluded:
+        return GdbMissing(
+            "variables in frames are found by gdb, which must not be used",
+            Hint("leave {direct} out; or name a package variable, or the map's address with {type}: neither needs gdb"),
+        )
+    return GdbMissing(
+        f"variables in frames are found by gdb: {error.message}",
+        Hint(
+            "install gdb or name it with {gdb}; or name a package variable, or the map's address with {type}: neither "
+            "needs gdb"
+        ),
+    )
 
 
 def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
