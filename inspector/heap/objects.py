@@ -72,7 +72,8 @@ class Heap:
         byte = self.bits[self.places[np.maximum(at, 0)] + (index >> np.uint64(3)).astype(np.int64)]
         alive = byte >> (index & np.uint64(7)).astype(np.uint8) & 1
         size = np.where(inside, span["elemsize"], np.uint64(0))
-        return Objects(base, size, inside & (alive != 0), inside & span["noscan"])
+        types = np.where(inside, span["type"], np.uint64(0))
+        return Objects(base, size, inside & (alive != 0), inside & span["noscan"], types)
 
     def about(self, addresses: Addresses) -> Heap:
         """See HeapMetadata.about: all is copied already."""
@@ -138,7 +139,7 @@ def heap_parts(run: Run) -> HeapParts | None:
 def _unknown(count: int) -> Objects:
     """What is said of addresses in no span."""
     nowhere, no = np.zeros(count, np.uint64), np.zeros(count, bool)
-    return Objects(nowhere, nowhere, no, no)
+    return Objects(nowhere, nowhere, no, no, nowhere)
 
 
 def _copies(run: Run, spans: Spans) -> list[Bitmaps]:

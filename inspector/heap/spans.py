@@ -52,10 +52,11 @@ SPAN = np.dtype(
         ("age", np.int32),
         ("noscan", np.bool_),
         ("record", np.uint64),
+        ("type", np.uint64),
     ]
 )
 """One span in use: its objects fill [start, end), `age` is its sweepgen compared with that of mheap_, `record` the
-address of its mspan."""
+address of its mspan, `type` that of its only object's type where it records one."""
 
 Spans = np.ndarray[tuple[int], np.dtype[np.void]]
 
@@ -187,6 +188,8 @@ def _read_some(run: Run, pointers: Addresses, sweepgen: int) -> tuple[Spans, int
     spans["start"], spans["age"] = kept["startAddr"], age[sound]
     spans["end"] = kept["startAddr"] + kept["elemsize"] * kept["nelems"]
     spans["noscan"] = kept["spanclass"] & schema.NOSCAN
+    if run.release.malloc_headers:
+        spans["type"] = np.where(kept["spanclass"] >> schema.SIZE_CLASS_SHIFT == 0, kept["largeType"], 0)
     for name in ("elemsize", "nelems", "freeindex", "allocCount", "allocBits", "gcmarkBits"):
         spans[name] = kept[name]
     return spans, int((~ok).sum() + (~sound).sum())

@@ -13,6 +13,8 @@ from inspector.target.run import Run
 
 logger = logging.getLogger(__name__)
 
+WORD = 8
+
 MOST_SECONDS = 1.0
 """How long the heap's spans are looked for before a map is copied; without them rules A1 and A2 are silent."""
 
@@ -34,9 +36,10 @@ def look_for_heap(run: Run) -> None:
 def doubt_of_heap(run: Run, address: int) -> tuple[str, str] | None:
     """Why no map in use begins at an address, and what to try; None where nothing speaks against it.
 
-    A map may lie on a stack, of which the heap's metadata says nothing. Raises NotReadInTime.
+    A map may lie on a stack, of which the heap's metadata says nothing; that it is not aligned is for others to say.
+    Raises NotReadInTime.
     """
-    if run.heap is None:
+    if run.heap is None or address % WORD:
         return None
     addresses = np.array([address], np.uint64)
     found = run.heap.about(addresses).objects(addresses)

@@ -34,13 +34,15 @@ class Objects:
     """The heap objects that n addresses are in: `base` and `size` (n,) are 0 for an address in no span in use.
 
     `size` are the bytes of the object's slot. `alive` (n,) is false where the heap's metadata shows that it is free, or
-    will be freed by the collection that just ended. `noscan` (n,) says that its slot holds no pointers.
+    will be freed by the collection that just ended. `noscan` (n,) says that its slot holds no pointers. `types` (n,)
+    are the addresses of the types that spans record for large objects with pointers (since Go 1.22), else 0.
     """
 
     base: Addresses
     size: NDArray[np.uint64]
     alive: Mask
     noscan: Mask
+    types: Addresses
 
 
 class Books(Protocol):

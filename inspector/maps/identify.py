@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.goruntime.sizes import MALLOC_HEADER_SIZE
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.names import SHAPE
@@ -110,6 +111,8 @@ def _ranked(
         for types in alike:
             proven = matcher.proven(types[0], sample, family.seeds(header.rows), FIRST)
             for map_type in types if proven[0] >= 0 else ():
+                if not storage.may_be(map_type)[0]:
+                    continue
                 specific = _specific(source, map_type, sample)
                 if specific is not None:
                     ranked.append((int(proven[0]), specific, map_type))
@@ -135,8 +138,10 @@ def shortlist(family: Family, source: Source, headers: Headers) -> list[list[GoT
                 continue
             sample = sample.first(KEYS_OF_MANY)
             for types in alike:
-                for at in np.flatnonzero(matcher.proven(types[0], sample, seeds, 1) >= 0).tolist():
-                    found[first + at] += types
+                proven = matcher.proven(types[0], sample, seeds, 1) >= 0
+                for map_type in types if proven.any() else ():
+                    for at in np.flatnonzero(proven & storage.may_be(map_type)).tolist():
+                        found[first + at].append(map_type)
     return found
 
 
@@ -160,6 +165,7 @@ class _Storage:
             self.arrays = family.arrays(source, headers)
             self.objects = source.heap.about(self.arrays.addresses).objects(self.arrays.addresses)
             self.room = self.objects.size - (self.arrays.addresses - self.objects.base)
+            self.types = self._types(source)
 
     def may_have(self, layout: Layout) -> Mask:
         """(n,) whether the array of each map is in an object that one of the layout would be in.
@@ -176,6 +182,24 @@ class _Storage:
         shared = self.objects.noscan & (self.objects.size == TINY_BLOCK)
         possible[self.arrays.owner[(self.objects.size > 0) & ~fits & ~shared]] = False
         return possible
+
+    def may_be(self, map_type: GoType) -> Mask:
+        """(n,) whether the array of each map has the type's buckets or groups, as far as the allocator noted it."""
+        possible = np.ones(self.count, dtype=bool)
+        if self.arrays is not None:
+            possible[self.arrays.owner[(self.types != 0) & (self.types != map_type.cells_address)]] = False
+        return possible
+
+    def _types(self, source: Source) -> Addresses:
+        """(k,) addresses of the types of buckets or groups that malloc headers and spans name; 0 where none is."""
+        assert self.arrays is not None
+        types, objects = self.objects.types.copy(), self.objects
+        headed = np.flatnonzero(objects.base + np.uint64(MALLOC_HEADER_SIZE) == self.arrays.addresses)
+        headers, ok = gather(source.memory, source.regions, objects.base[headed], MALLOC_HEADER_SIZE)
+        types[headed[ok]] = headers[ok].view(np.uint64)[:, 0]
+        # What is no type of cells says nothing: that of a generic shape, or damage.
+        known = {map_type.cells_address for map_type in source.types.map_types if SHAPE not in map_type.name}
+        return np.where(np.isin(types, np.array(sorted(known), np.uint64)), types, np.uint64(0))
 
 
 class _Matcher:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,9 +14,10 @@ from inspector.errors import NotReadInTime, UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import SwissLayout
-from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
+from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.keys import HashKeys
+from inspector.maps.copying import Copier
 from inspector.maps.family import Account, Books, Entry, Slots, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.account import account_of
@@ -123,13 +123,11 @@ def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | No
     return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)
 
 
-class _SnapshotTaker:
+class _SnapshotTaker(Copier):
     def __init__(self, source: Source, address: int, go_type: GoType) -> None:
-        self.memory, self.regions, self.address, self.type = source.memory, source.regions, address, go_type
-        self.types, self.release, self.layout = source.types, source.release, layout_of(go_type)
+        super().__init__(source, address, go_type)
+        self.layout = layout_of(go_type)
         self.heap = source.heap
-        self.unusable: dict[str, str] = {}
-        self.late: list[str] = []
 
     def take(self, shown: int | None) -> SwissSnapshot:
         header = read_header(self.memory, self.address, self.release)
@@ -140,7 +138,7 @@ class _SnapshotTaker:
             tables = self._tables(header)
             groups = self._groups(tables)
         frozen = FrozenMemory()
-        with self._in_time("what keys and elements point to"):
+        with self.in_time("what keys and elements point to"):
             self._copy_pointed_to(frozen, groups, shown)
         frozen.late = bool(self.late)
         return SwissSnapshot(
@@ -158,19 +156,9 @@ class _SnapshotTaker:
             books=self._books(header, tables, groups),
         )
 
-    @contextmanager
-    def _in_time(self, what: str, part: str | None = None) -> Iterator[None]:
-        """Note what could not be read before the stop had to end; what was read until then is kept."""
-        try:
-            yield
-        except NotReadInTime as error:
-            self.late.append(what)
-            if part is not None:
-                self.unusable[part] = error.message
-
     def _small_group(self, address: int) -> Groups:
         addresses = np.array([address], np.uint64)
-        with self._in_time("its group", "dirPtr"):
+        with self.in_time("its group", "dirPtr"):
             aligned = address % 8 == 0
             raw, ok = gather(self.memory, self.regions, addresses, self.layout.group_size)
             if aligned and ok[0]:
@@ -179,7 +167,7 @@ class _SnapshotTaker:
         return Groups.none(self.layout)
 
     def _tables(self, header: SwissMap) -> Tables:
-        with self._in_time("the directory and its tables", "dirPtr"):
+        with self.in_time("the directory and its tables", "dirPtr"):
             try:
                 tables = read_tables(self.memory, self.regions, header.dir_ptr, header.dir_len)
             except UnreadableMemory as error:
@@ -202,7 +190,7 @@ class _SnapshotTaker:
         for count in np.unique(wanted[wanted > 0]).tolist():
             which = np.flatnonzero(wanted == count)
             step = max(1, BYTES_AT_ONCE // (count * self.layout.group_size))
-            with self._in_time(f"groups of tables with {count * 8} slots", "groups"):
+            with self.in_time(f"groups of tables with {count * 8} slots", "groups"):
                 for first in range(0, len(which), step):
                     some = which[first : first + step]
                     read[some] = self._read_into(raw, at[some], count, tables.rows["groups"][some])
@@ -254,11 +242,8 @@ class _SnapshotTaker:
         key, elem = self.types.key(self.type), self.types.elem(self.type)
         layout, keys, elems = self.layout, groups.keys, groups.elems
         if key.has_pointers or layout.indirect_key:
-            self._copy_part(reach, key, layout.indirect_key, keys[groups.full], KEY_LIMITS)
+            self.copy_behind(reach, key, layout.indirect_key, keys[groups.full], KEY_LIMITS)
         rows, slots = groups.live
         rows, slots = rows[:shown], slots[:shown]
-        self._copy_part(reach, key, layout.indirect_key, keys[rows, slots], VALUE_LIMITS)
-        self._copy_part(reach, elem, layout.indirect_elem, elems[rows, slots], VALUE_LIMITS)
-
-    def _copy_part(self, reach: Reach, part: GoType, indirect: bool, slots: Rows, limits: Limits) -> None:
-        reach.copy(part, reach.behind(slots, part.size) if indirect else slots, limits)
+        self.copy_behind(reach, key, layout.indirect_key, keys[rows, slots], VALUE_LIMITS)
+        self.copy_behind(reach, elem, layout.indirect_elem, elems[rows, slots], VALUE_LIMITS)
