@@ -30,6 +30,9 @@ MOST_TRIED = 64
 LONGEST_NAME = 4096
 """Characters in a name. Go's own are shorter; matching and comparing take time that grows with its square."""
 
+MAY_BE_MAPS = frozenset({Kind.MAP, Kind.UNSAFE_POINTER, Kind.UINTPTR})
+"""Kinds of variables that hold the address of a map's header, if the user says so."""
+
 MOST_PARTS = 32
 SHOWN_CHARACTERS = 80
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
@@ -115,12 +118,14 @@ class Locator:
     def _in_frame(self, run: Run, frame: FrameName) -> MapRef:
         found = find_variable(run, frame)
         name = selector(frame, found)
+        if not found.may_be_map and SHAPE not in found.type:
+            raise not_a_map(name, found.type)
         declared = _map_type(run.types, name, found.type) if self.type is None else self.type
         if self.type is not None:
             for sentence in _contradictions(name, self.type, _named(run.types, found.type)):
                 run.note(sentence)
         if found.value is None:
-            raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
+            raise not_a_map(name, found.type)
         # A place on a stack may not have been written yet: what lies there has to look like a map.
         return MapRef(found.value, declared, self.type_source, name, False)
 
@@ -177,7 +182,7 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
         way = Way(name, symbol.address, (), 0, wanted)
         return Locator(wanted, "option", None, way, text, declared=False)
     way = follow(run.declarations, name, symbol.address, declared, path)
-    if wanted is not None:
+    if wanted is not None and way.type.kind in MAY_BE_MAPS:
         notes = _contradictions(text, wanted, way.type)
         return Locator(wanted, "option", None, way, text, way.type.kind == Kind.MAP, notes=notes)
     if way.type.kind == Kind.MAP:
@@ -190,7 +195,9 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
         follow(run.declarations, name, symbol.address, declared, each.removeprefix(name))
         for each in maps_inside(run.declarations, text, way.type)
     ]
-    raise UnknownVariable(f"{text} is of type {shown(way.type.name)}, not a map", _maps_in_it(run, inside))
+    if way.type.kind in MAY_BE_MAPS:
+        raise not_a_map(text, way.type.name, Hint("if it holds the address of one, add {type}"))
+    raise not_a_map(text, way.type.name, _maps_in_it(run, inside))
 
 
 def _sync_map(types: TypeTable, go_type: GoType) -> GoType | None:
@@ -213,7 +220,7 @@ def _maps_in_it(run: Run, inside: list[Way]) -> str:
             reached.append(way.name)
     if reached:
         return f"maps in it: {', '.join(reached)}"
-    return obstacles[0] if obstacles else "name a map variable, or a field path to one"
+    return obstacles[0] if obstacles else ""
 
 
 def _find_type(types: TypeTable, type_name: str) -> GoType:
@@ -233,9 +240,15 @@ def _map_type(types: TypeTable, text: str, declared: str) -> GoType:
         if declared.startswith("map[") and not declared.endswith(" *"):
             raise UnknownVariable(f"{text} is declared as a map, but {error.message}", error.hint) from None
         raise UnknownVariable(
-            f"{text} is of type {shown(declared)}, not a map",
-            Hint("name a map variable or a field path to one (main.server.sessions), or give {type}"),
+            f"{text} is declared as {shown(declared)}, and no map type has that name", Hint("add {type}")
         ) from None
+
+
+def not_a_map(name: str, declared: str, hint: Hint | str = "") -> UnknownVariable:
+    """The refusal of a variable whose declaration says that it is something else; to give a type would not help."""
+    return UnknownVariable(
+        f"{name} is of type {shown(declared)}, not a map", hint or "name a map variable, or a field path to one"
+    )
 
 
 def _named(types: TypeTable, dwarf_name: str) -> GoType:

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from inspector.control.gdbmi import GdbMemory
 from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, ended_while_held, timed
-from inspector.errors import GdbDied, GdbError, NotReadInTime
+from inspector.errors import GdbDied, GdbError, Hint, NotReadInTime
 from inspector.goruntime.releases import Release
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.table import TypeTable
@@ -199,13 +199,24 @@ class Run:
                 self._held = True
                 # gdb takes its time to attach, which nobody can shorten.
                 self.deadline.start(time.perf_counter() if isinstance(self.holder, GdbHolder) else began, room)
-                yield
+                with self._advising():
+                    yield
                 if ended_while_held(self.target.local_pid):
                     assert self.target.pid is not None
                     raise gone(self.target.pid)
         finally:
             self._held, self._regions = False, None
             self.deadline.lift()
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Advise nobody to read without a stop what only gdb can read."""
+        try:
+            yield
+        except NotReadInTime as error:
+            if isinstance(self.holder, GdbHolder):
+                error.hint = Hint("allow longer stops with {max_stop}")
+            raise
 
     def in_time(self, work: Callable[[], T], late: Callable[[T], bool]) -> T:
         """What `work` returns; it is done again a few times where a stop was too short because the machine was busy.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 
 from inspector.errors import Hint, UnreadableMemory, UsageError
-from inspector.goruntime.bmap import bmap
+from inspector.goruntime.bmap import TOPHASH_SIZE, bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import SAME_SIZE_GROW
-from inspector.goruntime.releases import TophashMarks
+from inspector.goruntime.releases import BUCKET_CELLS, TophashMarks
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.identity import UNEQUAL, identify
@@ -110,7 +111,8 @@ class _Walk:
                 compared.append(cell)
                 if self._equal(literal, cells["keys"][cell].tobytes()):
                     steps.append(_step(Bucket(array, bucket, len(steps), base), tops, compared))
-                    return self._found(hashed, top, steps, cell, cells["elems"][cell].tobytes())
+                    at = base + TOPHASH_SIZE + BUCKET_CELLS * self.layout.key_slot + cell * self.layout.elem_slot
+                    return self._found(hashed, top, steps, cell, at, cells["elems"][cell].tobytes())
             steps.append(_step(Bucket(array, bucket, len(steps), base), tops, compared))
             if end < len(tops):
                 return self._ended(hashed, steps, f"absent: cell {end} is emptyRest, nothing comes behind it", top)
@@ -130,17 +132,18 @@ class _Walk:
         first, second = identify(self.types, self.frozen, key, np.concatenate((row, wanted))).tolist()
         return bool(first == second != UNEQUAL)
 
-    def _found(self, hashed: int, top: int, steps: list[Step], cell: int, slot: bytes) -> Lookup:
+    def _found(self, hashed: int, top: int, steps: list[Step], cell: int, element: int, slot: bytes) -> Lookup:
         elem = self.types.elem(self.type)
         reach = Reach(self.types, self.memory, self.regions, self.frozen)
         row = np.frombuffer(slot, np.uint8).reshape(1, -1)
         if self.layout.indirect_elem:
+            element = int.from_bytes(slot, "little")
             row = reach.behind(row, elem.size)
             if not len(row):
-                raise UnreadableMemory(int.from_bytes(slot, "little"), elem.size, "the element is not mapped")
+                raise UnreadableMemory(element, elem.size, "the element is not mapped")
         reach.copy(elem, row, VALUE_LIMITS)
         value = Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
-        return self._answer(hashed, top, steps, cell, value, "found")
+        return replace(self._answer(hashed, top, steps, cell, value, "found"), element=element)
 
     def _ended(
         self, hashed: int | None, steps: list[Step] | tuple[Step, ...], why: str, top: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class _Walk:
             found = self._visit(groups, number, self.hashed & ((1 << H2_BITS) - 1))
             ctrl = self.steps[-1].marks
             if found is not None:
-                return self._answer("found", found, self._value(groups, number, found))
+                return self._found(groups, number, found)
             if groups.table is None:
                 return self._answer("absent: a small map has no other group", inserting=self._inserting(groups))
             if EMPTY in ctrl:
@@ -193,18 +193,20 @@ class _Walk:
         first, second = identify(self.types, self.frozen, key, np.concatenate((row, wanted))).tolist()
         return bool(first == second != UNEQUAL)
 
-    def _value(self, groups: _Groups, number: int, slot: int) -> GoValue:
+    def _found(self, groups: _Groups, number: int, slot: int) -> Lookup:
         elem = self.types.elem(self.type)
         base = groups.start + number * self.layout.group_size
-        row = self._row(base + self.layout.elems_at + slot * self.layout.elem_stride, self.layout.elem_slot)
+        element = base + self.layout.elems_at + slot * self.layout.elem_stride
+        row = self._row(element, self.layout.elem_slot)
         reach = Reach(self.types, self.memory, self.regions, self.frozen)
         if self.layout.indirect_elem:
-            address = int.from_bytes(row.tobytes(), "little")
+            element = int.from_bytes(row.tobytes(), "little")
             row = reach.behind(row, elem.size)
             if not len(row):
-                raise UnreadableMemory(address, elem.size, "the element is not mapped")
+                raise UnreadableMemory(element, elem.size, "the element is not mapped")
         reach.copy(elem, row, VALUE_LIMITS)
-        return Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
+        value = Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
+        return replace(self._answer("found", slot, value), element=element)
 
     def _answer(self, ended: str, found: int | None = None, value: GoValue = None, inserting: str = "") -> Lookup:
         h2 = None if self.hashed is None else self.hashed & ((1 << H2_BITS) - 1)
