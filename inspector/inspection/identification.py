@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from inspector.errors import Hint, InspectError, NotAMap, UnknownMap, UnreadableMemory
+import numpy as np
+
+from inspector.errors import Hint, InspectError, NotAMap, NotReadInTime, UnknownMap, UnreadableMemory
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
 from inspector.heap.extent import heap_regions
+from inspector.heap.objects import read_heap
 from inspector.maps.family import Header, Source
 from inspector.maps.identify import identify
 from inspector.memory.protocol import RegionMap
@@ -67,6 +70,27 @@ def with_types_made_later(run: Run, ask: Callable[[], T]) -> T:
         new = run.search_heap_for_types(heap_regions)
         logger.debug("no known type fits; the heap was searched and has %s", "more" if new else "no more")
         return ask()
+
+
+def refuse_freed(run: Run, address: int) -> None:
+    """Raise NotAMap where the heap metadata says that the object at an address is out of use.
+
+    What was a map stays in memory until something else is put there, and may be half overwritten.
+    """
+    noted = list(run.notes)
+    try:
+        heap = read_heap(run, hold=run.target.read_by_gdb)
+    except (NotReadInTime, UnreadableMemory):
+        return
+    if heap is None:
+        run.notes[:] = noted  # what it says is about lists of maps
+        return
+    found = heap.objects(np.array([address], np.uint64))
+    if found.size[0] and not found.alive[0]:
+        raise NotAMap(
+            f"{address:#x} is not a map header: the Go runtime has freed the memory there",
+            "a map was there before; list all maps to see those in use",
+        )
 
 
 def header_at(run: Run, address: int) -> Header:
