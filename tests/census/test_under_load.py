@@ -35,11 +35,14 @@ def _inspected(served: Service, target, address: int) -> str:
     """The verdict on a map by its address; it may have been freed since it was listed, and then it is not a map."""
     before = {as_address(told) for told in served.maps()}
     try:
-        verdict = inspect(target, f"{address:#x}").judgement.verdict
+        # How long that takes on a busy machine is not what is asked here.
+        verdict = inspect(target, f"{address:#x}", max_stop=None).judgement.verdict
     except (NotAMap, UnknownMap):
         # What the service holds before and after is there all the time, unless it was freed and made anew.
         after = {as_address(told) for told in served.maps()}
-        assert address not in before & after or inspect(target, f"{address:#x}").judgement.verdict in SOUND
+        assert (
+            address not in before & after or inspect(target, f"{address:#x}", max_stop=None).judgement.verdict in SOUND
+        )
         return "no longer a map"
     assert verdict in SOUND, f"{address:#x}"
     return verdict
