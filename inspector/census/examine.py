@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from inspector.census.claim import Claim, failed, listed, unjudged
 from inspector.census.model import CensusMap
@@ -192,7 +193,7 @@ class Examiner:
 
         What is no longer reached may be any memory by now, and its size means nothing.
         """
-        reached = self._still_reached_in_a_stop(claim)
+        reached = self.run.copied(partial(self._still_reached, claim))
         if not reached and header.doubts(self.run.regions(), claim.types[0].layout, self.run.missing > 0):
             return Examined(claim, None)
         for attempt in _by_layout(claim) * TRIES:
@@ -254,17 +255,10 @@ class Examiner:
         return first
 
     def _still_reached(self, claim: Claim) -> bool:
-        """Whether the way to a map still leads there; a core does not change. Call it while the target is held."""
+        """Whether the way to a map still leads there; a core does not change. Raises NotReadInTime."""
         if claim.number is None or self.ways is None or self.run.still:
             return True
         return self.ways.lead_to(claim.number)
-
-    def _still_reached_in_a_stop(self, claim: Claim) -> bool:
-        try:
-            with self.run.held():
-                return self._still_reached(claim)
-        except NotReadInTime:
-            return True
 
 
 def _is_of_one_map(error: Exception) -> bool:

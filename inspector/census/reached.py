@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from inspector.census.walk import ELEM, KEY, WORD, Step, Visited
-from inspector.errors import NotReadInTime, UnreadableMemory
+from inspector.errors import UnreadableMemory
 from inspector.maps.family import Slots
 from inspector.target.run import Run
 
@@ -23,8 +23,7 @@ class Ways:
     def lead_to(self, number: int) -> bool:
         """Whether every pointer on the way to an object holds what it did, and every entry is still in its map.
 
-        Call it while the target is held. A way that is too long to be followed in one stop counts as one that leads
-        there: raises nothing.
+        Call it while the target is held. Raises NotReadInTime.
         """
         try:
             while number >= 0:
@@ -32,8 +31,6 @@ class Ways:
                 if step.origin >= 0 and not self._holds(step):
                     return False
                 number = step.origin
-        except NotReadInTime:
-            return True
         except UnreadableMemory:
             return False
         return True

@@ -14,6 +14,8 @@ SHAPE = "go.shape."
 _ALIAS = re.compile(r"(?<![\w./])(any|byte|rune)(?![\w.])")
 _IMPORT_PATH = re.compile(r"(?:[\w.~%@+-]+/)+(?=[\w%.-]+\.)")
 _SPACES = re.compile(r"\s+")
+_PACKAGE_OF_FIELD = re.compile(r"(?<=[{;] )[\w%./~@+-]+\.(?=[^\W\d]\w* [^}\s;\"`])")
+"""What the linker writes before names of fields that are not exported, in types without a name. reflect does not."""
 
 
 def normalise(name: str) -> str:
@@ -21,6 +23,7 @@ def normalise(name: str) -> str:
     text = _SPACES.sub(" ", name).strip()
     # The linker writes dots of an import path's last element as %2e.
     text = unquote(text) if "%" in text else text
+    text = _PACKAGE_OF_FIELD.sub("", text)
     text = re.sub(r"interface ?\{ ?\}", "interface {}", text)
     text = re.sub(r"struct ?\{ ?\}", "struct {}", text)
     text = re.sub(r"\s*([\[\]*])\s*", r"\1", text)
