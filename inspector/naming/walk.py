@@ -191,8 +191,8 @@ class _Walker:
     def _looked_up(self, address: int, key_type: GoType, key: str) -> tuple[int, int] | None:
         """Where key and element lie; None where the map does not have the key."""
         if key_type.kind == Kind.STRING and key[:1] not in ('"', "`"):
-            raise UsageError(
-                f"{_shown(key)!r} is not a key of {_shown(self.text)}, whose keys are strings",
+            raise UnknownVariable(
+                f"{_shown(self.text)} is of type {_shown(self.type.name)}, and {_shown(key)} is not a string",
                 f'a string is written in quotes: {_shown(self.text)}["..."]',
             )
         literal = parse_literal(self.types, key_type, key)
