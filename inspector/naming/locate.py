@@ -187,9 +187,9 @@ def _by_grammar(run: Run, text: str, named: Named, wanted: GoType | None) -> Loc
         )
     if all(step.plain for step in named.steps):
         plain = named.head + "".join(step.text for step in named.steps)
-        symbol, path = _find_symbol(run, plain)
+        symbol, path = _find_head(run, text, plain)
         return _package_variable(run, plain, symbol, path, wanted)
-    symbol, path = _find_symbol(run, named.head)
+    symbol, path = _find_head(run, text, named.head)
     name = named.head.removesuffix(path)
     declared = run.declarations.type_of(symbol)
     if declared is None:
@@ -198,6 +198,26 @@ def _by_grammar(run: Run, text: str, named: Named, wanted: GoType | None) -> Loc
             Hint("give the map's address, with {type}"),
         )
     return _walked_later(text, Place(name, symbol.address, declared), (*parse_path(path), *named.steps), wanted)
+
+
+def _find_head(run: Run, text: str, head: str) -> tuple[Symbol, str]:
+    """As _find_symbol; says of what holds a map, as lists of maps print it, that it is not a name."""
+    try:
+        return _find_symbol(run, head)
+    except UnknownVariable:
+        if not text.startswith("(") or not _is_type(run.types, text[1:].partition(")")[0]):
+            raise
+    raise UnknownVariable(
+        f"{shown(text)} says in what kind of object a map lies, and there may be many", "give the map's address"
+    )
+
+
+def _is_type(types: TypeTable, name: str) -> bool:
+    try:
+        types.find_type(name)
+    except UnknownType:
+        return False
+    return True
 
 
 def _walked_later(text: str, start: Place, steps: tuple[Step, ...], wanted: GoType | None) -> Locator:

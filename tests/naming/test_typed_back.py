@@ -144,7 +144,8 @@ def test_the_address_of_an_object_leads_to_its_maps_once_it_is_converted_to_its_
         ('main.work.byTenant["tenant-3"].quotas[3]', "index 3 is out of range"),
         ('main.work.byTenant["tenant-3"].name', "is of type string, not a map"),
         ('main.work.byTenant["tenant-"...150#0123456789abcdef].jobs', "has no key"),
-        ("(main.job).needs", "there is no variable main.job"),
+        ("(main.job).needs", "(main.job).needs says in what kind of object a map lies"),
+        ("(main.nothing).needs", "there is no variable main.nothing"),
         ('main.work.byTenant["tenant-3"]jobs', "is not a field, an index or a key"),
     ],
 )

@@ -44,7 +44,7 @@ def _maps(maps: list[CensusMap], selection: Selection, console: Console) -> None
         table.add_row(
             Text(f"{one.address:#x}"),
             Text(_type(one)),
-            Text(plain(one.name or (f"in {one.holder}" if one.holder else ""))),
+            Text(plain(_place(one))),
             f"{one.count:,}",
             f"{one.load:.2f}",
             size(one.bytes.total),
@@ -64,6 +64,11 @@ def _table(title: str, *columns: str) -> Table:
         number = name.startswith(">")
         table.add_column(name.lstrip(">"), justify="right" if number else "left", no_wrap=number, overflow="fold")
     return table
+
+
+def _place(one: CensusMap | Row) -> str:
+    """The name of a map, or what holds it: words that no name begins with."""
+    return one.name or (f"in {one.holder}" if one.holder else "")
 
 
 def _type(one: CensusMap) -> str:
@@ -107,7 +112,7 @@ def _change(change: Change) -> list[Cell]:
     one = change.after or change.before
     assert one is not None
     several = f" ({one.maps:,} maps)" if one.maps > 1 else ""
-    place = one.name or (f"{one.address:#x}" if one.address else "")
+    place = _place(one) or (f"{one.address:#x}" if one.address else "")
 
     return [
         Text(plain(one.type) + several),
