@@ -23,11 +23,15 @@ def normalise(name: str) -> str:
     text = _SPACES.sub(" ", name).strip()
     # The linker writes dots of an import path's last element as %2e.
     text = unquote(text) if "%" in text else text
-    text = _PACKAGE_OF_FIELD.sub("", text)
     text = re.sub(r"interface ?\{ ?\}", "interface {}", text)
     text = re.sub(r"struct ?\{ ?\}", "struct {}", text)
     text = re.sub(r"\s*([\[\]*])\s*", r"\1", text)
     return _ALIAS.sub(lambda match: ALIASES[match.group(1)], text)
+
+
+def without_packages_of_fields(name: str) -> str:
+    """Bring the linker's name of a type with unnamed structs in it to the form that reflect prints."""
+    return _PACKAGE_OF_FIELD.sub("", name)
 
 
 def short_form(name: str) -> str:

@@ -6,6 +6,7 @@ import difflib
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
@@ -180,7 +181,7 @@ def _by_grammar(run: Run, text: str, named: Named, wanted: GoType | None) -> Loc
         # What lies at an address is whatever the user says, so the map has to look like one.
         go_type = run.types.find_type(named.type_name)
         start = Place(f"(*{go_type.name})({named.address:#x})", named.address, go_type)
-        return replace(_walked_later(text, start, named.steps, wanted), declared=False)
+        return replace(_walked_later(run, text, start, named.steps, wanted), declared=False)
     if len(named.head) > LONGEST_NAME or named.head.count(".") > MOST_PARTS or not _NAME.fullmatch(named.head):
         raise UsageError(
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
@@ -197,7 +198,7 @@ def _by_grammar(run: Run, text: str, named: Named, wanted: GoType | None) -> Loc
             f"{run.declarations.lacking(symbol.name)}, so no path leads on from it",
             Hint("give the map's address, with {type}"),
         )
-    return _walked_later(text, Place(name, symbol.address, declared), (*parse_path(path), *named.steps), wanted)
+    return _walked_later(run, text, Place(name, symbol.address, declared), (*parse_path(path), *named.steps), wanted)
 
 
 def _find_head(run: Run, text: str, head: str) -> tuple[Symbol, str]:
@@ -220,8 +221,12 @@ def _is_type(types: TypeTable, name: str) -> bool:
     return True
 
 
-def _walked_later(text: str, start: Place, steps: tuple[Step, ...], wanted: GoType | None) -> Locator:
+def _walked_later(run: Run, text: str, start: Place, steps: tuple[Step, ...], wanted: GoType | None) -> Locator:
     """A map that only a walk through memory finds."""
+    if not run.still and not run.target.read_by_gdb:
+        # The types on the way are read and searched for now, which takes longer than the walk itself.
+        with suppress(InspectError):
+            walk(run, start, steps)
     source: TypeSource = "option" if wanted else "variable"
     return Locator(wanted or UNKNOWN_MAP, source, name=text, start=start, steps=steps)
 
@@ -244,9 +249,9 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
     try:
         way = follow(run.declarations, name, symbol.address, declared, path)
     except DecidedByMemory:
-        return _walked_later(text, Place(name, symbol.address, declared), parse_path(path), wanted)
+        return _walked_later(run, text, Place(name, symbol.address, declared), parse_path(path), wanted)
     if leads_through_memory(run, way.type):
-        return _walked_later(text, Place(name, symbol.address, declared), parse_path(path), wanted)
+        return _walked_later(run, text, Place(name, symbol.address, declared), parse_path(path), wanted)
     if wanted is not None:
         notes = _contradictions(text, wanted, way.type)
         return Locator(wanted, "option", None, way, text, way.type.kind == Kind.MAP, notes=notes)
