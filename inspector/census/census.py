@@ -23,6 +23,7 @@ from inspector.census.walk import MOST_OBJECTS, Walk
 from inspector.errors import Hint, UsageError
 from inspector.goroutines.writers import find_writers
 from inspector.gotypes.words import number_of
+from inspector.heap.objects import sizes_are_exact
 from inspector.inspection.one_map import target_info
 from inspector.maps.family import Headers
 from inspector.maps.identify import identify, read_headers, shortlist
@@ -98,6 +99,9 @@ class _Taker:
     def take(self) -> Census:
         started = time.perf_counter()
         territory = survey(self.run)
+        if self.run.still and sizes_are_exact(self.run):
+            # That of a running process is out of date before the first map is copied.
+            self.run.heap = territory.heap
         headers = self._scan(territory)
         self.timing.scan = _ms(started)
         walking = time.perf_counter()
@@ -203,13 +207,13 @@ class _Taker:
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
         """What candidates may be by the hashes of a few of their keys."""
-        source, family = self.run.source(), self.run.family
+        source, family = replace(self.run.source(), heap=territory.heap), self.run.family
         if source.functions is None:
             self.run.note("the process's hash keys were not found: only maps that typed references lead to are listed")
             return []
         # Much of what was found a while ago has been freed since, and is something else now.
         left = territory.worth_proving(read_headers(family, source, left.addresses))
-        lists = shortlist(family, source, left, territory.room(left))
+        lists = shortlist(family, source, left)
         on_stack = territory.on_stack(left.addresses)
         claims = []
         for at in (at for at, types in enumerate(lists) if types):

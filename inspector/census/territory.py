@@ -72,14 +72,6 @@ class Territory:
         there |= (led_to.size == 0) & self.on_stack(headers.addresses)
         return headers.where(there & self.holds_header(headers.addresses))
 
-    def room(self, headers: Headers) -> NDArray[np.uint64]:
-        """Bytes of the heap object that each header leads to, from there on; 0 where the heap metadata does not say."""
-        if self.heap is None:
-            return np.zeros(len(headers), np.uint64)
-        storage = self.family.storage(headers.rows)
-        there = self.heap.objects(storage)
-        return np.where(there.size > 0, there.size - (storage - there.base), np.uint64(0))
-
     def in_heap(self, addresses: Addresses) -> NDArray[np.bool_]:
         """Which addresses lie where the heap is; without its metadata other memory may lie between its parts."""
         inside = np.asarray((addresses - np.uint64(self.arena.start)) < np.uint64(self.arena.size))

@@ -385,6 +385,7 @@ class TypeTable:
         return {
             "key_address": maptype.key,
             "elem_address": maptype.elem,
+            "cells_address": maptype.group if self.release.swiss else maptype.bucket,
             "layout": self._swiss_layout(maptype) if self.release.swiss else self._classic_layout(maptype),
             "hasher": self._hash_of(maptype.key) if self.release.type_alg else maptype.hasher,
         }

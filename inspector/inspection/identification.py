@@ -7,14 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import numpy as np
-
-from inspector.errors import Hint, InspectError, NotAMap, NotReadInTime, UnknownMap, UnreadableMemory
+from inspector.errors import Hint, InspectError, NotAMap, UnknownMap, UnreadableMemory
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
 from inspector.heap.extent import heap_regions
-from inspector.heap.objects import read_heap
+from inspector.inspection.in_use import refuse_what_is_not_in_use, say_what_is_not_in_use
 from inspector.maps.family import Header, Source
 from inspector.maps.identify import identify
 from inspector.memory.protocol import RegionMap
@@ -78,27 +76,6 @@ def with_types_made_later(run: Run, ask: Callable[[], T]) -> T:
         return ask()
 
 
-def refuse_freed(run: Run, address: int) -> None:
-    """Raise NotAMap where the heap metadata says that the object at an address is out of use.
-
-    What was a map stays in memory until something else is put there, and may be half overwritten.
-    """
-    noted = list(run.notes)
-    try:
-        heap = read_heap(run, hold=run.target.read_by_gdb)
-    except (NotReadInTime, UnreadableMemory):
-        return
-    if heap is None:
-        run.notes[:] = noted  # what it says is about lists of maps
-        return
-    found = heap.objects(np.array([address], np.uint64))
-    if found.size[0] and not found.alive[0]:
-        raise NotAMap(
-            f"{address:#x} is not a map header: the Go runtime has freed the memory there",
-            "a map was there before; list all maps to see those in use",
-        )
-
-
 def header_at(run: Run, address: int) -> Header:
     """Read the header of a map; raises UnreadableMemory."""
     return run.family.read_header(run.memory, address, run.release)
@@ -109,6 +86,8 @@ def find_map(run: Run, locator: Locator) -> MapRef:
     if locator.type is None and locator.frame is None:
         return _identified(run, locator.address or 0)
     found = locator.find(run)
+    if locator.address is not None and locator.name is None:
+        say_what_is_not_in_use(run, locator.address)
     if found.type.layout:
         return found
     return replace(_identified(run, found.address, found.type), name=found.name)
@@ -121,6 +100,8 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     """
     if not address:
         return MapRef(0, declared, "heap")
+    if declared is UNKNOWN_MAP:
+        refuse_what_is_not_in_use(run, address)
     source = run.source()
     header = believe(run, source.regions, address, None)
     identity = identify(run.family, source, address)

@@ -12,7 +12,8 @@ from itertools import islice
 
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime
 from inspector.goroutines.writers import Writer, find_writers
-from inspector.inspection.identification import Guess, believe, find_map, guess, refuse_freed, with_types_made_later
+from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
+from inspector.inspection.in_use import look_for_heap
 from inspector.maps.family import Account, Entry, Snapshot
 from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
@@ -137,6 +138,7 @@ def _take(
         run.note(sentence)
     # Found before the stop, as they never change.
     _ = run.types, run.hash_keys
+    look_for_heap(run)
     early = guess(run, locator)
     # A guess that leads to a contradiction is made again while the process is held.
     tries = 1 + bool(early) if run.stops else RETRIES_WITHOUT_STOP
@@ -156,8 +158,6 @@ def _take(
             break
         early = None
     assert snapshot is not None
-    if judgement.verdict == "inconsistent" and locator.address is not None and locator.name is None:
-        refuse_freed(run, ref.address)
     _say_late(run, snapshot)
     if ref.name is None and ref.type_source == "option":
         _say_contradiction(run, ref, judgement)

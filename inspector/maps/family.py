@@ -30,13 +30,49 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Objects:
+    """The heap objects that n addresses are in: `base` and `size` (n,) are 0 for an address in no span in use.
+
+    `size` are the bytes of the object's slot. `alive` (n,) is false where the heap's metadata shows that it is free, or
+    will be freed by the collection that just ended. `noscan` (n,) says that its slot holds no pointers. `types` (n,)
+    are the addresses of the types that spans record for large objects with pointers (since Go 1.22), else 0.
+    """
+
+    base: Addresses
+    size: NDArray[np.uint64]
+    alive: Mask
+    noscan: Mask
+    types: Addresses
+
+
+class Books(Protocol):
+    """A copy of the heap's metadata, whole or in part."""
+
+    def objects(self, addresses: Addresses) -> Objects:
+        """The object that each address is in; what the copy does not say is as if it were in none."""
+        ...
+
+
+class HeapMetadata(Protocol):
+    """The heap's metadata as it is at this moment."""
+
+    def about(self, addresses: Addresses) -> Books:
+        """Copy what it says of some addresses; raises NotReadInTime."""
+        ...
+
+
+@dataclass(frozen=True)
 class Source:
-    """Where maps are read from: the target's bytes, what of them is mapped, its types, its hash keys if known."""
+    """Where maps are read from: the target's bytes, what of them is mapped, its types, its hash keys if known.
+
+    `heap` is the heap's metadata, None where nobody looked for it, or where it was not found.
+    """
 
     memory: Memory
     regions: RegionMap
     types: TypeTable
     hash_keys: HashKeys | None = None
+    heap: HeapMetadata | None = None
 
     @property
     def release(self) -> Release:
@@ -137,6 +173,19 @@ class Headers:
 
 
 # Cells of many maps
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Arrays of buckets or groups of some maps: k of n maps, each one array.
+
+    `owner` (k,) says which map each is of, `addresses` (k,) where it lies, `scale` (k,) what its size follows from:
+    B, or the number of groups.
+    """
+
+    owner: NDArray[np.int64]
+    addresses: Addresses
+    scale: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -405,11 +454,19 @@ class Family(Protocol):
 
     # Identification
 
-    def sample(self, source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
+    def arrays(self, source: Source, headers: Headers) -> Arrays:
+        """Find an array of buckets or groups of each of n maps, which says more of a layout than the header does."""
+        ...
+
+    def array_size(self, release: Release, layout: Layout, scale: int) -> int:
+        """Bytes usable in the heap object of such an array in maps of a layout."""
+        ...
+
+    def sample(self, source: Source, headers: Headers, layout: Layout, possible: Mask, most: int) -> Sample:
         """Read live cells of many maps as if all had one layout; nothing raises for bad memory.
 
-        Looks at up to `most` buckets or groups of each array, spread over it. `room` (n,) is how many bytes the
-        object that a header leads to has, 0 where that is not known: it rules layouts out before anything is read.
+        Looks at up to `most` buckets or groups of each array, spread over it. `possible` (n,) says which maps are
+        looked at at all.
         """
         ...
 

@@ -15,7 +15,7 @@ from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
 from inspector.hashing.keys import HashKeys
 from inspector.image.elf import ElfImage
-from inspector.maps.family import Family, Source
+from inspector.maps.family import Family, HeapMetadata, Source
 from inspector.memory.deadline import Deadline
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Memory, Region, RegionMap
@@ -39,7 +39,8 @@ MAX_SHARE = 0.1
 
 
 class Run:
-    """A request. `notes` are sentences for the user; `clock` has the stops that it made.
+    """A request. `notes` are sentences for the user; `clock` has the stops that it made; `heap` is the heap's metadata,
+    None unless somebody looked for it and found it.
 
     `max_stop` is how long one stop may take (MaxStop). `max_share` is the share of any
     second that the process may be held; None for all of it.
@@ -56,6 +57,8 @@ class Run:
         if isinstance(target.memory, (ProcessMemory, GdbMemory)) and not target.holder.still:
             self.memory = target.memory.within(self.deadline)
         self.heap_searched = False
+        # Reading it is a matter of a higher floor, so others set it.
+        self.heap: HeapMetadata | None = None
         self._held = False
         self._regions: RegionMap | None = None
         # A gdbserver holds its process from the connection on; what went before a later request is not its own.
@@ -157,7 +160,7 @@ class Run:
 
     def source(self) -> Source:
         """Where a family reads maps from, with what is mapped at this moment."""
-        return Source(self.memory, self.regions(), self.types, self.hash_keys)
+        return Source(self.memory, self.regions(), self.types, self.hash_keys, self.heap)
 
     def threads(self) -> list[Thread]:
         """The threads with their registers, none where they cannot be had; call it while the target is held."""

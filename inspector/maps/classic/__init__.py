@@ -10,13 +10,15 @@ from inspector.maps.classic.functions import works_on_maps
 from inspector.maps.classic.header import HEADER, NAME, header_dtype, header_of, read_header, seeds, storage
 from inspector.maps.classic.lookup import look_up
 from inspector.maps.classic.places import whole
-from inspector.maps.classic.sample import agrees, sample
+from inspector.maps.classic.sample import agrees, array_size, arrays, sample
 from inspector.maps.classic.snapshot import take_snapshot
 
 __all__ = [
     "HEADER",
     "NAME",
     "agrees",
+    "array_size",
+    "arrays",
     "candidates",
     "cells",
     "header_dtype",

@@ -10,13 +10,15 @@ from inspector.maps.swiss.functions import works_on_maps
 from inspector.maps.swiss.header import HEADER, NAME, header_dtype, header_of, read_header, seeds, storage
 from inspector.maps.swiss.lookup import look_up
 from inspector.maps.swiss.places import whole
-from inspector.maps.swiss.sample import agrees, sample
+from inspector.maps.swiss.sample import agrees, array_size, arrays, sample
 from inspector.maps.swiss.snapshot import take_snapshot
 
 __all__ = [
     "HEADER",
     "NAME",
     "agrees",
+    "array_size",
+    "arrays",
     "candidates",
     "cells",
     "header_dtype",
