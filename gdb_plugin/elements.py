@@ -29,13 +29,13 @@ def element_of(target: Target, answer: KeyAnswer, declared: gdb.Type | None) -> 
     """
     types, go_type, lookup = target.program.types, answer.ref.type, answer.lookup
     if isinstance(lookup.value, GoInterface):
-        return _inside(target, types.elem(go_type), lookup.element, lookup.value.value)
+        return _inside(target, types.elem(go_type), lookup.elem_address, lookup.value.value)
     # Of generic code only the caller knows the types: what the map was found to be says more than its declaration.
     known = find_type(types, go_type) or declared
     if known is None or go_type.layout is None or isinstance(lookup.value, GoString):
         return plain_value(lookup.value)
     try:
-        return _typed(lookup.element, key_and_elem(known, go_type.layout)[1], lookup.value)
+        return _typed(lookup.elem_address, key_and_elem(known, go_type.layout)[1], lookup.value)
     except (gdb.error, KeyError):
         return plain_value(lookup.value)
 

@@ -17,6 +17,7 @@ from inspector.census.identity import process_identity
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root, named_by_symbols
+from inspector.census.reached import Ways
 from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import MOST_OBJECTS, Walk
@@ -109,7 +110,7 @@ class _Taker:
         self.timing.scan = _ms(started)
         walking = time.perf_counter()
         walk = self._walk(territory)
-        self.examiner.links = walk.visited.links
+        self.examiner.ways = Ways(self.run, walk.visited)
         self.timing.walk = _ms(walking)
         proving = time.perf_counter()
         found = self._examine(self._claims(walk, territory, []))

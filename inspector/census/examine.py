@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from inspector.census.claim import Claim, failed, listed, unjudged
 from inspector.census.model import CensusMap
+from inspector.census.reached import Ways
 from inspector.errors import InspectError, NotReadInTime, UnreadableMemory
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
@@ -51,9 +53,6 @@ Copy = Snapshot | Uncopied | None
 
 Judged = tuple[Claim, Snapshot, Judgement]
 
-Links = Callable[[int], Iterable[tuple[int, int]]]
-"""The words that must hold certain values for an object that a walk found to be still reached (Visited.links)."""
-
 
 @dataclass(frozen=True)
 class Examined:
@@ -70,13 +69,16 @@ class Examined:
 
 
 class Examiner:
-    """Takes claims and gives what they turn out to be, in the same order; `strings` are counted too if asked for."""
+    """Takes claims and gives what they turn out to be, in the same order; `strings` are counted too if asked for.
+
+    `ways` lead to the claims that a walk found.
+    """
 
     def __init__(self, run: Run, strings: bool = False) -> None:
         self.run, self.strings = run, strings
         self.most = math.inf if run.patience is None else run.patience
         self.too_large = self.failures = 0
-        self.links: Links = lambda number: ()
+        self.ways: Ways | None = None
 
     def examine(self, claims: list[Claim]) -> Iterator[Examined]:
         """Copy and judge each; nothing is judged while the target is held."""
@@ -193,7 +195,13 @@ class Examiner:
         return Examined(claim, row, copy.header)
 
     def _too_large(self, claim: Claim, header: Header) -> Examined:
-        """A map that takes too long to copy in one stop is copied while the process runs: often that goes well."""
+        """A map that takes too long to copy in one stop is copied while the process runs: often that goes well.
+
+        What is no longer reached may be any memory by now, and its size means nothing.
+        """
+        reached = self.run.copied(partial(self._still_reached, claim))
+        if not reached and header.doubts(self.run.regions(), claim.types[0].layout, self.run.missing > 0):
+            return Examined(claim, None)
         for attempt in _by_layout(claim) * TRIES:
             # Nobody waits for it now, but a list without end must not be followed without end.
             with self.run.within(LEAST_PATIENCE + PATIENCE * self._seconds(attempt.types[0], header)):
@@ -204,7 +212,7 @@ class Examiner:
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and attempt.believed(judgement, copy):
                     return Examined(attempt, listed(attempt, copy, judgement, self.strings), header)
-        if not claim.named:
+        if not (claim.named and reached):
             return Examined(claim, None)
         self.too_large += 1
         return Examined(claim, unjudged(claim, header, self.run.types), header)
@@ -253,16 +261,10 @@ class Examiner:
         return first
 
     def _still_reached(self, claim: Claim) -> bool:
-        """Whether every word on the way to a map still holds what it did; a core does not change."""
-        if claim.number is None or self.run.still:
+        """Whether the way to a map still leads there; a core does not change. Raises NotReadInTime."""
+        if claim.number is None or self.ways is None or self.run.still:
             return True
-        try:
-            memory = self.run.memory
-            return all(
-                int.from_bytes(memory.read(word, 8), "little") == value for word, value in self.links(claim.number)
-            )
-        except UnreadableMemory:
-            return False
+        return self.ways.lead_to(claim.number)
 
 
 def _is_of_one_map(error: Exception) -> bool:

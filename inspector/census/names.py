@@ -10,26 +10,28 @@ import numpy as np
 from inspector.census.model import CensusMap
 from inspector.census.walk import ELEM, INSIDE, KEY, WHOLE, Step, Visited
 from inspector.errors import InspectError
-from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType, Kind
-from inspector.gotypes.render import go_form
 from inspector.gotypes.syncmaps import NAME as SYNC_MAP
 from inspector.gotypes.syncmaps import is_sync_map
 from inspector.gotypes.table import TypeTable
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Memory
+from inspector.naming.spelling import Speller, Unspellable
 from inspector.target.run import Run
 
 MOST_STEPS = 8
 """Steps of a path that are readable to the user: deeper objects of a list or a tree are named by their type."""
 
-LONGEST_KEY = 64
 WORD = 8
 
 
 @dataclass(frozen=True)
 class Name:
-    """`path` is what leads to a map from a package variable, `holder` the type of the object that holds it."""
+    """`path` is what leads to a map from a package variable, `holder` the type of the object that holds it.
+
+    Every path can be given as a MAP (naming/grammar.py). There is none where a key on the way has no literal: NaN, or
+    one that was gone when it was to be read. A holder is not a name: it begins with a parenthesis, or is a map's type.
+    """
 
     path: str | None
     holder: str | None
@@ -53,6 +55,7 @@ class Namer:
         """The name of the object with a number."""
         step = self.visited.step(number)
         holder, labels = None, ""
+        spellable = True
         for _ in range(MOST_STEPS):
             if step.origin < 0:
                 root = self.roots[-1 - step.origin]
@@ -60,9 +63,12 @@ class Namer:
                     # Roots without a name are maps, and what lies directly below is one of their elements.
                     own = is_sync_map(root.type) and self.visited.step(number).address == step.address
                     return Name(None, holder or (None if own else root.type.name))
-                return Name(root.name + labels, holder)
+                return Name(root.name + labels if spellable else None, holder)
             parent = self.visited.step(step.origin)
-            labels = self._label(parent.type, parent.address, step) + labels
+            try:
+                labels = self._label(parent.type, parent.address, step) + labels
+            except Unspellable:
+                spellable = False
             if holder is None and step.index in (ELEM, KEY):
                 holder = parent.type.name
             elif holder is None and parent.type.kind == Kind.STRUCT and not is_sync_map(parent.type):
@@ -83,10 +89,10 @@ class Namer:
         try:
             if layout is not None and layout.indirect_key:
                 slot = int.from_bytes(self.memory.read(slot, WORD), "little")
-            text = go_form(Decoder(self.types, self.memory).value(key, self.memory.read(slot, key.size)))
-        except InspectError:
-            return "?"
-        return text if len(text) <= LONGEST_KEY else text[:LONGEST_KEY] + "..."
+            data = bytes(self.memory.read(slot, key.size))
+        except InspectError as error:
+            raise Unspellable(str(error)) from None
+        return Speller(self.types, self.memory).spell(key, data)
 
 
 def named_by_symbols(run: Run, rows: Collection[CensusMap]) -> list[CensusMap]:

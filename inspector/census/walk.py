@@ -104,15 +104,6 @@ class Visited:
         facts = (group.addresses, group.origins, group.words, group.index)
         return Step(self.types[at], *(int(fact[row]) for fact in facts))
 
-    def links(self, number: int) -> Iterator[tuple[int, int]]:
-        """The words on the way to an object, from it to the root, and what each must hold for the way to be there."""
-        while number >= 0:
-            step = self.step(number)
-            if step.origin >= 0 and step.index not in (ELEM, KEY, INSIDE):
-                skipped = step.type.size * max(step.index, 0)
-                yield step.word, step.address - skipped
-            number = step.origin
-
 
 class Walk:
     """A walk through a target's memory; `maps` are the numbers of the maps found, by address."""

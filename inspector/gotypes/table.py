@@ -20,7 +20,7 @@ from inspector.goruntime.releases import Release
 from inspector.goruntime.swissgroup import CTRL_SIZE
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.layouts import ClassicLayout, SwissLayout
-from inspector.gotypes.names import normalise, short_form
+from inspector.gotypes.names import normalise, short_form, without_packages_of_fields
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
 from inspector.memory.gather import gather
@@ -279,7 +279,7 @@ class TypeTable:
         return self._named_maps[wanted]
 
     def _search_map_type(self, wanted: str) -> GoType:
-        name = normalise(wanted)
+        name = normalise(without_packages_of_fields(wanted))
         if not name:
             raise UnknownType("no type name given", Hint("for example {type} 'map[string]int'"))
         exact = [t for t in self.map_types if normalise(self.qualified_name(t)) == name]

@@ -33,6 +33,9 @@ Count = TypeVar("Count", int, NDArray[np.int64])
 SLOTS_AT_ONCE = 1 << 20
 """Slots whose bits are unpacked at a time: a few tens of megabytes with their addresses."""
 
+TRIES = 4
+"""How often the list of spans is read where it makes no sense in a target that runs."""
+
 ALL_SET = 0xFF
 
 NOT_FOUND = "the heap metadata (runtime.mheap_) was not found: dead maps may be among those listed"
@@ -97,7 +100,9 @@ def read_heap(run: Run, hold: bool = True) -> Heap | None:
     is allocated or swept meanwhile is as before or as after it.
     """
     with run.held() if hold else nullcontext():
-        found = find_spans(run)
+        # What is read while the target runs may be torn.
+        tries = 1 if hold or run.still else TRIES
+        found = next((spans for spans in (find_spans(run) for _ in range(tries)) if spans is not None), None)
         if found is None:
             run.note(NOT_FOUND)
             return None

@@ -400,9 +400,9 @@ class Lookup:
     """The way of a lookup: its hash (None where the runtime computes none, or a random one), the steps, the end.
 
     `fingerprint` is the part of the hash that cells are marked with, called `fingerprint_name` (tophash, h2).
-    `found` is the cell of the last step that holds the key, called `cell_name`, `value` its element, and `element` the
-    address of that, 0 without one. `inserting` says of an absent key what inserting it now would do, in a sentence;
-    empty where the steps do not tell.
+    `found` is the cell of the last step that holds the key, called `cell_name`, and `value` its element.
+    `key_address` and `elem_address` are where the key and the element lie, 0 where the key is absent. `inserting`
+    says of an absent key what inserting it now would do, in a sentence; empty where the steps do not tell.
     """
 
     hash: int | None
@@ -415,7 +415,8 @@ class Lookup:
     ended: str
     bytes_read: int
     inserting: str = ""
-    element: int = 0
+    key_address: int = 0
+    elem_address: int = 0
 
 
 class Reader(Protocol):

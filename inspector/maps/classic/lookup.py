@@ -44,7 +44,7 @@ WORDS = {
 
 
 def look_up(source: Source, address: int, go_type: GoType, key: Literal) -> Lookup:
-    """See Reader.look_up: mapaccess2, evacuated buckets of a growing map included."""
+    """See Family.look_up: mapaccess2, evacuated buckets of a growing map included."""
     functions = source.functions
     assert functions is not None
     return _Walk(source, go_type, functions).find(address, key)
@@ -111,8 +111,9 @@ class _Walk:
                 compared.append(cell)
                 if self._equal(literal, cells["keys"][cell].tobytes()):
                     steps.append(_step(Bucket(array, bucket, len(steps), base), tops, compared))
-                    at = base + TOPHASH_SIZE + BUCKET_CELLS * self.layout.key_slot + cell * self.layout.elem_slot
-                    return self._found(hashed, top, steps, cell, at, cells["elems"][cell].tobytes())
+                    found = self._found(hashed, top, steps, cell, cells["elems"][cell].tobytes())
+                    slots = cells["keys"][cell].tobytes(), cells["elems"][cell].tobytes()
+                    return self._with_places(found, base, cell, *slots)
             steps.append(_step(Bucket(array, bucket, len(steps), base), tops, compared))
             if end < len(tops):
                 return self._ended(hashed, steps, f"absent: cell {end} is emptyRest, nothing comes behind it", top)
@@ -132,18 +133,28 @@ class _Walk:
         first, second = identify(self.types, self.frozen, key, np.concatenate((row, wanted))).tolist()
         return bool(first == second != UNEQUAL)
 
-    def _found(self, hashed: int, top: int, steps: list[Step], cell: int, element: int, slot: bytes) -> Lookup:
+    def _found(self, hashed: int, top: int, steps: list[Step], cell: int, slot: bytes) -> Lookup:
         elem = self.types.elem(self.type)
         reach = Reach(self.types, self.memory, self.regions, self.frozen)
         row = np.frombuffer(slot, np.uint8).reshape(1, -1)
         if self.layout.indirect_elem:
-            element = int.from_bytes(slot, "little")
             row = reach.behind(row, elem.size)
             if not len(row):
-                raise UnreadableMemory(element, elem.size, "the element is not mapped")
+                raise UnreadableMemory(int.from_bytes(slot, "little"), elem.size, "the element is not mapped")
         reach.copy(elem, row, VALUE_LIMITS)
         value = Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
-        return replace(self._answer(hashed, top, steps, cell, value, "found"), element=element)
+        return self._answer(hashed, top, steps, cell, value, "found")
+
+    def _with_places(self, found: Lookup, base: int, cell: int, key: bytes, elem: bytes) -> Lookup:
+        """The answer with where key and element lie: in the cell, or where it leads to."""
+        keys_at = base + TOPHASH_SIZE
+        key_at = keys_at + cell * self.layout.key_slot
+        elem_at = keys_at + BUCKET_CELLS * self.layout.key_slot + cell * self.layout.elem_slot
+        return replace(
+            found,
+            key_address=int.from_bytes(key, "little") if self.layout.indirect_key else key_at,
+            elem_address=int.from_bytes(elem, "little") if self.layout.indirect_elem else elem_at,
+        )
 
     def _ended(
         self, hashed: int | None, steps: list[Step] | tuple[Step, ...], why: str, top: int | None = None

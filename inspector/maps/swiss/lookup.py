@@ -35,7 +35,7 @@ WORDS = {EMPTY: "empty", DELETED: "deleted"}
 
 
 def look_up(source: Source, address: int, go_type: GoType, key: Literal) -> Lookup:
-    """See Reader.look_up: mapaccess2 of internal/runtime/maps, small maps and tables."""
+    """See Family.look_up: mapaccess2 of internal/runtime/maps, small maps and tables."""
     functions = source.functions
     assert functions is not None
     return _Walk(source, go_type, functions, key).find(address)
@@ -92,7 +92,8 @@ class _Walk:
             found = self._visit(groups, number, self.hashed & ((1 << H2_BITS) - 1))
             ctrl = self.steps[-1].marks
             if found is not None:
-                return self._found(groups, number, found)
+                answer = self._answer("found", found, self._value(groups, number, found))
+                return self._with_places(answer, groups, number, found)
             if groups.table is None:
                 return self._answer("absent: a small map has no other group", inserting=self._inserting(groups))
             if EMPTY in ctrl:
@@ -193,20 +194,32 @@ class _Walk:
         first, second = identify(self.types, self.frozen, key, np.concatenate((row, wanted))).tolist()
         return bool(first == second != UNEQUAL)
 
-    def _found(self, groups: _Groups, number: int, slot: int) -> Lookup:
+    def _value(self, groups: _Groups, number: int, slot: int) -> GoValue:
         elem = self.types.elem(self.type)
         base = groups.start + number * self.layout.group_size
-        element = base + self.layout.elems_at + slot * self.layout.elem_stride
-        row = self._row(element, self.layout.elem_slot)
+        row = self._row(base + self.layout.elems_at + slot * self.layout.elem_stride, self.layout.elem_slot)
         reach = Reach(self.types, self.memory, self.regions, self.frozen)
         if self.layout.indirect_elem:
-            element = int.from_bytes(row.tobytes(), "little")
+            address = int.from_bytes(row.tobytes(), "little")
             row = reach.behind(row, elem.size)
             if not len(row):
-                raise UnreadableMemory(element, elem.size, "the element is not mapped")
+                raise UnreadableMemory(address, elem.size, "the element is not mapped")
         reach.copy(elem, row, VALUE_LIMITS)
-        value = Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
-        return replace(self._answer("found", slot, value), element=element)
+        return Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
+
+    def _with_places(self, answer: Lookup, groups: _Groups, number: int, slot: int) -> Lookup:
+        """The answer with where key and element lie: in the slot, or where it leads to."""
+        base, layout = groups.start + number * self.layout.group_size, self.layout
+        key = base + layout.keys_at + slot * layout.key_stride
+        elem = base + layout.elems_at + slot * layout.elem_stride
+        return replace(
+            answer,
+            key_address=self._word(key) if layout.indirect_key else key,
+            elem_address=self._word(elem) if layout.indirect_elem else elem,
+        )
+
+    def _word(self, address: int) -> int:
+        return int.from_bytes(self._row(address, POINTER_SIZE).tobytes(), "little")
 
     def _answer(self, ended: str, found: int | None = None, value: GoValue = None, inserting: str = "") -> Lookup:
         h2 = None if self.hashed is None else self.hashed & ((1 << H2_BITS) - 1)

@@ -69,6 +69,7 @@ def _change(change: Change) -> dict[str, Any]:
     return {
         "type": one.type,
         "name": one.name,
+        "holder": one.holder,
         "before": _row(change.before),
         "after": _row(change.after),
         "bytes": change.bytes,

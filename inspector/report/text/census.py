@@ -45,7 +45,7 @@ def _maps(maps: list[CensusMap], selection: Selection, console: Console) -> None
         table.add_row(
             Text(f"{one.address:#x}"),
             Text(_type(one)),
-            Text(plain(one.name or (f"in {one.holder}" if one.holder else ""))),
+            Text(plain(_place(one))),
             f"{one.count:,}",
             f"{one.load:.2f}",
             size(one.bytes.total),
@@ -70,6 +70,9 @@ def _table(title: str, *columns: str) -> Table:
 def _state(one: CensusMap) -> str:
     """A growth that is under way, or what else is worth a word."""
     return ", ".join([*([plain(one.state)] if one.state else []), *(["cloned"] if one.clones else [])])
+def _place(one: CensusMap | Row) -> str:
+    """The name of a map, or what holds it: words that no name begins with."""
+    return one.name or (f"in {one.holder}" if one.holder else "")
 
 
 def _type(one: CensusMap) -> str:
@@ -113,7 +116,7 @@ def _change(change: Change) -> list[Cell]:
     one = change.after or change.before
     assert one is not None
     several = f" ({one.maps:,} maps)" if one.maps > 1 else ""
-    place = one.name or (f"{one.address:#x}" if one.address else "")
+    place = _place(one) or (f"{one.address:#x}" if one.address else "")
 
     return [
         Text(plain(one.type) + several),
