@@ -159,6 +159,7 @@ def test_clones_name_each_other_and_no_other_map_does(listed, toolchain):
     assert re.search(r"\d+ tombstones, cloned +consistent", line)
 
 
+@pytest.mark.slow
 def test_types_of_maps_that_reflect_made_are_known_in_a_stripped_program(listed):
     taken = listed(NEWEST, True)
     found = taken.found

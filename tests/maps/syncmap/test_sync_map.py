@@ -11,13 +11,19 @@ import pytest
 
 from fixtures import CLASSIC, SWISS_RELEASES, Core, Running, Toolchain, build, cached_core, start
 from inspector.census import take_census
+from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
 from inspector.memory.corefile import CoreFile
+from inspector.report.json.one_key import lookup_form
 from inspector.target.opening import open_target
 from tests.support.commandline import assert_running, cli_here
+from tests.support.promised import PROMISED
 from tests.support.truth import document_of, in_order
 
 STRIPPED = "-s -w"
+KEYS = 8
+"""Keys of each sync.Map that are looked up."""
+
 WITH_VALUE, TWO_MAPS = CLASSIC[0], CLASSIC[3]
 NOSWISSMAP, NEWEST = CLASSIC[-1], SWISS_RELEASES[-1]
 NO_TRIE = Toolchain("1.24.11", "nosynchashtriemap")
@@ -138,13 +144,18 @@ def test_two_maps_at_an_address_are_read_when_their_type_is_given():
 @pytest.mark.parametrize("toolchain", BOTH_FORMS)
 def test_one_key_is_looked_up_as_load_does_it(crash, toolchain):
     core: Core = crash("syncmaps", toolchain)
-    for one in core.truth["maps"]:
-        for entry in one["entries"][:30]:
-            literal = spelled(entry["key"])
-            if literal is None:
-                continue
-            answer = cli_here(core.path, one["name"], "--key", literal, "--json")
-            assert (answer.code, answer.document["lookup"]["value"]) == (0, entry["value"]), (one["name"], literal)
+    with open_target(str(core.path), memory="direct") as target:
+        for one in core.truth["maps"]:
+            for entry in one["entries"][:KEYS]:
+                literal = spelled(entry["key"])
+                if literal is None:
+                    continue
+                form = lookup_form(look_up(target, one["name"], literal))
+                PROMISED.validate(form)
+                assert (form["lookup"]["found"], form["lookup"]["value"]) == (True, entry["value"]), (
+                    one["name"],
+                    literal,
+                )
     for name, key in [("main.many", '"no such key"'), ("main.deleted", '"key-3"'), ("main.never", "1"),
                       ("main.expunged", '"key-4"'), ("main.expunged", '"key-5"'), ("main.expunged", '"key-21"'),
                       ("main.emptied", '"key-0"'), ("main.kinds", "int16(7)")]:  # fmt: skip
