@@ -87,7 +87,7 @@ def _region_of(memory: ProcessMemory, address: int, size: int) -> int:
 
 
 def _inspect(target: Target, variable: str, type_name: str) -> Inspection:
-    inspection = inspect(target, variable, type_name)
+    inspection = inspect(target, variable, type_name, max_stop=None)
     assert inspection.judgement.verdict == "consistent"
     return inspection
 

@@ -1,4 +1,4 @@
-"""The words behind `info gomap`, as gdb gives them: one string."""
+"""The words behind `info gomap` and `info gomaps`, as gdb gives them: one string."""
 
 from __future__ import annotations
 
@@ -9,10 +9,22 @@ from typing import NoReturn
 
 import gdb
 
+from inspector.census.select import ORDERS, Selection
 from inspector.errors import UsageError
 from inspector.inspection.one_map import DEFAULT_ENTRIES
+from inspector.naming.locate import shown
 
 OPTIONS = ("-type", "-entries", "-key", "-json")
+LIST_OPTIONS = (
+    "-sort", "-top", "-min-bytes", "-type-matches", "-only-findings", "-strings", "-variables", "-json"
+)  # fmt: skip
+"""Options of `info gomap` and of `info gomaps`."""
+
+TOP = 30
+"""Maps that the text lists at first."""
+
+UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE = re.compile(r"(\d{1,15})(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
 
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|['"\\])+""")
 """A word of the command line, its quotes included."""
@@ -32,9 +44,20 @@ class Arguments:
     json: bool
 
 
+@dataclass(frozen=True)
+class ListArguments:
+    """Which maps are listed and how: those whose names match `name`, all or (`variables`) only declared ones."""
+
+    name: re.Pattern[str]
+    selection: Selection
+    strings: bool
+    variables: bool
+    json: bool
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, "see: help info gomap")
+        raise UsageError(message, f"see: help {self.prog}")
 
 
 def parse(text: str) -> Arguments:
@@ -52,6 +75,40 @@ def parse(text: str) -> Arguments:
     return Arguments("".join(name.groups()) if name else expression, found.type, found.entries, found.key, found.json)
 
 
+def parse_list(text: str) -> ListArguments:
+    """Read [REGEXP] and the options of `info gomaps`; raises UsageError."""
+    parser = _Parser(prog="info gomaps", add_help=False, allow_abbrev=False)
+    parser.add_argument("regexp", nargs="?", type=_pattern, default="")
+    parser.add_argument("-sort", "--sort", choices=list(ORDERS), default="bytes")
+    parser.add_argument("-top", "--top", type=_entries, default=TOP)
+    parser.add_argument("-min-bytes", "--min-bytes", type=_size, default=0)
+    parser.add_argument("-type-matches", "--type-matches", type=_pattern)
+    for flag in ("only-findings", "strings", "variables", "json"):
+        parser.add_argument(f"-{flag}", f"--{flag}", action="store_true")
+    # Backslashes in a regular expression are not for us to understand.
+    found = parser.parse_args(_WORD.findall(text))
+    top = None if found.json and found.top == TOP else found.top
+    selection = Selection(found.sort, found.min_bytes, found.type_matches, found.only_findings, top)
+    if found.variables and (selection != Selection(top=top) or found.top != TOP or found.strings or found.json):
+        raise UsageError("-variables goes with a regular expression only", "leave the other options out, or -variables")
+    return ListArguments(found.regexp, selection, found.strings, found.variables, found.json)
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    text = word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{shown(text)!r} is not a regular expression: {error}") from None
+
+
+def _size(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{shown(text)!r} is not a size: try 4096, 64k or 10MiB")
+    return int(match[1]) * UNITS[(match[2] or "").lower()]
+
+
 def _unquoted(word: str) -> str:
     return " ".join(gdb.string_to_argv(word))
 
@@ -60,5 +117,5 @@ def _entries(text: str) -> int | None:
     if text == "all":
         return None
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a number of entries nor 'all'")
+        raise argparse.ArgumentTypeError(f"{shown(text)!r} is neither a number nor 'all'")
     return int(text)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import gdb
 
-from gdb_plugin.arguments import OPTIONS, Arguments, parse
-from gdb_plugin.expressions import frame_variables, is_map, locate_in_gdb, locate_value, name_of
+from gdb_plugin.arguments import LIST_OPTIONS, OPTIONS, Arguments, parse, parse_list
+from gdb_plugin.expressions import frame_variables, locate_in_gdb
+from gdb_plugin.listing import list_all, list_variables
 from gdb_plugin.opening import open_inferior
 from gdb_plugin.output import console, errors_in_one_line, output, write_notes
-from inspector.errors import InspectError, UnknownVariable, UsageError
-from inspector.gotypes.gotype import Kind
-from inspector.gotypes.render import plain
+from inspector.errors import InspectError
 from inspector.image.elf import GO_NAME
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
@@ -63,11 +61,23 @@ class InfoGomap(gdb.Command):
 
 
 class InfoGomaps(gdb.Command):
-    """List the Go maps in sight: locals and arguments of the selected frame, and package variables.
-    Usage: info gomaps [REGEXP]
+    """List every Go map of the program: its address, type, name, entries, bytes and verdict.
+    Usage: info gomaps [REGEXP] [-sort bytes|waste|count|growing] [-top N|all] [-min-bytes SIZE]
+                       [-type-matches REGEX] [-only-findings] [-strings] [-json]
+           info gomaps [REGEXP] -variables
 
-    Each is shown with its type, its number of entries and the verdict of a whole
-    inspection. REGEXP chooses among the names.
+    The heap and the stacks of all goroutines are searched, so this takes as long as
+    go-map-inspect takes for all maps; Ctrl-C ends it. REGEXP chooses among the names.
+
+      -sort ORDER       bytes (the usual order), waste, count, or growing maps first
+      -top N|all        how many maps to list (30; all with -json)
+      -min-bytes SIZE   only maps that hold at least this much: 64k, 10MiB
+      -type-matches RE  only maps whose type matches
+      -only-findings    only maps with findings
+      -strings          count the bytes of strings in keys and elements, too
+      -json             write one JSON document
+      -variables        search nothing: list the locals and arguments of the selected
+                        frame and the package variables that are declared as maps
     """
 
     def __init__(self) -> None:
@@ -76,19 +86,18 @@ class InfoGomaps(gdb.Command):
     def invoke(self, argument: str, from_tty: bool) -> None:
         """Answer; gdb.GdbError is how a command fails."""
         with errors_in_one_line():
-            try:
-                wanted = re.compile(argument)
-            except re.error as error:
-                raise UsageError(f"{argument!r} is not a regular expression: {error}") from None
+            arguments = parse_list(argument)
             target = open_inferior()
-            rows = [_row(target, *found) for found in _maps_in_sight(target) if wanted.search(found[0])]
-            if not rows:
-                gdb.write(f"No package variable or local {'of that name ' if argument else ''}is a Go map.\n")
-                return
-            rows.insert(0, ("name", "type", "count", "verdict"))
-            widths = [max(len(row[column]) for row in rows) for column in range(3)]
-            for name, go_type, count, verdict in rows:
-                gdb.write(f"{name:{widths[0]}}  {go_type:{widths[1]}}  {count:>{widths[2]}}  {verdict}\n")
+            if arguments.variables:
+                list_variables(target, arguments.name)
+            else:
+                list_all(target, arguments)
+
+    def complete(self, text: str, word: str | None) -> Sequence[str]:
+        """Options; gdb wants what stands behind the last dash only."""
+        typed = text.rpartition(" ")[2]
+        cut = len(typed) - len(word or "")
+        return [name[cut:] for name in LIST_OPTIONS if typed.startswith("-") and name.startswith(typed)]
 
 
 def _show(target: Target, arguments: Arguments) -> None:
@@ -120,35 +129,3 @@ def _completions(typed: str) -> Iterator[str]:
     # Completion prints no errors; without a Go program it offers nothing.
     with suppress(InspectError, gdb.error):
         yield from open_inferior().program.image.variables()
-
-
-def _maps_in_sight(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]]:
-    """Names, types and values of maps; no value for a package variable, which the inspector reads by itself."""
-    for name, value in frame_variables():
-        if is_map(value.type):
-            yield name, name_of(value.type), value
-    declared = target.program.declarations.variables()
-    if target.program.declarations.damage:
-        write_notes((target.program.declarations.damage,))
-    if not declared:
-        raise UnknownVariable(
-            "it is unknown which variables are maps: the program has no symbols or no DWARF",
-            "give `info gomap` an address, or load an unstripped copy with gdb's command `file`",
-        )
-    for variable in sorted(declared, key=lambda variable: variable.name):
-        if variable.type.kind == Kind.MAP:
-            yield variable.name, variable.type.name, None
-
-
-def _row(target: Target, name: str, type_name: str, value: gdb.Value | None) -> tuple[str, str, str, str]:
-    """Name, type, count and verdict of one map; an error takes the place of the verdict."""
-    go_type = plain(type_name)
-    try:
-        inspection = inspect(target, name if value is None else locate_value(target, value, name, None), None, 0)
-    except InspectError as error:
-        return plain(name), go_type, "?", plain(error.message)
-    except gdb.error as error:
-        return plain(name), go_type, "?", plain(str(error))
-    snapshot = inspection.snapshot
-    count = str(snapshot.header.count) if snapshot else "nil"
-    return plain(name), plain(inspection.ref.type.name), count, inspection.judgement.verdict

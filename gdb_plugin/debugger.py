@@ -1,12 +1,14 @@
-"""The threads of the selected inferior, as the gdb that we run in has them."""
+"""The threads of the selected inferior and their frames, as the gdb that we run in has them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gdb
 
+from inspector.control import gdbframes
 from inspector.errors import GdbError
 from inspector.memory.prstatus import GENERAL
 from inspector.memory.threads import Thread
@@ -20,6 +22,20 @@ def inner_threads() -> list[Thread]:
         threads = sorted(gdb.selected_inferior().threads(), key=lambda thread: thread.num)
         found = map(_registers_of, threads)
         return [thread for thread in found if thread is not None]
+
+
+class InnerFrames:
+    """Finds variables in the frames of all goroutines; the selected thread and frame stay selected."""
+
+    def prepare_frames(self, functions: list[tuple[str, int]]) -> list[str]:
+        """Read what is needed to find the frames of functions; the names of those that exist. Raises GdbError."""
+        with _as_ours():
+            return gdbframes.prepare(functions)
+
+    def search_frames(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Find variables in frames, see gdbframes.search. Raises GdbError."""
+        with _as_ours(), _selection_kept():
+            return gdbframes.search_and_go_back(request)
 
 
 def _registers_of(thread: gdb.InferiorThread) -> Thread | None:
@@ -49,5 +65,5 @@ def _selection_kept() -> Iterator[None]:
 def _as_ours() -> Iterator[None]:
     try:
         yield
-    except gdb.error as error:
+    except (gdb.error, RuntimeError) as error:
         raise GdbError(f"gdb: {error}") from None

@@ -2,7 +2,8 @@
 
 Variables are looked up in the blocks of the selected frame and paths are followed field by field, so nothing depends on
 the language that gdb takes from the innermost frame (assembler, in a parked Go program), and nothing of the user's
-settings is touched. Package variables are left to `inspector.naming`. gdb evaluates nothing but what the user typed:
+settings is touched. Package variables, and variables that are named with their functions, are left to
+`inspector.naming`. gdb evaluates nothing but what the user typed:
 names that come from the program are compared, never evaluated.
 """
 
@@ -14,18 +15,14 @@ from dataclasses import dataclass
 
 import gdb
 
-from inspector.errors import UnknownVariable
-from inspector.naming.locate import Locator, evaluated, parse_address, shown
+from inspector.control.gdbvalues import follow, is_map, name_of, plain_name, points_to_map, value_in, variables_of
+from inspector.errors import UnknownVariable, UsageError
+from inspector.naming.frames import parse_frame_name
+from inspector.naming.locate import MOST_PARTS, Locator, evaluated, not_a_map, parse_address, shown
 from inspector.target.target import Target
 
-CLASSIC_MAP, SWISS_MAP = "hash<", "map<"
-"""How DWARF names of what a map variable points to begin (cmd/link/internal/ld/dwarf.go)."""
-
-ESCAPED = "&"
-"""How DWARF names of variables that moved to the heap begin: the variable holds a pointer to them."""
-
 _LOCAL = re.compile(r"([^\W\d]\w*)((?:\.[^\W\d]\w*|\[\d{1,9}\])*)")
-_STEP = re.compile(r"\.([^\W\d]\w*)|\[(\d{1,9})\]")
+_PATH = re.compile(r"""(?:\.[^\W\d]\w*|\[(?:[^]"`]|"(?:[^"\\]|\\.)*"|`[^`]*`)*\])*""")
 _GLOBAL = re.compile(r"\w[^\s'\"()$&:]*")
 
 
@@ -46,9 +43,27 @@ def locate_in_gdb(target: Target, text: str, type_name: str | None) -> str | Loc
     if parse_address(text) is not None:
         return text
     value = frame_value(text)
-    if value is None and _GLOBAL.fullmatch(text):
+    if value is None and (_GLOBAL.fullmatch(text) or _is_of_package(target, text) or _is_in_a_frame(text)):
         return text
     return locate_value(target, gdb.parse_and_eval(text) if value is None else value, text, type_name)
+
+
+def _is_of_package(target: Target, text: str) -> bool:
+    """Whether a text is a package variable with a path behind it, which may hold keys of maps in quotes."""
+    ends = [at for at, letter in enumerate(text) if letter in ".["][:MOST_PARTS]
+    symbols = (at for at in ends if target.program.image.symbol(text[:at]) is not None)
+    return any(_PATH.fullmatch(text, at) for at in symbols)
+
+
+def _is_in_a_frame(text: str) -> bool:
+    """Whether a text names a variable of some goroutine's function: main.handler@18:sessions."""
+    if ":" not in text or "?" in text:
+        return False
+    try:
+        parse_frame_name(text)
+    except UsageError:
+        return False
+    return True
 
 
 def locate_value(target: Target, value: gdb.Value, text: str, type_name: str | None) -> str | Locator:
@@ -62,27 +77,14 @@ def locate_value(target: Target, value: gdb.Value, text: str, type_name: str | N
         return evaluated(target.program.types, text, found.declared, found.address, type_name)
     if value.type.strip_typedefs().code in (gdb.TYPE_CODE_PTR, gdb.TYPE_CODE_INT):
         return hex(int(value) % (1 << 64))
-    raise UnknownVariable(
-        f"{shown(text)} is of type {shown(name_of(value.type))}, not a map", "name a map, or a path to one"
-    )
+    raise not_a_map(shown(text), name_of(value.type))
 
 
 def map_value(value: gdb.Value) -> MapValue | None:
     """What a value says of itself when it is a Go map or a pointer to one; None for anything else."""
     if is_map(value.type):
         return MapValue(name_of(value.type), int(value))
-    stripped = value.type.strip_typedefs()
-    if stripped.code == gdb.TYPE_CODE_PTR and is_map(stripped.target()):
-        return map_value(value.dereference())
-    return None
-
-
-def is_map(declared: gdb.Type, *families: str) -> bool:
-    """Whether DWARF declares a type as a Go map, of one of these families if any are given."""
-    stripped = declared.strip_typedefs()
-    if declared.code != gdb.TYPE_CODE_TYPEDEF or stripped.code != gdb.TYPE_CODE_PTR:
-        return False
-    return (stripped.target().strip_typedefs().name or "").startswith(families or (CLASSIC_MAP, SWISS_MAP))
+    return map_value(value.dereference()) if points_to_map(value.type) else None
 
 
 def is_go_string(declared: gdb.Type) -> bool:
@@ -103,7 +105,7 @@ def frame_value(text: str) -> gdb.Value | None:
     name, path = match.groups()
     for found, value in frame_variables():
         if found == name:
-            return _follow(value, path)
+            return follow(value, path)
     return None
 
 
@@ -116,35 +118,9 @@ def frame_variables() -> Iterator[tuple[str, gdb.Value]]:
     except (gdb.error, RuntimeError):
         return
     while block is not None:
-        for symbol in block:
-            name = symbol.name.removeprefix(ESCAPED)
-            if (symbol.is_variable or symbol.is_argument) and name not in seen:
+        for symbol in variables_of(block):
+            name = plain_name(symbol)
+            if name not in seen:
                 seen.add(name)
-                value = symbol.value(frame)
-                yield name, value if name == symbol.name else value.dereference()
+                yield name, value_in(symbol, frame)
         block = block.superblock if not block.function else None
-
-
-def name_of(go_type: gdb.Type) -> str:
-    """A type's name in DWARF."""
-    return str(go_type.name or go_type)
-
-
-def _follow(value: gdb.Value, path: str) -> gdb.Value:
-    """Follow ".field[3].field" through pointers, as Go does; raises gdb.error."""
-    for field, index in _STEP.findall(path):
-        while value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR:
-            value = value.dereference()
-        value = value[field] if field else _element(value, int(index))
-    return value
-
-
-def _element(value: gdb.Value, index: int) -> gdb.Value:
-    """An element of an array or slice; raises gdb.error."""
-    if value.type.strip_typedefs().code == gdb.TYPE_CODE_ARRAY:
-        length, first = value.type.strip_typedefs().range()[1] + 1, value
-    else:
-        length, first = int(value["len"]), value["array"]
-    if index >= length:
-        raise gdb.error(f"index {index} is out of range")
-    return first[index]

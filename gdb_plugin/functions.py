@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gdb
 
+from gdb_plugin.elements import Given, element_of
 from gdb_plugin.expressions import is_go_string, locate_in_gdb, locate_value
 from gdb_plugin.opening import open_inferior
 from gdb_plugin.output import errors_in_one_line
-from gdb_plugin.strings import string_value
+from inspector.control.gdbvalues import is_map
 from inspector.errors import UsageError
 from inspector.gotypes.gotype import Kind
-from inspector.gotypes.render import go_form
-from inspector.gotypes.values import GoFunc, GoMap, GoPointer, GoString, GoValue
 from inspector.inspection.identification import believe, header_at
 from inspector.inspection.one_key import look_up
 from inspector.naming.locate import Locator, locate
@@ -36,38 +35,43 @@ class GomapLen(gdb.Function):
             (map_value,) = _counted(arguments, "$gomap_len (MAP)")
             run = Run(open_inferior(), None)
             found = _located(run, map_value)
-            address = found.find(run).address if found.type else found.address
+            # Of a bare address nothing but the address is known.
+            where = found.find(run) if found.type or found.frame else None
+            address = where.address if where else found.address
             if not address:
                 return 0
             # A package variable that is declared as a map is one, anything else has to look like one.
-            if found.address is None:
+            if where and where.declared:
                 return header_at(run, address).count
             return believe(run, run.regions(), address, found.type).count
 
 
 class GomapGet(gdb.Function):
-    """Element of a key of a Go map, as a number or a string; an error if the key is not there.
+    """Element of a key of a Go map, where it lies in the map; an error if the key is not there.
     Usage: $gomap_get (MAP, KEY)
 
     MAP is as for $gomap_len. KEY is a number, a string, or in double quotes a Go
-    literal of the key's type: "{1, \\"x\\"}". Numbers, bools and strings are given
-    back as such, pointers as their address, everything else as text.
+    literal of the key's type: "{1, \\"x\\"}". The element has its type, so it can be
+    followed: print $gomap_get ("main.users", "ann")->name, print *$gomap_get (m, 1).
+    Of an interface it is the value inside. Strings are given back as text:
+    break main.f if $_streq ($gomap_get (m, "state"), "open").
     """
 
     def __init__(self) -> None:
         super().__init__("gomap_get")
 
-    def invoke(self, *arguments: gdb.Value) -> gdb.Value | bool | int | float | str:
+    def invoke(self, *arguments: gdb.Value) -> Given:
         """What indexing gives."""
         with errors_in_one_line():
             map_value, key = _counted(arguments, "$gomap_get (MAP, KEY)")
             target = open_inferior()
             found = _located(Run(target), map_value)
             literal = _literal(target, found, key)
-            lookup = look_up(target, found, literal).lookup
-            if lookup.found is None:
-                raise UsageError(f"key {literal} is not in the map: {lookup.ended}")
-            return _given_back(lookup.value)
+            answer = look_up(target, found, literal)
+            if answer.lookup.found is None:
+                raise UsageError(f"key {literal} is not in the map: {answer.lookup.ended}")
+            declared = map_value.type if is_map(map_value.type) else None
+            return element_of(target, answer, declared)
 
 
 def _counted(arguments: tuple[gdb.Value, ...], usage: str) -> tuple[gdb.Value, ...]:
@@ -133,15 +137,3 @@ def _quoted(text: str) -> str:
     return (
         '"' + "".join(f"\\x{byte:02x}" if byte in b'"\\' or not 32 <= byte < 127 else chr(byte) for byte in data) + '"'
     )
-
-
-def _given_back(value: GoValue) -> gdb.Value | bool | int | float | str:
-    if value is None:
-        return 0
-    if isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, GoString):
-        return string_value(value.data)
-    if isinstance(value, (GoPointer, GoFunc, GoMap)):
-        return value.address
-    return go_form(value)

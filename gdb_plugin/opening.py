@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import gdb
 
-from gdb_plugin.debugger import inner_threads
+from gdb_plugin.debugger import InnerFrames, inner_threads
 from gdb_plugin.memory import InferiorMemory
 from inspector.control.hold import Still
 from inspector.errors import BadExecutable, Hint, InspectError, NoSuchTarget, UsageError
@@ -70,7 +70,9 @@ def open_inferior() -> Target:
     if not known.compared and memory.connection == "core":
         notes.append("the core does not hold its executable's build id, so it could not be compared")
     holder = Still(inner_threads, stops)
-    return Target("gdb", str(inferior.pid), inferior.pid, known.program, memory, holder, notes=tuple(notes))
+    return Target(
+        "gdb", str(inferior.pid), inferior.pid, known.program, memory, holder, notes=tuple(notes), inner=InnerFrames()
+    )
 
 
 def _is_executing() -> bool:

@@ -1,4 +1,4 @@
-"""The pretty-printer: a Go map as its entries, each once, in every state of a growth."""
+"""The pretty-printer: a Go map as its entries, each once, in every state of a growth or a split."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from functools import cached_property
 
 import gdb
 
-from gdb_plugin.expressions import CLASSIC_MAP, is_go_string, is_map, locate_value, name_of
+from gdb_plugin.expressions import is_go_string, locate_value
 from gdb_plugin.opening import open_inferior
+from gdb_plugin.types import key_and_elem, value_at
+from inspector.control.gdbvalues import is_map, name_of
 from inspector.errors import InspectError
+from inspector.gotypes.words import number_of
 from inspector.inspection.one_map import Inspection, inspect
 
 PARAMETER = "gomap pretty-print"
@@ -44,7 +47,7 @@ class MapPrinter:
             return f"{name}(nil)"
         verdict = found.judgement.verdict
         doubt = "" if verdict == "consistent" else f", {verdict}: see info gomap"
-        return f"{name}({found.snapshot.header.count} entries{doubt})"
+        return f"{name}({number_of(found.snapshot.header.count, 'entry')}{doubt})"
 
     def children(self) -> Iterator[tuple[str, gdb.Value]]:
         """Keys and elements in turn, where they lie in memory."""
@@ -53,19 +56,11 @@ class MapPrinter:
             return
         layout, slots = found.ref.type.layout, found.snapshot.slots()
         assert layout is not None
-        # DWARF has the slots of buckets: pointers, where keys or elements are stored by reference.
-        bucket = self._value.type.strip_typedefs().target()["buckets"].type.strip_typedefs().target()
-        key_type, elem_type = (bucket[name].type.target() for name in ("keys", "values"))
-        key_type = key_type.target() if layout.indirect_key else key_type
-        elem_type = elem_type.target() if layout.indirect_elem else elem_type
+        key_type, elem_type = key_and_elem(self._value.type, layout)
         places = zip(slots.key_values.tolist(), slots.elem_values.tolist(), strict=True)
         for number, (key, elem) in enumerate(places):
-            yield f"[{2 * number}]", _value_at(key, key_type)
-            yield f"[{2 * number + 1}]", _value_at(elem, elem_type)
-
-
-def _value_at(address: int, go_type: gdb.Type) -> gdb.Value:
-    return gdb.Value(address).cast(go_type.pointer()).dereference()
+            yield f"[{2 * number}]", value_at(key, key_type)
+            yield f"[{2 * number + 1}]", value_at(elem, elem_type)
 
 
 class StringPrinter:
@@ -90,7 +85,7 @@ def find_printer(value: gdb.Value) -> MapPrinter | StringPrinter | None:
         return None
     if is_go_string(value.type):
         return StringPrinter(value)
-    return MapPrinter(value) if is_map(value.type, CLASSIC_MAP) else None
+    return MapPrinter(value) if is_map(value.type) else None
 
 
 def turn_on() -> None:

@@ -6,7 +6,10 @@ import gdb
 
 
 def string_value(data: bytes) -> gdb.Value:
-    """A string that gdb quotes, compares and measures as one; bytes that its character set lacks are escaped."""
+    """A string that gdb quotes and measures as one, and that $_streq compares.
+
+    Bytes that gdb's character set lacks are escaped.
+    """
     try:
         return gdb.Value(data.decode())
     except (UnicodeError, gdb.error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,10 @@ from tests.support.swiss import SwissProgram, build_states, states_core, swiss_s
 
 # Nobody is served by the fixtures, so a census of them need not wait between its stops.
 os.environ["GO_MAP_INSPECT_MAX_SHARE"] = "100%"
+
+# Where a shell started the tests in the background they ignore Ctrl-C, and so would all programs that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("unhurried", deadline=None, print_blob=True)

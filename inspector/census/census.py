@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -16,15 +17,20 @@ from inspector.census.identity import process_identity
 from inspector.census.interfaces import Interfaces
 from inspector.census.model import Census, CensusMap, CensusTiming, FoundBy
 from inspector.census.names import Namer, Root, named_by_symbols
+from inspector.census.reached import Ways
 from inspector.census.scan import scan
 from inspector.census.territory import Territory, survey
 from inspector.census.walk import MOST_OBJECTS, Walk
 from inspector.errors import Hint, UsageError
 from inspector.goroutines.writers import find_writers
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.gotypes.words import number_of
+from inspector.heap.objects import sizes_are_exact
 from inspector.inspection.one_map import target_info
-from inspector.maps.family import Headers
+from inspector.maps.family import Headers, Slots
 from inspector.maps.identify import identify, read_headers, shortlist
+from inspector.maps.readers import recognise_trie
 from inspector.naming.locate import TypeSource
 from inspector.target.run import MAX_SHARE, MaxStop, Run
 from inspector.target.target import Target, noticing_the_end
@@ -97,11 +103,14 @@ class _Taker:
     def take(self) -> Census:
         started = time.perf_counter()
         territory = survey(self.run)
+        if self.run.still and sizes_are_exact(self.run):
+            # That of a running process is out of date before the first map is copied.
+            self.run.heap = territory.heap
         headers = self._scan(territory)
         self.timing.scan = _ms(started)
         walking = time.perf_counter()
         walk = self._walk(territory)
-        self.examiner.links = walk.visited.links
+        self.examiner.ways = Ways(self.run, walk.visited)
         self.timing.walk = _ms(walking)
         proving = time.perf_counter()
         found = self._examine(self._claims(walk, territory, []))
@@ -117,7 +126,8 @@ class _Taker:
         logger.debug(
             "%d stops, %.1f ms in all, %.1f ms at most", len(stops), self.timing.stopped, self.timing.longest_stop
         )
-        rows = named_by_symbols(self.run, _without_doubles([*found, *proven]))
+        each = _without_doubles([*found, *proven])
+        rows = named_by_symbols(self.run, self._with_clones(each))
         maps = sorted(rows, key=lambda one: (-one.bytes.total, one.address))
         examiner = self.examiner
         partial = self.run.missing > 0 or self.unnamed or examiner.too_large > 0 or examiner.failures > 0
@@ -130,6 +140,21 @@ class _Taker:
             partial,
             process_identity(self.run),
         )
+
+    def _with_clones(self, found: list[Examined]) -> list[CensusMap]:
+        """The rows; those of maps with one seed name each other."""
+        rows = {one.claim.address: one.row for one in found if one.row is not None}
+        if not self.run.family.seed_tells_clones(self.run.release):
+            return list(rows.values())
+        alike: dict[int, list[int]] = defaultdict(list)
+        for one in found:
+            if one.header is not None and not is_sync_map(one.claim.types[0]):
+                alike[one.header.seed].append(one.claim.address)
+        for addresses in alike.values():
+            for address in addresses if len(addresses) > 1 else ():
+                others = tuple(sorted(set(addresses) - {address}))
+                rows[address] = replace(rows[address], clones=others)
+        return list(rows.values())
 
     def _say(self, territory: Territory) -> None:
         """Note for the user what could not be done."""
@@ -156,7 +181,12 @@ class _Taker:
     def _walk(self, territory: Territory) -> Walk:
         """Follow all package variables that the symbols and the DWARF name, and all values in interfaces."""
         run, regions = self.run, self.run.regions()
-        walk = Walk(self.types, run.memory, regions, partial(run.family.cells, run.source()))
+        source = run.source()
+
+        def cells(address: int, go_type: GoType) -> Iterator[Slots]:
+            return run.reader_of(go_type).cells(source, address, go_type)
+
+        walk = Walk(self.types, run.memory, regions, cells)
         for variable in run.declarations.variables():
             if not variable.name.startswith(RUNTIME):
                 self.roots.append(Root(variable.name, variable.type))
@@ -168,6 +198,12 @@ class _Taker:
         interfaces = Interfaces(self.types, run.memory, regions)
         interfaces.in_variables()
         interfaces.in_heap(territory, self.run.copied)
+        self.types.learn(interfaces.descriptors)
+        for address in interfaces.sync_maps:
+            sync_map = recognise_trie(source, address)
+            if sync_map is not None:
+                self.roots.append(Root(None, sync_map))
+                walk.begin(sync_map, np.array([address], np.uint64), -len(self.roots))
         for go_type, addresses in interfaces.values().items():
             self.roots.append(Root(None, go_type))
             walk.begin(go_type, addresses, -len(self.roots))
@@ -202,13 +238,13 @@ class _Taker:
 
     def _proven(self, left: Headers, territory: Territory) -> list[Claim]:
         """What candidates may be by the hashes of a few of their keys."""
-        source, family = self.run.source(), self.run.family
+        source, family = replace(self.run.source(), heap=territory.heap), self.run.family
         if source.functions is None:
             self.run.note("the process's hash keys were not found: only maps that typed references lead to are listed")
             return []
         # Much of what was found a while ago has been freed since, and is something else now.
         left = territory.worth_proving(read_headers(family, source, left.addresses))
-        lists = shortlist(family, source, left, territory.room(left))
+        lists = shortlist(family, source, left)
         on_stack = territory.on_stack(left.addresses)
         claims = []
         for at in (at for at, types in enumerate(lists) if types):
@@ -228,9 +264,10 @@ class _Taker:
         namer = Namer(self.types, self.run.memory, walk.visited, self.roots)
         new = [address for address in walk.maps if address not in known]
         claims = [self._claim(walk, namer, address, walk.maps[address]) for address in new]
-        # What is not named may be reached by mistake.
-        right = territory.holds_header(np.array(new, np.uint64))
-        return [claim for claim, fits in zip(claims, right, strict=True) if claim.named or fits]
+        # What is not named may be reached by mistake. Nothing outside of a stack leads to what lies on it.
+        right = territory.header_objects(np.array(new, np.uint64))
+        pairs = zip(claims, right, strict=True)
+        return [claim for claim, fits in pairs if claim.named or fits or is_sync_map(claim.types[0])]
 
     def _claim(self, walk: Walk, namer: Namer, address: int, numbers: list[int]) -> Claim:
         """What is claimed of a map that one or more objects lead to; the first reference that has a name counts."""
@@ -239,7 +276,10 @@ class _Taker:
         named = any(self._named(walk, each) for each in numbers)
         ordered = [number, *(each for each in numbers if each != number)]
         types = tuple(walk.visited.step(each).type for each in ordered)
-        found_by: FoundBy = "global" if named else "heap"
+        in_variable = is_sync_map(types[0]) and any(
+            start <= address < end for module in self.types.modules for start, end in module.variables
+        )
+        found_by: FoundBy = "global" if named or in_variable else "heap"
         return Claim(address, types, "dwarf" if named else "heap", found_by, number, named, name)
 
     def _named(self, walk: Walk, number: int) -> bool:
@@ -263,21 +303,23 @@ class _Taker:
     def _with_writers(self, one: Examined) -> Examined:
         """Add the goroutines that were writing a map: a core may show two that wrote the same one."""
         address = one.claim.address
-        where = self.run.family.whole(address)
+        where = self.run.reader_of(one.claim.types[0]).whole(address)
         seen = tuple(writer.finding(where) for writer in self.writers if address in writer.words)
         if not seen or one.row is None:
             return one
         return replace(one, row=replace(one.row, findings=(*one.row.findings, *seen)))
 
 
-def _without_doubles(found: list[Examined]) -> list[CensusMap]:
+def _without_doubles(found: list[Examined]) -> list[Examined]:
     """Each map once, rather as something typed leads to it.
 
-    Of maps that share what they lead to the one that nothing leads to is what a map left behind.
+    Of maps that share what they lead to the one that nothing leads to is what a map left behind. Maps that a sync.Map
+    consists of are not listed beside it.
     """
+    parts = {part for one in found if one.row is not None for part in one.row.parts}
     referred = {one.storage for one in found if one.claim.number is not None and one.storage}
     kept = (one for one in found if one.claim.number is not None or one.storage not in referred)
-    return [one.row for one in kept if one.row is not None]
+    return [one for one in kept if one.row is not None and one.claim.address not in parts]
 
 
 def _ms(since: float) -> float:

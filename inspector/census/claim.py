@@ -9,7 +9,7 @@ from inspector.census.names import Name
 from inspector.goruntime.sizes import roundup_size
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.table import TypeTable
-from inspector.maps.family import Account, Family, Header, Held, Snapshot
+from inspector.maps.family import Account, Header, Held, Reader, Snapshot
 from inspector.maps.findings import Judgement
 from inspector.maps.judging import not_checked
 from inspector.naming.locate import TypeSource
@@ -53,7 +53,7 @@ class Claim:
 def listed(claim: Claim, snapshot: Snapshot, judgement: Judgement, with_strings: bool) -> CensusMap:
     """The row of a map that was copied and judged."""
     strings = snapshot.string_bytes() if with_strings else 0
-    return _row(claim, snapshot.account(), snapshot.header.count, _apart(claim, snapshot.types), strings, judgement)
+    return _row(claim, snapshot.row(), snapshot.header.count, _apart(claim, snapshot.types), strings, judgement)
 
 
 def unjudged(claim: Claim, header: Header, types: TypeTable) -> CensusMap:
@@ -62,18 +62,19 @@ def unjudged(claim: Claim, header: Header, types: TypeTable) -> CensusMap:
     return _row(claim, outline, header.count, _apart(claim, types), 0, Judgement("not-read"))
 
 
-def failed(claim: Claim, family: Family, header: Header | None, types: TypeTable, error: Exception) -> CensusMap:
+def failed(claim: Claim, reader: Reader, header: Header | None, types: TypeTable, error: Exception) -> CensusMap:
     """The row of a map that could not be looked at: what went wrong, and no numbers but the header's count."""
-    finding = not_checked("H0", "inspector.census.examine", family.whole(claim.address), error)
+    finding = not_checked("H0", "inspector.census.examine", reader.whole(claim.address), error)
     judgement = Judgement("unreadable", (replace(finding, message="this map could not be checked"),))
-    return _row(claim, family.nothing(types.release), header.count if header else 0, 0, 0, judgement)
+    return _row(claim, reader.nothing(types.release), header.count if header else 0, 0, 0, judgement)
 
 
 def _apart(claim: Claim, types: TypeTable) -> int:
     """Bytes of one entry that lie apart from its cell."""
     map_type = claim.types[0]
     layout = map_type.layout
-    assert layout is not None
+    if layout is None:
+        return 0  # a sync.Map, which counts what it holds itself
     parts = ((types.key(map_type), layout.indirect_key), (types.elem(map_type), layout.indirect_elem))
     return sum(roundup_size(types.release, part.size, not part.has_pointers) for part, apart in parts if apart)
 
@@ -101,4 +102,5 @@ def _row(claim: Claim, account: Account, count: int, apart: int, strings: int, j
         holder=claim.name.holder,
         form=account.row_form,
         growth=account.row_growth,
+        parts=account.parts,
     )

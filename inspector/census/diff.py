@@ -12,11 +12,15 @@ from inspector.census.saved import Part
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison needs of one map, or of several that only one of the censuses distinguishes."""
+    """What a comparison needs of one map, or of several that only one of the censuses distinguishes.
+
+    `name` is a path that leads to it; `holder`, for a map without one, says what holds it.
+    """
 
     address: int | None
     type: str
     name: str | None
+    holder: str | None
     maps: int
     count: int
     bytes: int
@@ -33,7 +37,8 @@ class Earlier:
     def of(census: Census) -> Earlier:
         """What a comparison needs of a census."""
         rows = (
-            Row(one.address, one.type, one.name or one.holder, 1, one.count, one.bytes.total) for one in census.maps
+            Row(one.address, one.type, one.name, None if one.name else one.holder, 1, one.count, one.bytes.total)
+            for one in census.maps
         )
         return Earlier(census.process, tuple(rows))
 
@@ -47,10 +52,10 @@ class Earlier:
 
 
 def _parsed_row(one: Part) -> Row:
-    named = (one.field(part) for part in ("name", "holder"))
-    name = next((part.text() for part in named if part.value is not None), None)
+    name, holder = (None if part.value is None else part.text() for part in (one.field("name"), one.field("holder")))
     size = one.field("bytes").field("total").number()
-    return Row(one.field("address").address(), one.field("type").text(), name, 1, one.field("count").number(), size)
+    address, go_type = one.field("address").address(), one.field("type").text()
+    return Row(address, go_type, name, None if name else holder, 1, one.field("count").number(), size)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def compare(before: Earlier, after: Earlier) -> Diff:
     """Match maps by address and type in one process, else by name and type; equal ones are left out."""
     same = before.process is not None and before.process == after.process
     key: Callable[[Row], Hashable] = (
-        (lambda row: (row.address, row.type)) if same else (lambda row: (row.name, row.type))
+        (lambda row: (row.address, row.type)) if same else (lambda row: (row.name, row.holder, row.type))
     )
     old, new = _grouped(before.rows, key), _grouped(after.rows, key)
     changes = [Change(old.get(each), new.get(each)) for each in {**old, **new}]
@@ -102,4 +107,4 @@ def _together(group: list[Row]) -> Row:
     first = group[0]
     address = first.address if len(group) == 1 else None
     count, size = sum(row.count for row in group), sum(row.bytes for row in group)
-    return Row(address, first.type, first.name, len(group), count, size)
+    return Row(address, first.type, first.name, first.holder, len(group), count, size)

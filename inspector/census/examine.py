@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from inspector.census.claim import Claim, failed, listed, unjudged
 from inspector.census.model import CensusMap
+from inspector.census.reached import Ways
 from inspector.errors import InspectError, NotReadInTime, UnreadableMemory
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.table import BadType
 from inspector.inspection.identification import MOST_TRIED, header_at
+from inspector.inspection.one_map import judge
 from inspector.maps.family import Header, Snapshot
 from inspector.maps.findings import Judgement
 from inspector.target.run import Run
@@ -50,27 +53,32 @@ Copy = Snapshot | Uncopied | None
 
 Judged = tuple[Claim, Snapshot, Judgement]
 
-Links = Callable[[int], Iterable[tuple[int, int]]]
-"""The words that must hold certain values for an object that a walk found to be still reached (Visited.links)."""
-
 
 @dataclass(frozen=True)
 class Examined:
-    """What became of a claim: the row of the map, None if it is not one; what its header leads to."""
+    """What became of a claim: the row of the map, None if it is not one; its header, None where it was not read."""
 
     claim: Claim
     row: CensusMap | None
-    storage: int = 0
+    header: Header | None = None
+
+    @property
+    def storage(self) -> int:
+        """What its header leads to."""
+        return self.header.storage if self.header else 0
 
 
 class Examiner:
-    """Takes claims and gives what they turn out to be, in the same order; `strings` are counted too if asked for."""
+    """Takes claims and gives what they turn out to be, in the same order; `strings` are counted too if asked for.
+
+    `ways` lead to the claims that a walk found.
+    """
 
     def __init__(self, run: Run, strings: bool = False) -> None:
         self.run, self.strings = run, strings
         self.most = math.inf if run.patience is None else run.patience
         self.too_large = self.failures = 0
-        self.links: Links = lambda number: ()
+        self.ways: Ways | None = None
 
     def examine(self, claims: list[Claim]) -> Iterator[Examined]:
         """Copy and judge each; nothing is judged while the target is held."""
@@ -104,7 +112,7 @@ class Examiner:
     def _failed(self, claim: Claim, header: Header | None, error: Exception) -> Examined:
         """A map that something named leads to is listed all the same; others are counted, as they may not be maps."""
         if claim.named:
-            return Examined(claim, failed(claim, self.run.family, header, self.run.types, error))
+            return Examined(claim, failed(claim, self.run.reader_of(claim.types[0]), header, self.run.types, error))
         self.failures += 1
         return Examined(claim, None)
 
@@ -122,7 +130,7 @@ class Examiner:
                         break
         except NotReadInTime:
             # What came too late gets a stop of its own, or is copied while the target runs.
-            copies = copies or [self._uncopied(claims[0].address)]
+            copies = copies or [self._uncopied(claims[0].address, claims[0].types[0])]
         return copies
 
     def _too_long(self, go_type: GoType, header: Header) -> bool:
@@ -137,9 +145,9 @@ class Examiner:
         followed = layout.indirect_key or self.run.types.key(go_type).has_pointers
         return extent / COPIED_A_SECOND + (header.count / FOLLOWED_A_SECOND if followed else 0.0)
 
-    def _uncopied(self, address: int) -> Uncopied | None:
+    def _uncopied(self, address: int, go_type: GoType) -> Uncopied | None:
         try:
-            return Uncopied(header_at(self.run, address))
+            return Uncopied(header_at(self.run, address, go_type))
         except UnreadableMemory:
             return None
 
@@ -149,13 +157,13 @@ class Examiner:
         Raises NotReadInTime.
         """
         run, go_type = self.run, claim.types[0]
-        uncopied = self._uncopied(claim.address)
-        if uncopied is None or (not claim.named and not uncopied.header.seed):
-            return None  # memory that was never used: every map is given a seed
+        uncopied = self._uncopied(claim.address, go_type)
+        if uncopied is None or (not claim.named and uncopied.header.blank):
+            return None
         if bounded and self._too_long(go_type, uncopied.header):
             return uncopied
         try:
-            copy = run.family.take_snapshot(run.source(), claim.address, go_type, 0)
+            copy = run.reader_of(go_type).take_snapshot(run.source(), claim.address, go_type, 0)
         except UnreadableMemory:
             return None
         return uncopied if copy.late else copy
@@ -166,7 +174,7 @@ class Examiner:
             with self.run.held():
                 return self._copy(claim) if self._still_reached(claim) else None
         except NotReadInTime:
-            return self._uncopied(claim.address)
+            return self._uncopied(claim.address, claim.types[0])
 
     def _judged(self, claim: Claim, copy: Copy) -> Examined:
         if copy is None:
@@ -184,10 +192,16 @@ class Examiner:
                 return Examined(claim, None)
             claim, copy, judgement = better
         row = listed(claim, copy, judgement, self.strings) if claim.believed(judgement, copy) else None
-        return Examined(claim, row, copy.header.storage)
+        return Examined(claim, row, copy.header)
 
     def _too_large(self, claim: Claim, header: Header) -> Examined:
-        """A map that takes too long to copy in one stop is copied while the process runs: often that goes well."""
+        """A map that takes too long to copy in one stop is copied while the process runs: often that goes well.
+
+        What is no longer reached may be any memory by now, and its size means nothing.
+        """
+        reached = self.run.copied(partial(self._still_reached, claim))
+        if not reached and header.doubts(self.run.regions(), claim.types[0].layout, self.run.missing > 0):
+            return Examined(claim, None)
         for attempt in _by_layout(claim) * TRIES:
             # Nobody waits for it now, but a list without end must not be followed without end.
             with self.run.within(LEAST_PATIENCE + PATIENCE * self._seconds(attempt.types[0], header)):
@@ -197,14 +211,14 @@ class Examiner:
             if copy is not None:
                 judgement = self._judge(copy)
                 if judgement.verdict == "consistent" and attempt.believed(judgement, copy):
-                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header.storage)
-        if not claim.named:
+                    return Examined(attempt, listed(attempt, copy, judgement, self.strings), header)
+        if not (claim.named and reached):
             return Examined(claim, None)
         self.too_large += 1
-        return Examined(claim, unjudged(claim, header, self.run.types), header.storage)
+        return Examined(claim, unjudged(claim, header, self.run.types), header)
 
     def _judge(self, snapshot: Snapshot) -> Judgement:
-        return snapshot.judge(incomplete=self.run.missing > 0)
+        return judge(self.run, snapshot)
 
     def _told_apart(self, claim: Claim, copy: Snapshot, judgement: Judgement) -> Judged:
         """Rule out types of other layouts: in a small map nothing else may show how large the elements are."""
@@ -247,16 +261,10 @@ class Examiner:
         return first
 
     def _still_reached(self, claim: Claim) -> bool:
-        """Whether every word on the way to a map still holds what it did; a core does not change."""
-        if claim.number is None or self.run.still:
+        """Whether the way to a map still leads there; a core does not change. Raises NotReadInTime."""
+        if claim.number is None or self.ways is None or self.run.still:
             return True
-        try:
-            memory = self.run.memory
-            return all(
-                int.from_bytes(memory.read(word, 8), "little") == value for word, value in self.links(claim.number)
-            )
-        except UnreadableMemory:
-            return False
+        return self.ways.lead_to(claim.number)
 
 
 def _is_of_one_map(error: Exception) -> bool:

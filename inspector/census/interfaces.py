@@ -19,8 +19,9 @@ from inspector.errors import UnreadableMemory
 from inspector.goruntime.sizes import MIN_SIZE_FOR_MALLOC_HEADER
 from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType
-from inspector.gotypes.table import TypeTable
+from inspector.gotypes.table import TypeTable, map_descriptors_among
 from inspector.maps.family import WORD
+from inspector.maps.readers import tries_among
 from inspector.memory.protocol import Addresses, Memory, Region, RegionMap
 
 MOST_VALUES = 1 << 20
@@ -29,12 +30,18 @@ MOST_VALUES = 1 << 20
 
 @dataclass
 class Interfaces:
-    """Looks for values in interfaces; `found` are their addresses by type."""
+    """Looks for values in interfaces; `found` are their addresses by type.
+
+    `descriptors` are places on the heap that may be types of maps which reflect made, `sync_maps` places anywhere that
+    may hold one, by the hash function that each has.
+    """
 
     types: TypeTable
     memory: Memory
     regions: RegionMap
     found: dict[GoType, list[Addresses]] = field(default_factory=lambda: defaultdict(list))
+    descriptors: list[int] = field(default_factory=list)
+    sync_maps: list[int] = field(default_factory=list)
     _dynamic: dict[int, GoType | None] = field(default_factory=dict)
     _kept: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -61,6 +68,9 @@ class Interfaces:
             words = np.frombuffer(copied(partial(self.memory.read, region.start, size)), np.uint64)
         except UnreadableMemory:
             return
+        if territory is not None:
+            self.descriptors += map_descriptors_among(words, region.start)
+        self.sync_maps += [region.start + at for at in tries_among(words, self.types)]
         tabs, data = words[:-1], words[1:]
         likely = np.flatnonzero(self._can_be(tabs, data, territory))
         for tab in np.unique(tabs[likely]).tolist():

@@ -22,6 +22,8 @@ class CensusMap:
     `load` is entries for each bucket or group, `state` a few words on a growth; `form` and `growth` are the family's
     parts of the row in the JSON document. `bytes` has what is stored apart as "indirect", and the strings in cells as
     "strings" (0 where that was not asked for). `alternatives` are types that cannot be distinguished from this one.
+    `clones` are addresses of maps that it is a clone of, or that are clones of it; `parts` those of maps that are parts
+    of it (a sync.Map of two maps), and listed with it.
     """
 
     address: int
@@ -40,6 +42,8 @@ class CensusMap:
     holder: str | None
     form: dict[str, Any] = field(default_factory=dict)
     growth: dict[str, Any] | None = None
+    clones: tuple[int, ...] = ()
+    parts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

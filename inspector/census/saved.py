@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inspector.errors import Hint, UsageError
+from inspector.memory.files import open_file
 
 LARGEST_FILE = 1 << 30
 """Bytes of a saved census that are read; a core is larger, and is not text."""
@@ -27,7 +28,11 @@ def read_saved(path: str) -> Part | None:
     Raises UsageError for what begins like a document and is not one.
     """
     try:
-        with open(path, "rb") as file:
+        file = open_file(path)
+    except (OSError, ValueError):
+        return None
+    try:
+        with file:
             if file.read(1) != b"{" or os.fstat(file.fileno()).st_size > LARGEST_FILE:
                 return None
             file.seek(0)

@@ -6,24 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from construct import ConstructError
 from numpy.typing import NDArray
 
-from inspector.errors import UnreadableMemory
-from inspector.goruntime.dtypes import dtype_of
-from inspector.goruntime.goroutine import g
-from inspector.goruntime.scalars import slice_header
+from inspector.goroutines.everyone import LARGEST_STACK, find_allgs, read_goroutines
 from inspector.goruntime.sizes import MALLOC_HEADER_SIZE, roundup_size
 from inspector.heap.extent import likely_regions, regions_of_spans
 from inspector.heap.objects import Heap, read_heap
 from inspector.heap.spans import Spans
 from inspector.maps.family import Arena, Family, Headers
-from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Region, RegionMap
 from inspector.target.run import Run
 
-MOST_GOROUTINES = 1 << 22
-LARGEST_STACK = 1 << 30
 NEAR = 1 << 20
 """Bytes between two spans that are copied with them."""
 
@@ -51,13 +44,16 @@ class Territory:
         """Bytes to look through."""
         return sum(region.end - region.start for region in (*self.slots, *self.stacks))
 
-    def holds_header(self, addresses: Addresses) -> NDArray[np.bool_]:
-        """Which addresses begin an object in use of the size that headers have, or lie on a stack."""
+    def header_objects(self, addresses: Addresses) -> NDArray[np.bool_]:
+        """Which addresses begin an object in use of the size that headers have."""
         if self.heap is None:
             return np.ones(len(addresses), dtype=bool)
         own = self.heap.objects(addresses)
-        fits = own.alive & (own.base == addresses) & (own.size == self.header_size)
-        return np.asarray(fits | self.on_stack(addresses))
+        return np.asarray(own.alive & (own.base == addresses) & (own.size == self.header_size))
+
+    def holds_header(self, addresses: Addresses) -> NDArray[np.bool_]:
+        """Which addresses begin an object in use of the size that headers have, or lie on a stack."""
+        return np.asarray(self.header_objects(addresses) | self.on_stack(addresses))
 
     def worth_proving(self, headers: Headers) -> Headers:
         """Those candidates that lie where a header can be, lead to an object in use, and have something to prove."""
@@ -71,14 +67,6 @@ class Territory:
         # What a map on a stack leads to may be there, too.
         there |= (led_to.size == 0) & self.on_stack(headers.addresses)
         return headers.where(there & self.holds_header(headers.addresses))
-
-    def room(self, headers: Headers) -> NDArray[np.uint64]:
-        """Bytes of the heap object that each header leads to, from there on; 0 where the heap metadata does not say."""
-        if self.heap is None:
-            return np.zeros(len(headers), np.uint64)
-        storage = self.family.storage(headers.rows)
-        there = self.heap.objects(storage)
-        return np.where(there.size > 0, there.size - (storage - there.base), np.uint64(0))
 
     def in_heap(self, addresses: Addresses) -> NDArray[np.bool_]:
         """Which addresses lie where the heap is; without its metadata other memory may lie between its parts."""
@@ -128,14 +116,11 @@ def _joined(spans: Spans, readable: RegionMap) -> list[Region]:
 
 
 def _stacks(run: Run) -> list[Region]:
-    """What is in use of the stacks of all goroutines (runtime.allgs); none where the symbol is missing."""
-    symbol = run.image.symbol("runtime.allgs")
-    if symbol is None:
+    """What is in use of the stacks of all goroutines; none where runtime.allgs is not found."""
+    allgs = find_allgs(run)
+    if allgs is None:
         return []
-    try:
-        rows, running = run.copied(partial(_goroutines, run, symbol.address))
-    except (UnreadableMemory, ConstructError):
-        return []
+    rows, running = run.copied(partial(_goroutines, run, allgs))
     stacks = []
     for one in rows:
         low, high = int(one["stack"]["lo"]), int(one["stack"]["hi"])
@@ -150,10 +135,4 @@ def _stacks(run: Run) -> list[Region]:
 
 def _goroutines(run: Run, allgs: int) -> tuple[NDArray[np.void], set[int]]:
     """All goroutines, as rows of runtime.g, and the stack pointers of all threads."""
-    declared = dtype_of(g(run.release))
-    everyone = slice_header.parse(run.memory.read(allgs, slice_header.sizeof()))
-    if not 0 < everyone.len <= MOST_GOROUTINES:
-        return np.empty(0, declared), set()
-    pointers = np.frombuffer(run.memory.read(everyone.data, everyone.len * WORD), np.uint64)
-    rows, ok = gather(run.memory, run.regions(), pointers, declared.itemsize)
-    return rows[ok].view(declared)[:, 0], {thread.sp for thread in run.threads()}
+    return read_goroutines(run, allgs), {thread.sp for thread in run.threads()}

@@ -20,6 +20,7 @@ from inspector.errors import InspectError
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
 from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.syncmaps import as_map, is_sync_map
 from inspector.gotypes.table import TypeTable
 from inspector.maps.family import Slots
 from inspector.memory.gather import gather
@@ -38,11 +39,11 @@ MOST_LEVELS = 1 << 12
 
 MOST_NESTING = 32
 
-TRIE_NODE = "sync.node["
-"""How the names of the types begin that the nodes of a HashTrieMap have."""
+WHOLE, ELEM, KEY, INSIDE = -1, -2, -3, -4
+"""Instead of an index: the word leads to the object; or it is a key's slot, and the object its element, or the key.
 
-WHOLE, ELEM, KEY = -1, -2, -3
-"""Instead of an index: the word leads to the object; or it is a key's slot, and the object its element, or the key."""
+Or the object lies inside of the other one, where the word is: a sync.Map in a variable or a struct.
+"""
 
 Numbers = NDArray[np.int64]
 
@@ -54,7 +55,7 @@ CellsOf = Callable[[int, GoType], Iterator[Slots]]
 class Objects:
     """Objects of one type, one a row: address, number of the object that leads to it, the word in it that does.
 
-    `index` counts elements of a slice, or is WHOLE, ELEM or KEY. Origins below zero are roots.
+    `index` counts elements of a slice, or is WHOLE, ELEM, KEY or INSIDE. Origins below zero are roots.
     """
 
     addresses: Addresses
@@ -103,15 +104,6 @@ class Visited:
         facts = (group.addresses, group.origins, group.words, group.index)
         return Step(self.types[at], *(int(fact[row]) for fact in facts))
 
-    def links(self, number: int) -> Iterator[tuple[int, int]]:
-        """The words on the way to an object, from it to the root, and what each must hold for the way to be there."""
-        while number >= 0:
-            step = self.step(number)
-            if step.origin >= 0 and step.index not in (ELEM, KEY):
-                skipped = step.type.size * max(step.index, 0)
-                yield step.word, step.address - skipped
-            number = step.origin
-
 
 class Walk:
     """A walk through a target's memory; `maps` are the numbers of the maps found, by address."""
@@ -122,6 +114,7 @@ class Walk:
         self.maps: dict[int, list[int]] = defaultdict(list)
         self.cut = False
         self._seen: dict[int, Addresses] = {}
+        self._sync_seen: Addresses = np.empty(0, np.uint64)
         self._pending: dict[int, list[Objects]] = defaultdict(list)
         self._dynamic: dict[tuple[int, bool], GoType | None] = {}
         self._leads: dict[int, bool] = {}
@@ -147,14 +140,7 @@ class Walk:
     def _push(self, go_type: GoType, objects: Objects) -> None:
         if not len(objects.addresses) or not self.leads_to_maps(go_type):
             return
-        parts = self._nodes_of_trie(go_type)
-        if parts is None:
-            self._pending[go_type.address].append(objects)
-            return
-        rows, ok = gather(self.memory, self.regions, objects.addresses, go_type.size)
-        is_entry = rows[:, 0] != 0
-        for whole, chosen in zip(parts, (ok & ~is_entry, ok & is_entry), strict=True):
-            self._push(whole, objects.where(chosen))
+        self._pending[go_type.address].append(objects)
 
     def _visit(self, go_type: GoType, objects: Objects) -> None:
         if not 0 < go_type.size <= LARGEST_OBJECT:
@@ -185,6 +171,8 @@ class Walk:
             self._maps_found(go_type, _words(rows, 0), places, numbers)
         elif kind == Kind.POINTER:
             self._pointers(self.types.elem(go_type), _words(rows, 0), places, numbers)
+        elif is_sync_map(go_type):
+            self._sync_maps(go_type, rows, places, numbers)
         elif kind == Kind.STRUCT:
             self._fields(go_type, rows, places, numbers, depth)
         elif kind == Kind.ARRAY:
@@ -263,6 +251,16 @@ class Walk:
             if any(inward):
                 self.into_map(go_type, address, number)
 
+    def _sync_maps(self, go_type: GoType, rows: Rows, places: Addresses, numbers: Numbers) -> None:
+        """Each sync.Map is a map of its own, though it lies in something larger. Those never used are left out."""
+        used = rows.any(axis=1) & ~np.isin(places, self._sync_seen)
+        self._sync_seen = np.union1d(self._sync_seen, places[used])
+        go_type = as_map(self.types, go_type)
+        inside = Objects(places[used], numbers[used], places[used], np.full(int(used.sum()), INSIDE))
+        for number, address in zip(self.visited.add(go_type, inside).tolist(), places[used].tolist(), strict=True):
+            self.maps[address].append(number)
+            self.into_map(go_type, address, number)
+
     def into_map(self, go_type: GoType, address: int, number: int) -> None:
         """Note the keys and elements of a map as objects to visit; a negative `number` stands for a root."""
         key, elem = self.types.key(go_type), self.types.elem(go_type)
@@ -287,11 +285,15 @@ class Walk:
         while left:
             go_type = left.pop()
             # A map type without a layout is known from the DWARF alone, so no map of it was ever made.
-            if go_type.layout or go_type.kind == Kind.INTERFACE or self._leads.get(go_type.address):
+            if (
+                go_type.layout
+                or go_type.kind == Kind.INTERFACE
+                or is_sync_map(go_type)
+                or self._leads.get(go_type.address)
+            ):
                 return True
             if go_type.address in seen:
                 continue
-            left += self._nodes_of_trie(go_type) or ()
             seen.add(go_type.address)
             if not go_type.has_pointers:
                 continue
@@ -304,19 +306,6 @@ class Walk:
                     left += [hidden] if hidden else []
         seen.add(start.address)
         return False
-
-    def _nodes_of_trie(self, go_type: GoType) -> tuple[GoType, GoType] | None:
-        """What a node of a HashTrieMap really is the beginning of, as its one field isEntry says: indirect, or entry.
-
-        sync.Map is made of these since 1.24 (internal/sync/hashtriemap.go). None for other types, and where the
-        executable lacks one of the two.
-        """
-        if not go_type.name.startswith(TRIE_NODE) or [part.name for part in go_type.fields] != ["isEntry"]:
-            return None
-        arguments = go_type.name.removeprefix(TRIE_NODE)
-        with suppress(InspectError):
-            return self.types.find_type(f"sync.indirect[{arguments}"), self.types.find_type(f"sync.entry[{arguments}")
-        return None
 
     def _behind_unsafe_pointers(self, go_type: GoType) -> GoType | None:
         """What the unsafe.Pointer of a struct leads to, if that is known: atomic.Pointer, and entries of sync.Map."""

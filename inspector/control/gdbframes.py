@@ -1,29 +1,45 @@
-"""Frames of goroutines and their variables, found by gdb: this file is sourced by gdb, not imported by us.
+"""Frames of goroutines and their variables, found by gdb, which runs this: behind the bridge and in the plugin.
 
-Nothing is written to the target. A goroutine that no thread runs has its registers in g.sched; an unwinder hands
-these to gdb as the frame above the innermost one, and from there gdb unwinds by DWARF as usual.
+It imports nothing but gdb, the standard library and its neighbour. Nothing is written to the target. A goroutine that
+no thread runs has its registers in g.sched; an unwinder hands these to gdb as the frame above the innermost one, and
+from there gdb unwinds by DWARF as usual.
 """
 
 from __future__ import annotations
 
 import bisect
-import json
-import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gdb
 import gdb.unwinder
 
+from inspector.control.gdbvalues import (
+    follow,
+    is_map,
+    name_of,
+    plain_name,
+    points_to_map,
+    value_in,
+    variables_of,
+    without_parameter,
+)
+
 Place = tuple[int, int, int]
 """Where a goroutine is: pc, sp, bp."""
 Span = tuple[int, int]
 Seen = tuple["Goroutine", int, gdb.Frame, bool]
-"""A frame: its goroutine, its level there (0 is the innermost), itself, whether all its registers are known."""
+"""A frame: its goroutine, its level there (0 is the innermost), itself, whether its registers can be believed.
+
+Those of a goroutine that no thread runs can: gdb knows three of them, and that the others are not to be had. What gdb
+takes for the registers of a running function's caller are those of the function that it called.
+"""
 
 MOST_FRAMES = 1000  # frames of one goroutine that are walked
 MOST_FOUND = 1000  # frames with the variable, after which the search ends
+MOST_DIFFERENT = 24  # values of the variable, after which it ends: the user has to choose one anyway
 MOST_GOROUTINES = 1 << 20
 
 # runtime2.go: the states of a goroutine whose stack is its own and whole, the bit that the collector adds.
@@ -32,9 +48,9 @@ WAITING_STATES = {1: "runnable", 4: "waiting", 9: "preempted", 10: "leaked"}
 THREAD_STATES = {2: "running", 3: "in a system call"}
 SCANNED = 0x1000
 
-CLASSIC_MAP = "hash<"  # how DWARF names of what a map variable points to begin
-TYPE_PARAMETER = ".param"  # how DWARF names of types begin that depend on type parameters
+UNTYPED = frozenset({"void *", "unsafe.Pointer"})  # pointers that may lead to anything
 BELOW_ALL_STACKS = 8
+OPTIMIZED_OUT = "optimized out"
 NEVER_IN_NAMES = frozenset("\"'`$\\")  # what would end a quoted name, or mean something to gdb
 
 
@@ -115,7 +131,17 @@ class FrameId:
 
 
 left_registers = LeftRegisters()
-gdb.unwinder.register_unwinder(None, left_registers, replace=True)
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Have gdb ask us for callers in the block, and leave its unwinders as they were."""
+    gdb.unwinder.register_unwinder(None, left_registers, replace=True)
+    try:
+        yield
+    finally:
+        gdb.frame_unwinders.remove(left_registers)
+        gdb.invalidate_cached_frames()
 
 
 def ranges_of(functions: Iterable[tuple[str, int]]) -> dict[str, list[Span]]:
@@ -158,7 +184,10 @@ class Everyone:
 def goroutines() -> list[Goroutine]:
     """Those goroutines whose stacks are their own and whole."""
     layout = Layout("runtime.g")
-    allgs = gdb.parse_and_eval("'runtime.allgs'")
+    symbol = gdb.lookup_global_symbol("runtime.allgs") or gdb.lookup_static_symbol("runtime.allgs")
+    if symbol is None:
+        raise gdb.error("the executable has no DWARF of runtime.allgs")
+    allgs = symbol.value()
     count, array = int(allgs["len"]), int(allgs["array"])
     if not 0 <= count <= MOST_GOROUTINES:
         raise gdb.error("runtime.allgs has an impossible length")
@@ -203,7 +232,7 @@ def threads_frames(everyone: Everyone) -> Iterator[Seen]:
 
 
 def left_frames(goroutine: Goroutine, place: Place) -> Iterator[Seen]:
-    """(goroutine, level, frame, False) of each frame from a place where the goroutine left its registers."""
+    """(goroutine, level, frame, True) of each frame from a place where the goroutine left its registers."""
     newest = gdb.newest_frame()
     left_registers.innermost = newest.pc(), int(newest.read_register("rsp"))
     left_registers.place = place
@@ -217,7 +246,7 @@ def left_frames(goroutine: Goroutine, place: Place) -> Iterator[Seen]:
             if level >= 0:
                 if not goroutine.holds(pc_and_sp[1]) or frame.name() is None:
                     break
-                yield goroutine, level, frame, False
+                yield goroutine, level, frame, True
                 level += 1
             frame = frame.older()
             if frame is None:
@@ -310,72 +339,32 @@ def variables(frame: gdb.Frame) -> Iterator[Any]:
     """Arguments and variables that are in scope, innermost first."""
     line = frame.find_sal().line
     for block in scopes(frame):
-        for symbol in block:
+        for symbol in variables_of(block):
             # A scope's variables begin at their declarations, which its range of code does not say.
-            if symbol.is_argument or (symbol.is_variable and symbol.line <= (line or symbol.line)):
+            if symbol.is_argument or symbol.line <= (line or symbol.line):
                 yield symbol
 
 
-def plain_name(symbol: Any) -> str:
-    """A variable's name as in the source: what lives on the heap is called &name."""
-    return str(symbol.name).removeprefix("&")
-
-
-def follow(value: Any, path: list[tuple[str, Any]]) -> Any:
-    """The field or element that a path leads to."""
-    for kind, name in path:
-        while value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR:
-            value = value.dereference()
-        if kind == "field":
-            value = value[name]
-            continue
-        plain = value.type.strip_typedefs()
-        if plain.code == gdb.TYPE_CODE_ARRAY:
-            if name > plain.range()[1]:
-                raise gdb.error(f"index {name} is out of range")
-            value = value[name]
-        elif plain.code == gdb.TYPE_CODE_STRUCT and [f.name for f in plain.fields()] == ["array", "len", "cap"]:
-            if name >= int(value["len"]):
-                raise gdb.error(f"index {name} is out of range")
-            value = value["array"][name]
-        else:
-            raise gdb.error(f"{value.type} has no elements")
-    return value
-
-
-def is_pointer_to_map(declared: Any) -> bool:
-    """Whether a type is a pointer to a map variable."""
-    target = declared.strip_typedefs()
-    if target.code != gdb.TYPE_CODE_PTR or target.target().strip_typedefs().code != gdb.TYPE_CODE_PTR:
-        return False
-    return (target.target().strip_typedefs().target().strip_typedefs().name or "").startswith(CLASSIC_MAP)
-
-
-def without_parameter(declared: Any) -> Any:
-    """What stands for a type parameter in this instance of generic code (.param0 is a typedef)."""
-    while declared.code == gdb.TYPE_CODE_TYPEDEF and (declared.name or "").startswith(TYPE_PARAMETER):
-        declared = declared.target()
-    return declared
-
-
-def describe(symbol: Any, frame: gdb.Frame, known: bool, path: list[tuple[str, Any]]) -> dict[str, Any]:
-    """What a variable is: {"type", "value"}, the value a pointer's; or {"problem"} in words."""
+def describe(symbol: Any, frame: gdb.Frame, known: bool, path: str) -> dict[str, Any]:
+    """What a variable is: {"type", "value", "may_be_map"}, the value a pointer's; or {"problem"} in words."""
     try:
-        value = symbol.value(frame)
-        if value.is_optimized_out or (value.address is None and not known):
-            # What gdb takes for a caller's registers are those of the function that it called.
-            return {"problem": "optimized out"}
-        if symbol.name.startswith("&"):
+        # A struct may be in several places: some fields in registers, some on the stack, some nowhere.
+        if symbol.value(frame).address is None and not known:
+            return {"problem": OPTIMIZED_OUT}
+        value = follow(value_in(symbol, frame), path)
+        if value.is_optimized_out:
+            return {"problem": OPTIMIZED_OUT}
+        if points_to_map(value.type):
             value = value.dereference()
-        value = follow(value, path)
-        if is_pointer_to_map(value.type):
-            value = value.dereference()
-        name = str(without_parameter(value.type))
-        if value.type.strip_typedefs().code != gdb.TYPE_CODE_PTR:
-            return {"type": name, "value": None}
-        return {"type": name, "value": int(value.cast(gdb.lookup_type("unsigned long")))}
+        declared = without_parameter(value.type)
+        is_pointer = value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR
+        return {
+            "type": str(declared),
+            "value": int(value) % (1 << 64) if is_pointer else None,
+            "may_be_map": is_map(value.type) or name_of(declared) in UNTYPED,
+        }
     except (gdb.error, RuntimeError) as error:
-        return {"problem": str(error)}
+        return {"problem": OPTIMIZED_OUT if OPTIMIZED_OUT in str(error) else str(error)}
 
 
 def search(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -383,7 +372,8 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
     ranges = ranges_of(wanted["functions"])
     found: list[dict[str, Any]] = []
     names: set[str] = set()
-    again, frames = [], 0
+    different: set[int | None] = set()
+    again, frames, cut = [], 0, False
     for goroutine, level, frame, known in all_frames(wanted, ranges) if ranges else ():
         if frame.name() not in ranges or wanted["goroutine"] not in (None, goroutine.id):
             continue
@@ -391,16 +381,19 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
             continue
         frames += 1
         in_scope = list(variables(frame))
-        names.update(map(plain_name, in_scope))
+        # The compiler's own have names that nobody can write: .dict, ~r0
+        names.update(name for name in map(plain_name, in_scope) if name.isidentifier())
         for symbol in in_scope:
             if plain_name(symbol) != wanted["variable"] or wanted["line"] not in (None, symbol.line):
                 continue
             entry = place_of(goroutine, level, frame) | {"declared": symbol.line}
             entry.update(describe(symbol, frame, known, wanted["path"]))
             found.append(entry)
+            different.add(entry.get("value"))
             if "problem" in entry:
                 again.append((entry, symbol, goroutine, frame.name(), registers(frame)))
-        if len(found) >= MOST_FOUND:
+        if len(found) >= MOST_FOUND or len(different) > MOST_DIFFERENT:
+            cut = True
             break
     for entry, symbol, goroutine, function, place in again:
         entry.update(after_the_call(symbol, goroutine, function, place, wanted["path"]))
@@ -409,7 +402,7 @@ def search(wanted: dict[str, Any]) -> dict[str, Any]:
         "frames": frames,
         "found": found,
         "names": sorted(names),
-        "all": len(found) < MOST_FOUND,
+        "all": not cut,
     }
 
 
@@ -431,9 +424,7 @@ def registers(frame: gdb.Frame) -> Place:
     return frame.pc(), int(frame.read_register("rsp")), int(frame.read_register("rbp"))
 
 
-def after_the_call(
-    symbol: Any, goroutine: Goroutine, function: str, place: Place, path: list[tuple[str, Any]]
-) -> dict[str, Any]:
+def after_the_call(symbol: Any, goroutine: Goroutine, function: str, place: Place, path: str) -> dict[str, Any]:
     """What a variable is by its location after the call that its frame is in; {} where that gives nothing.
 
     gdb looks at the call itself, where a value may still be in a register although it has been spilled too;
@@ -444,7 +435,7 @@ def after_the_call(
         if int(frame.read_register("rsp")) != sp:
             break
         if frame.name() == function:
-            answer = describe(symbol, frame, False, path)
+            answer = describe(symbol, frame, True, path)
             return {} if "problem" in answer else answer | {"problem": None}
     return {}
 
@@ -465,19 +456,8 @@ def search_and_go_back(wanted: dict[str, Any]) -> dict[str, Any]:
     """Search, and leave gdb with the thread that it had selected."""
     thread = gdb.selected_thread()
     try:
-        return search(wanted)
+        with unwinding():
+            return search(wanted)
     finally:
         if thread is not None and thread.is_valid():
             thread.switch()
-
-
-def go_map_inspect_answer(shared: int) -> None:
-    """Answer a question in JSON, which lies in a file that is open as `shared`; the answer takes its place."""
-    asked = json.loads(os.pread(shared, os.fstat(shared).st_size, 0))
-    functions: dict[str, Callable[[Any], Any]] = {"prepare": prepare, "search": search_and_go_back}
-    try:
-        said = {"answer": functions[asked["function"]](asked["question"])}
-    except (gdb.error, RuntimeError) as error:
-        said = {"problem": str(error)}
-    os.ftruncate(shared, 0)
-    os.pwrite(shared, json.dumps(said).encode(), 0)

@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
@@ -62,13 +63,32 @@ CHUNK = 1 << 14
 DUMPED = 1 << 25
 """Bytes dumped by one command, which must not take longer than a command may."""
 
-FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbframes.py")
+FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbscript.py")
 """The script that gdb runs to find variables in goroutines' frames."""
 NO_SHELL = os.path.join(os.path.dirname(__file__), "gdbnoshell.py")
 """The script that takes the convenience functions from gdb that run commands."""
 
 AGAIN = "that may be over in a moment: try again"
-INSTALL_HINT = Hint("install gdb (apt-get install gdb), name it with {gdb}, or use {direct}")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to try where there is no gdb, where a program is not one, and where it does not do its work."""
+
+    missing: Hint
+    other: Hint
+    failing: Hint
+
+
+OR_DIRECT = Advice(
+    Hint("install gdb (apt-get install gdb), name it with {gdb}, or use {direct}, which needs no gdb"),
+    Hint("name another with {gdb}, or use {direct}, which needs no gdb"),
+    Hint("try again, or use {direct}, which needs no gdb"),
+)
+ONLY_GDB = Advice(
+    Hint("install gdb (apt-get install gdb) or name it with {gdb}"), Hint("name another with {gdb}"), Hint("try again")
+)
+"""Where nothing can be done without gdb."""
 
 # Nothing of the target's and nothing of the user's may run inside gdb: both could execute code or
 # change its answers. So nothing that comes from a target is ever a part of a command: files are handed over open,
@@ -119,6 +139,8 @@ class GdbBridge:
     when it is gone.
     """
 
+    advice = OR_DIRECT
+
     def __init__(self, gdb: str = "gdb", inherited: tuple[int, ...] = ()) -> None:
         self.attached: int | None = None
         self._state_before = "R"
@@ -132,7 +154,7 @@ class GdbBridge:
         self._guard: Guard | None = None
         path = shutil.which(gdb)
         if path is None:
-            raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", INSTALL_HINT)
+            raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", self.advice.missing)
         command = [os.path.abspath(path), "-nx", "--quiet", "--interpreter=mi3"]
         for setting in EARLY_SETTINGS:
             command += ["-iex", setting]
@@ -156,7 +178,7 @@ class GdbBridge:
             )
         except OSError as error:
             os.close(self._scratch)
-            raise GdbMissing(f"cannot start gdb: {error.strerror}", INSTALL_HINT) from None
+            raise GdbMissing(f"cannot start gdb: {error.strerror}", self.advice.missing) from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         assert self._process.stdin is not None
@@ -169,9 +191,7 @@ class GdbBridge:
         except GdbError as error:
             self._end()
             what = "it exited at once" if isinstance(error, GdbDied) else "it does not answer"
-            raise GdbMissing(
-                f"{gdb!r} is not a gdb with the MI interface: {what}", Hint("name another with {gdb}, or use {direct}")
-            ) from None
+            raise GdbMissing(f"{gdb!r} is not a gdb with the MI interface: {what}", self.advice.other) from None
         except BaseException:
             self._end()
             raise
@@ -217,7 +237,7 @@ class GdbBridge:
     def _next_records(self, deadline: float) -> list[dict[str, Any]]:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            raise GdbSilent("gdb does not answer", Hint("try {direct}, which needs no gdb"))
+            raise GdbSilent("gdb does not answer", self.advice.failing)
         patience = LOOK if self._attaching else POLL
         ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, patience))
         records: list[dict[str, Any]] = []
@@ -231,7 +251,7 @@ class GdbBridge:
         self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
-            raise GdbSilent("gdb does not answer; what it prints is not MI", Hint("try {direct}, which needs no gdb"))
+            raise GdbSilent("gdb does not answer; what it prints is not MI", self.advice.other)
         return records
 
     def _result(self, record: dict[str, Any]) -> dict[str, Any]:
@@ -244,9 +264,7 @@ class GdbBridge:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_TIMEOUT)
         status = self._process.returncode
-        return GdbDied(
-            f"gdb ended in the middle of its work (exit status {status})", Hint("try {direct}, which needs no gdb")
-        )
+        return GdbDied(f"gdb ended in the middle of its work (exit status {status})", self.advice.failing)
 
     def console(self, command: str, timeout: float | None = None) -> str:
         """Run a command of gdb's own prompt and return what it printed."""
@@ -290,7 +308,10 @@ class GdbBridge:
         if before.tracer:
             raise NotPermitted(
                 f"process {pid} is already traced by process {before.tracer}",
-                Hint("detach the other debugger, or read without stopping: {no_stop}"),
+                Hint(
+                    "detach the other debugger; a package variable or an address can be read without gdb and without "
+                    "a stop: {direct}, {no_stop}"
+                ),
             )
         _require_no_exec(pid)
         self._state_before = before.state
@@ -304,7 +325,7 @@ class GdbBridge:
         if not held_to_the_end:
             raise GdbDied(
                 f"gdb ended while it held process {pid}, so what was copied may be torn",
-                Hint("try again, or {direct}, which needs no gdb"),
+                self.advice.failing,
             )
 
     def _ready_guard(self, life: Lifetime) -> Guard:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from inspector.control.detaching import detach
-from inspector.control.gdbmi import EXIT_TIMEOUT, GdbBridge, GdbMemory, GdbSilent
+from inspector.control.gdbmi import EXIT_TIMEOUT, ONLY_GDB, GdbBridge, GdbMemory, GdbSilent
 from inspector.control.waiting import held, letting_go
 from inspector.errors import (
     BadExecutable,
@@ -77,6 +77,8 @@ class RemoteBridge(GdbBridge):
     `executable` is the descriptor of a copy of its executable, or of the memory that `fetch_executable` brings it to.
     Raises NoSuchTarget when nothing answers that is a gdbserver, TargetGone when it goes away.
     """
+
+    advice = ONLY_GDB
 
     def __init__(self, gdb: str, endpoint: str, executable: int | None = None) -> None:
         self.endpoint = endpoint

@@ -12,6 +12,9 @@ from inspector.goruntime.releases import Release
 G_BEFORE_TLS = 8
 """Bytes before the thread's FS base at which Go on linux/amd64 keeps the running g (cmd/link, runtime.tlsg)."""
 
+SMALLEST_STACK = 2048
+"""Bytes that a goroutine's stack has at least (stackMin in runtime/stack.go)."""
+
 SIGSET_SIZE = 8
 TLS_SLOTS = 6
 

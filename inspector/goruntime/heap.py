@@ -68,7 +68,7 @@ def mheap_spans(release: Release) -> Construct:
 
 
 @cache
-def _mspan(narrow: bool, has_pinner: bool) -> Construct:
+def _mspan(narrow: bool, has_pinner: bool, has_type: bool) -> Construct:
     return Struct(
         "next" / go.pointer,
         "prev" / go.pointer,
@@ -92,7 +92,15 @@ def _mspan(narrow: bool, has_pinner: bool) -> Construct:
         "allocCountBeforeCache" / go.uint16,
         "elemsize" / go.uintptr,
         "limit" / go.uintptr,
+        *_types(has_type),
     )
+
+
+def _types(has_type: bool) -> list[Construct]:
+    """The type of the only object in a span, if it is too large for a size class and holds pointers; since 1.22."""
+    if not has_type:
+        return []
+    return ["speciallock" / go.uintptr, "specials" / go.pointer, "arenaFree" / Bytes(16), "largeType" / go.pointer]
 
 
 def _indices(narrow: bool) -> list[Construct]:
@@ -103,5 +111,5 @@ def _indices(narrow: bool) -> list[Construct]:
 
 
 def mspan(release: Release) -> Construct:
-    """runtime.mspan of a release up to limit (runtime/mheap.go)."""
-    return _mspan(release.at_least(1, 22), release.at_least(1, 21))
+    """runtime.mspan of a release up to limit, since 1.22 up to largeType (runtime/mheap.go)."""
+    return _mspan(release.at_least(1, 22), release.at_least(1, 21), release.malloc_headers)

@@ -184,6 +184,16 @@ class Release:
         return self.number[2] >= fixed.get(self.number[:2], 0)
 
     @property
+    def sync_map_is_trie(self) -> bool:
+        """Whether sync.Map is a HashTrieMap (since 1.24; GOEXPERIMENT=nosynchashtriemap undid it until 1.25)."""
+        return self.at_least(1, 26) or (self.at_least(1, 24) and "nosynchashtriemap" not in self.experiments)
+
+    @property
+    def sync_map_read_is_value(self) -> bool:
+        """Whether the field read of sync.Map is an atomic.Value (until 1.19; an atomic.Pointer since)."""
+        return not self.at_least(1, 20)
+
+    @property
     def malloc_headers(self) -> bool:
         """Whether small objects with pointers carry an 8-byte header (since 1.22, an experiment then)."""
         return self.at_least(1, 22) and not (self.number[:2] == (1, 22) and "noallocheaders" in self.experiments)

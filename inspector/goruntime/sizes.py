@@ -25,7 +25,7 @@ Go 1.14 and 1.15 have no class of 24, which no bucket array is small enough to m
 
 def roundup_size(release: Release, size: int, noscan: bool) -> int:
     """runtime.roundupsize: bytes usable in the block that the allocator gives for `size` bytes."""
-    return block_size(release, size, noscan) - _header_size(release, size, noscan)
+    return block_size(release, size, noscan) - header_size(release, size, noscan)
 
 
 def block_size(release: Release, size: int, noscan: bool) -> int:
@@ -34,11 +34,12 @@ def block_size(release: Release, size: int, noscan: bool) -> int:
         return 0
     small = size <= MAX_SMALL_SIZE - MALLOC_HEADER_SIZE if release.malloc_headers else size < MAX_SMALL_SIZE
     if small:
-        return SIZE_CLASSES[bisect_left(SIZE_CLASSES, size + _header_size(release, size, noscan))]
+        return SIZE_CLASSES[bisect_left(SIZE_CLASSES, size + header_size(release, size, noscan))]
     return -(-size // PAGE_SIZE) * PAGE_SIZE
 
 
-def _header_size(release: Release, size: int, noscan: bool) -> int:
+def header_size(release: Release, size: int, noscan: bool) -> int:
+    """Bytes before an object that say what its type is (runtime.heapSetTypeSmallHeader); they are in its block."""
     small = size <= MAX_SMALL_SIZE - MALLOC_HEADER_SIZE
     headed = release.malloc_headers and small and not noscan and size > MIN_SIZE_FOR_MALLOC_HEADER
     return MALLOC_HEADER_SIZE if headed else 0

@@ -55,7 +55,7 @@ class GoType:
 
     `name` is the string that reflect prints (package name, no path); `pkg_path` the import path of a named
     type. Sizes are bytes. `key_address`, `elem_address`, `length`, `fields`, `layout` are set for the kinds
-    that have them.
+    that have them, `cells_address` for maps: the type of their buckets or groups.
     """
 
     address: int
@@ -73,4 +73,5 @@ class GoType:
     fields: tuple[Field, ...] = ()
     methods: int = 0
     layout: Layout | None = None
+    cells_address: int = 0
     hasher: int = 0

@@ -42,6 +42,11 @@ class Layout(Protocol):
         ...
 
     @property
+    def has_pointers(self) -> bool:
+        """Whether the allocator is told that buckets or groups hold pointers."""
+        ...
+
+    @property
     def fits(self) -> bool:
         """Whether the sizes agree with each other, as those of a real map type do."""
         ...
@@ -56,6 +61,11 @@ class ClassicLayout:
     bucket_size: int
     flags: int
     bucket_has_pointers: bool
+
+    @property
+    def has_pointers(self) -> bool:
+        """See Layout.has_pointers."""
+        return self.bucket_has_pointers
 
     @property
     def indirect_key(self) -> bool:
@@ -97,6 +107,11 @@ class SwissLayout:
     flags: int
     group_has_pointers: bool
     key_has_pointers: bool
+
+    @property
+    def has_pointers(self) -> bool:
+        """See Layout.has_pointers."""
+        return self.group_has_pointers
 
     @property
     def indirect_key(self) -> bool:

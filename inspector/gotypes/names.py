@@ -14,6 +14,8 @@ SHAPE = "go.shape."
 _ALIAS = re.compile(r"(?<![\w./])(any|byte|rune)(?![\w.])")
 _IMPORT_PATH = re.compile(r"(?:[\w.~%@+-]+/)+(?=[\w%.-]+\.)")
 _SPACES = re.compile(r"\s+")
+_PACKAGE_OF_FIELD = re.compile(r"(?<=[{;] )[\w%./~@+-]+\.(?=[^\W\d]\w* [^}\s;\"`])")
+"""What the linker writes before names of fields that are not exported, in types without a name. reflect does not."""
 
 
 def normalise(name: str) -> str:
@@ -25,6 +27,11 @@ def normalise(name: str) -> str:
     text = re.sub(r"struct ?\{ ?\}", "struct {}", text)
     text = re.sub(r"\s*([\[\]*])\s*", r"\1", text)
     return _ALIAS.sub(lambda match: ALIASES[match.group(1)], text)
+
+
+def without_packages_of_fields(name: str) -> str:
+    """Bring the linker's name of a type with unnamed structs in it to the form that reflect prints."""
+    return _PACKAGE_OF_FIELD.sub("", name)
 
 
 def short_form(name: str) -> str:

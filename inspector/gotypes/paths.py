@@ -15,6 +15,7 @@ from typing import Protocol
 
 from inspector.errors import Hint, UnknownVariable
 from inspector.gotypes.gotype import Field, GoType, Kind
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.memory.protocol import Memory
 
 MOST_DEREFERENCES = 8
@@ -28,6 +29,10 @@ MOST_NAMES = 6
 """Structs that are searched for maps inside a value, and maps or fields that a hint names."""
 
 _STEP = re.compile(r"\.([^\W\d]\w*)|\[(\d{1,9})\]")
+
+
+class DecidedByMemory(UnknownVariable):
+    """Types alone do not say where a step leads: memory does, since it is a map's key, or goes through an interface."""
 
 
 class Types(Protocol):
@@ -84,15 +89,16 @@ class Way:
         return at + self.offset
 
 
-def follow(types: Types, name: str, address: int, go_type: GoType, path: str) -> Way:
-    """Follow a path from the variable `name`, of a type, at an address; a pointer to a map at its end is followed, too.
+def follow(types: Types, name: str, address: int, go_type: GoType, path: str, whole: bool = True) -> Way:
+    """Follow a path from the variable `name`, of a type, at an address.
 
-    Reads no memory of the target's. Raises UnknownVariable when the types do not allow a step.
+    A pointer to a map at the end of the `whole` path is followed, too. Reads no memory of the target's. Raises
+    UnknownVariable when the types do not allow a step, DecidedByMemory where they do not decide it.
     """
     walker = _Walker(types, name, name + path, go_type)
     for field, index in _STEP.findall(path):
         walker.select(field) if field else walker.element(int(index))
-    if go_type_behind(types, walker.type).kind == Kind.MAP:
+    if whole and go_type_behind(types, walker.type).kind == Kind.MAP:
         walker.dereference()
     return Way(name + path, address, tuple(walker.jumps), walker.offset, walker.type)
 
@@ -125,7 +131,7 @@ class _Walker:
         """Go on to a field, which may be one of an embedded struct."""
         self.dereference()
         if self.type.kind != Kind.STRUCT:
-            raise UnknownVariable(f"{self.text} is of type {self.type.name}, which has no fields", _hint(self.type))
+            raise self._refusal((Kind.INTERFACE, Kind.UNSAFE_POINTER), "which has no fields")
         for field in self._chain(name):
             self.dereference()
             self.offset += field.offset
@@ -136,9 +142,8 @@ class _Walker:
         """Go on to an element of an array or of a slice."""
         self.dereference()
         if self.type.kind not in (Kind.ARRAY, Kind.SLICE):
-            raise UnknownVariable(
-                f"{self.text} is of type {self.type.name}, which is neither an array nor a slice", _hint(self.type)
-            )
+            decided = (Kind.INTERFACE, Kind.UNSAFE_POINTER, Kind.MAP)
+            raise self._refusal(decided, "which is neither an array nor a slice")
         elem = self.types.get(self.type.elem_address)
         if self.type.kind == Kind.SLICE:
             self._jump(Jump(self.text, self.offset, index, elem.size), elem)
@@ -148,6 +153,10 @@ class _Walker:
             self.offset += index * elem.size
             self.type = elem
         self.text += f"[{index}]"
+
+    def _refusal(self, decided_by_memory: tuple[Kind, ...], why: str) -> UnknownVariable:
+        error = DecidedByMemory if self.type.kind in decided_by_memory else UnknownVariable
+        return error(f"{self.text} is of type {self.type.name}, {why}", _hint(self.type))
 
     def _jump(self, jump: Jump, target: GoType) -> None:
         self.jumps.append(jump)
@@ -208,14 +217,14 @@ def maps_inside(types: Types, name: str, go_type: GoType) -> list[str]:
     left = [(name, go_type)]
     for text, each in left:
         inner = go_type_behind(types, each)
-        if inner.kind == Kind.MAP:
+        if inner.kind == Kind.MAP or is_sync_map(inner):
             found.append(text)
         if len(found) == MOST_NAMES or len(seen) == MOST_TYPES:
             break
         if inner.address in seen:
             continue
         seen.add(inner.address)
-        if inner.kind == Kind.STRUCT:
+        if inner.kind == Kind.STRUCT and not is_sync_map(inner):
             left += [(f"{text}.{field.name}", types.get(field.type_address)) for field in inner.fields]
         elif inner.kind == Kind.SLICE or (inner.kind == Kind.ARRAY and inner.length):
             left.append((f"{text}[0]", types.get(inner.elem_address)))

@@ -180,7 +180,12 @@ def quoted(data: bytes, length: int) -> str:
     text = data.decode(errors="surrogateescape")
     cut = text[:MAX_TEXT]
     more = f"... ({length} bytes)" if len(text) > len(cut) or length > len(data) else ""
-    return '"' + "".join(_escaped(c) for c in cut) + '"' + more
+    return spelled_string(cut) + more
+
+
+def spelled_string(text: str) -> str:
+    """A whole string as strconv.Quote writes it; bytes that are not UTF-8 are surrogates in it (surrogateescape)."""
+    return '"' + "".join(_escaped(c) for c in text) + '"'
 
 
 def _escaped(char: str) -> str:

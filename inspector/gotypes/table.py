@@ -20,7 +20,7 @@ from inspector.goruntime.releases import Release
 from inspector.goruntime.swissgroup import CTRL_SIZE
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.layouts import ClassicLayout, SwissLayout
-from inspector.gotypes.names import normalise, short_form
+from inspector.gotypes.names import normalise, short_form, without_packages_of_fields
 from inspector.image.functions import FunctionTable
 from inspector.image.moduledata import Module
 from inspector.memory.gather import gather
@@ -172,7 +172,11 @@ class TypeTable:
         `heap` is where the program's heap lies. Their descriptors are there, never move and stay for good, so this
         needs no stop.
         """
-        found = self._map_types_at(self._heap_descriptors(memory, heap))
+        return self.learn(self._heap_descriptors(memory, heap))
+
+    def learn(self, descriptors: Iterable[int]) -> bool:
+        """Add the map types at those of the addresses that are descriptors of some; returns whether any is new."""
+        found = self._map_types_at(list(descriptors))
         known = {map_type.address for map_type in self.map_types}
         fresh = [map_type for map_type in found if map_type.address not in known]
         self.map_types.extend(fresh)
@@ -182,7 +186,6 @@ class TypeTable:
     def _heap_descriptors(self, memory: Memory, heap: Iterable[Region]) -> list[int]:
         """Addresses in the Go heap of words that begin a maptype: size, ptrdata, alignments and kind."""
         found, left = [], MOST_SEARCHED
-        head = np.frombuffer(bytes([POINTER_SIZE, POINTER_SIZE]), "<u2")[0]
         for region in heap:
             end = min(region.end, region.start + left)
             left -= max(0, end - region.start)
@@ -192,11 +195,7 @@ class TypeTable:
                     words = np.frombuffer(memory.read(at, size), "<u8")
                 except UnreadableMemory:
                     continue
-                packed = words[2:]
-                likely = (words[:-2] == POINTER_SIZE) & (words[1:-1] == POINTER_SIZE)
-                likely &= (packed >> np.uint64(56)) & np.uint64(schema.KIND_MASK) == Kind.MAP
-                likely &= (packed >> np.uint64(40)) & np.uint64(0xFFFF) == head
-                found += [at + int(hit) * POINTER_SIZE for hit in np.flatnonzero(likely)]
+                found += map_descriptors_among(words, at)
         return found
 
     def _map_descriptors(self, module: Module) -> list[int]:
@@ -280,7 +279,7 @@ class TypeTable:
         return self._named_maps[wanted]
 
     def _search_map_type(self, wanted: str) -> GoType:
-        name = normalise(wanted)
+        name = normalise(without_packages_of_fields(wanted))
         if not name:
             raise UnknownType("no type name given", Hint("for example {type} 'map[string]int'"))
         exact = [t for t in self.map_types if normalise(self.qualified_name(t)) == name]
@@ -385,6 +384,7 @@ class TypeTable:
         return {
             "key_address": maptype.key,
             "elem_address": maptype.elem,
+            "cells_address": maptype.group if self.release.swiss else maptype.bucket,
             "layout": self._swiss_layout(maptype) if self.release.swiss else self._classic_layout(maptype),
             "hasher": self._hash_of(maptype.key) if self.release.type_alg else maptype.hasher,
         }
@@ -502,3 +502,13 @@ class TypeTable:
             size += -size % POINTER_SIZE
         uncommon = self._parse(schema.uncommon_type, address + size)
         return self._name_at_offset(address, uncommon.pkgPath)
+
+
+def map_descriptors_among(words: NDArray[np.uint64], start: int) -> list[int]:
+    """Addresses of words that begin a maptype, among those that lie at `start`: size, ptrdata, alignments and kind."""
+    head = np.frombuffer(bytes([POINTER_SIZE, POINTER_SIZE]), "<u2")[0]
+    packed = words[2:]
+    likely = (words[:-2] == POINTER_SIZE) & (words[1:-1] == POINTER_SIZE)
+    likely &= (packed >> np.uint64(56)) & np.uint64(schema.KIND_MASK) == Kind.MAP
+    likely &= (packed >> np.uint64(40)) & np.uint64(0xFFFF) == head
+    return [start + int(hit) * POINTER_SIZE for hit in np.flatnonzero(likely)]

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from inspector.goruntime import heap as schema
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.sizes import PAGE_SIZE
-from inspector.heap.spans import LARGEST_SPAN, Spans, find_spans
+from inspector.heap.spans import LARGEST_SPAN, SpanList, Spans, find_spans, read_again
+from inspector.maps.family import Objects
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Rows
 from inspector.target.run import Run
@@ -31,6 +32,9 @@ Count = TypeVar("Count", int, NDArray[np.int64])
 
 SLOTS_AT_ONCE = 1 << 20
 """Slots whose bits are unpacked at a time: a few tens of megabytes with their addresses."""
+
+TRIES = 4
+"""How often the list of spans is read where it makes no sense in a target that runs."""
 
 ALL_SET = 0xFF
 
@@ -47,15 +51,6 @@ class Slots:
 
 
 @dataclass(frozen=True)
-class Objects:
-    """The heap objects that addresses are in: `base` and `size` are 0 for an address in no span in use."""
-
-    base: Addresses
-    size: NDArray[np.uint64]
-    alive: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
 class Heap:
     """A copy of the heap metadata, valid for as long as the target does not run.
 
@@ -68,7 +63,9 @@ class Heap:
     places: NDArray[np.int64]
 
     def objects(self, addresses: Addresses) -> Objects:
-        """The object that each address is in (runtime.findObject)."""
+        """The object that each address is in (runtime.findObject); see Books.objects."""
+        if not len(self.spans):
+            return _unknown(len(addresses))
         addresses = np.asarray(addresses, dtype=np.uint64)
         at = np.searchsorted(self.spans["start"], addresses, side="right").astype(np.int64) - 1
         span = self.spans[np.maximum(at, 0)]
@@ -77,7 +74,13 @@ class Heap:
         base = np.where(inside, span["start"] + index * span["elemsize"], np.uint64(0))
         byte = self.bits[self.places[np.maximum(at, 0)] + (index >> np.uint64(3)).astype(np.int64)]
         alive = byte >> (index & np.uint64(7)).astype(np.uint8) & 1
-        return Objects(base, np.where(inside, span["elemsize"], np.uint64(0)), inside & (alive != 0))
+        size = np.where(inside, span["elemsize"], np.uint64(0))
+        types = np.where(inside, span["type"], np.uint64(0))
+        return Objects(base, size, inside & (alive != 0), inside & span["noscan"], types)
+
+    def about(self, addresses: Addresses) -> Heap:
+        """See HeapMetadata.about: all is copied already."""
+        return self
 
     def alive(self, smallest: int = 1, largest: int = LARGEST_SPAN) -> Iterator[Slots]:
         """All live objects in slots of `smallest` to `largest` bytes, in portions that fit into memory."""
@@ -97,19 +100,64 @@ def read_heap(run: Run, hold: bool = True) -> Heap | None:
     is allocated or swept meanwhile is as before or as after it.
     """
     with run.held() if hold else nullcontext():
-        found = find_spans(run)
+        # What is read while the target runs may be torn.
+        tries = 1 if hold or run.still else TRIES
+        found = next((spans for spans in (find_spans(run) for _ in range(tries)) if spans is not None), None)
         if found is None:
             run.note(NOT_FOUND)
             return None
         if found.unsound:
             run.note(f"{found.unsound} heap spans hold impossible values: their objects are left out")
-        copies = [_copy(run, found.spans, rows, nelems) for rows, nelems in _alike(found.spans)]
-    widths = _width(found.spans["nelems"].astype(np.int64))
+        copies = _copies(run, found.spans)
+    return _heap(found.spans, copies)
+
+
+@dataclass(frozen=True)
+class HeapParts:
+    """The heap's metadata, read only where it is asked for, and anew each time: that of a running target changes.
+
+    `found` are the spans as they were a while ago: of an address in a newer one nothing is said.
+    """
+
+    run: Run
+    found: SpanList
+
+    def about(self, addresses: Addresses) -> Heap:
+        """Copy what it says of some addresses; call it while the target is held (see HeapMetadata.about)."""
+        known = self.found.spans
+        at = np.searchsorted(known["start"], addresses, side="right").astype(np.int64) - 1
+        spans = read_again(self.run, self.found, np.unique(at[at >= 0]))
+        return _heap(spans, _copies(self.run, spans))
+
+
+def sizes_are_exact(run: Run) -> bool:
+    """Whether objects are as large as their types ask for: builds with -asan put a red zone behind each."""
+    return run.target.program.build.settings.get("-asan") != "true"
+
+
+def heap_parts(run: Run) -> HeapParts | None:
+    """Find the spans of the heap, so that objects can be asked for; None where there are none to be found."""
+    found = find_spans(run)
+    return None if found is None else HeapParts(run, found)
+
+
+def _unknown(count: int) -> Objects:
+    """What is said of addresses in no span."""
+    nowhere, no = np.zeros(count, np.uint64), np.zeros(count, bool)
+    return Objects(nowhere, nowhere, no, no, nowhere)
+
+
+def _copies(run: Run, spans: Spans) -> list[Bitmaps]:
+    return [_copy(run, spans, rows, nelems) for rows, nelems in _alike(spans)]
+
+
+def _heap(spans: Spans, copies: list[Bitmaps]) -> Heap:
+    widths = _width(spans["nelems"].astype(np.int64))
     places = np.cumsum(widths) - widths
     bits = np.zeros(int(widths.sum()), dtype=np.uint8)
     for copy in copies:
-        bits[places[copy.rows][:, None] + np.arange(_width(copy.nelems))] = copy.alive(found.spans[copy.rows])
-    return Heap(found.spans, bits, places)
+        bits[places[copy.rows][:, None] + np.arange(_width(copy.nelems))] = copy.alive(spans[copy.rows])
+    return Heap(spans, bits, places)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ the place is proven: a slice that may be allspans must lead to spans that make s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +17,11 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.sizes import PAGE_SIZE, SIZE_CLASSES
 from inspector.memory.gather import gather
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses
+from inspector.target.data import places_of
 from inspector.target.program import PAGE
 from inspector.target.run import Run
 
 WORD = 8
-PIECE = 1 << 24
-"""Bytes of data looked through at once."""
-
 MOST_SPANS = 1 << 23
 """Spans that are read at most: those of 64 GiB in the smallest possible spans."""
 
@@ -51,52 +48,42 @@ SPAN = np.dtype(
         ("gcmarkBits", np.uint64),
         ("age", np.int32),
         ("noscan", np.bool_),
+        ("record", np.uint64),
+        ("type", np.uint64),
     ]
 )
-"""One span in use: its objects fill [start, end), `age` is its sweepgen compared with that of mheap_."""
+"""One span in use: its objects fill [start, end), `age` is its sweepgen compared with that of mheap_, `record` the
+address of its mspan, `type` that of its only object's type where it records one."""
 
 Spans = np.ndarray[tuple[int], np.dtype[np.void]]
 
 
 @dataclass(frozen=True)
 class SpanList:
-    """The spans in use, sorted by their start, as an array of SPAN; `unsound` ones made no sense and are left out."""
+    """The spans in use, sorted by their start, as an array of SPAN; `unsound` ones made no sense and are left out.
+
+    `head` is the address of what was read of mheap_ (inspector.goruntime.heap.mheap_spans).
+    """
 
     spans: Spans
     unsound: int
+    head: int
 
 
 def find_spans(run: Run) -> SpanList | None:
     """Read all spans in use; None where no mheap_ is found. Call it while the target is held."""
     declared = dtype_of(schema.mheap_spans(run.release))
-    for start, size in _places(run):
+    for start, size in places_of(run, "runtime.mheap_", declared.itemsize):
         try:
             data = np.frombuffer(run.memory.read(start, size), np.uint8)
         except UnreadableMemory:
             continue
         for at in _candidates(data, declared):
             head = data[at : at + declared.itemsize].view(declared)[0]
-            found = _read_all(run, head)
+            found = _read_all(run, start + at, head)
             if found is not None:
                 return found
     return None
-
-
-def _places(run: Run) -> Iterator[tuple[int, int]]:
-    """Ranges (start, size) that may hold mheap_: that of its symbol, or all readable writable data in pieces."""
-    symbol = run.image.symbol("runtime.mheap_")
-    if symbol is not None and symbol.size:
-        yield symbol.address, symbol.size // WORD * WORD
-        return
-    regions, overlap = run.regions(), schema.mheap_spans(run.release).sizeof()
-    for segment in run.image.segments:
-        if not segment.writable:
-            continue
-        first = segment.address + run.image.bias
-        for start, end in zip(regions.starts.tolist(), regions.ends.tolist(), strict=True):
-            low, high = max(first + -first % WORD, start), min(first + segment.memory_size, end)
-            for at in range(low, high, PIECE):
-                yield at, min(PIECE + overlap, high - at) // WORD * WORD
 
 
 def _candidates(data: NDArray[np.uint8], declared: np.dtype[np.void]) -> list[int]:
@@ -117,7 +104,25 @@ def _candidates(data: NDArray[np.uint8], declared: np.dtype[np.void]) -> list[in
     return [int(hit) * WORD for hit in np.flatnonzero(likely)]
 
 
-def _read_all(run: Run, head: np.void) -> SpanList | None:
+def read_again(run: Run, found: SpanList, rows: NDArray[np.int64]) -> Spans:
+    """Those of some spans that are in use for objects of the same size as before, as they are now."""
+    known = found.spans[rows]
+    if not len(known):
+        return known
+    try:
+        data = np.frombuffer(run.memory.read(found.head, WORD), "<u4")
+    except UnreadableMemory:
+        return known[:0]
+    # sweepgen is the first word of what was found of mheap_.
+    spans, _ = _read_some(run, known["record"], int(data[0]))
+    before = known[np.isin(known["record"], spans["record"])]
+    same = np.ones(len(spans), dtype=bool)
+    for name in ("start", "end", "elemsize"):
+        same &= spans[name] == before[name]
+    return spans[same]
+
+
+def _read_all(run: Run, place: int, head: np.void) -> SpanList | None:
     """The spans of what may be allspans; None when they make no sense."""
     data, length = int(head["allspans"]["data"]), int(head["allspans"]["len"])
     if not run.regions().covers(data, length * WORD):
@@ -144,7 +149,7 @@ def _read_all(run: Run, head: np.void) -> SpanList | None:
     unsound += int((~apart).sum())
     if not apart.any() or unsound * WRONG_SHARE > length:
         return None
-    return SpanList(spans[apart], unsound)
+    return SpanList(spans[apart], unsound, place)
 
 
 def _read_some(run: Run, pointers: Addresses, sweepgen: int) -> tuple[Spans, int]:
@@ -152,15 +157,19 @@ def _read_some(run: Run, pointers: Addresses, sweepgen: int) -> tuple[Spans, int
     declared = dtype_of(schema.mspan(run.release))
     rows, ok = gather(run.memory, run.regions(), pointers, declared.itemsize)
     raw = rows[ok].view(declared)[:, 0]
-    raw = raw[raw["state"] == schema.SPAN_IN_USE]
+    used = raw["state"] == schema.SPAN_IN_USE
+    raw = raw[used]
     # Differences of 32-bit counters that may wrap around.
     age = (raw["sweepgen"] - np.uint32(sweepgen)).astype(np.int32)
     sound = _sound(raw) & np.isin(age, schema.SPAN_AGES)
     kept = raw[sound]
     spans = np.zeros(len(kept), dtype=SPAN)
+    spans["record"] = pointers[ok][used][sound]
     spans["start"], spans["age"] = kept["startAddr"], age[sound]
     spans["end"] = kept["startAddr"] + kept["elemsize"] * kept["nelems"]
     spans["noscan"] = kept["spanclass"] & schema.NOSCAN
+    if run.release.malloc_headers:
+        spans["type"] = np.where(kept["spanclass"] >> schema.SIZE_CLASS_SHIFT == 0, kept["largeType"], 0)
     for name in ("elemsize", "nelems", "freeindex", "allocCount", "allocBits", "gcmarkBits"):
         spans[name] = kept[name]
     return spans, int((~ok).sum() + (~sound).sum())

@@ -11,9 +11,12 @@ from inspector.errors import Hint, InspectError, NotAMap, UnknownMap, Unreadable
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.shapes import of_shape
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.heap.extent import heap_regions
+from inspector.inspection.in_use import refuse_what_is_not_in_use, say_what_is_not_in_use
 from inspector.maps.family import Header, Source
 from inspector.maps.identify import identify
+from inspector.maps.readers import recognise_trie
 from inspector.memory.protocol import RegionMap
 from inspector.naming.locate import UNKNOWN_MAP, Locator, MapRef
 from inspector.target.run import Run
@@ -28,17 +31,23 @@ MOST_TRIED = 1 << 18
 
 @dataclass(frozen=True)
 class Guess:
-    """What was found at a bare address while the process ran: good as long as the header stays the same."""
+    """What was found at a bare address while the process ran: good as long as it is the same map."""
 
     ref: MapRef
     header: Header
 
     def holds(self, run: Run) -> bool:
-        """Whether the header is still the same; call it while the target is held."""
+        """Whether it is still the same map; call it while the target is held.
+
+        Every map has a random seed. So a map whose keys have proven its type is known by its seed, however much was
+        written to it since.
+        """
         try:
-            return header_at(run, self.ref.address) == self.header
+            now = header_at(run, self.ref.address)
         except UnreadableMemory:
             return False
+        proven = self.ref.type_source == "hash-proof"
+        return now == self.header or (proven and now.seed == self.header.seed != 0)
 
 
 def guess(run: Run, locator: Locator) -> Guess | None:
@@ -69,9 +78,9 @@ def with_types_made_later(run: Run, ask: Callable[[], T]) -> T:
         return ask()
 
 
-def header_at(run: Run, address: int) -> Header:
-    """Read the header of a map; raises UnreadableMemory."""
-    return run.family.read_header(run.memory, address, run.release)
+def header_at(run: Run, address: int, go_type: GoType = UNKNOWN_MAP) -> Header:
+    """Read the header of a map of a type, or of any; raises UnreadableMemory."""
+    return run.reader_of(go_type).read_header(run.memory, address, run.release)
 
 
 def find_map(run: Run, locator: Locator) -> MapRef:
@@ -79,6 +88,10 @@ def find_map(run: Run, locator: Locator) -> MapRef:
     if locator.type is None and locator.frame is None:
         return _identified(run, locator.address or 0)
     found = locator.find(run)
+    if is_sync_map(found.type):
+        return found
+    if locator.address is not None and locator.name is None:
+        say_what_is_not_in_use(run, locator.address)
     if found.type.layout:
         return found
     return replace(_identified(run, found.address, found.type), name=found.name)
@@ -92,6 +105,12 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     if not address:
         return MapRef(0, declared, "heap")
     source = run.source()
+    # A sync.Map lies anywhere, also inside of an object.
+    sync_map = recognise_trie(source, address)
+    if sync_map is not None:
+        return MapRef(address, sync_map, "hash-proof")
+    if declared is UNKNOWN_MAP:
+        refuse_what_is_not_in_use(run, address)
     header = believe(run, source.regions, address, None)
     identity = identify(run.family, source, address)
     candidates = of_shape(run.types, identity.candidates, declared.name)
@@ -139,11 +158,11 @@ def believe(run: Run, regions: RegionMap, address: int, go_type: GoType | None, 
 
     `name` is the variable of a frame that led here.
     """
-    called = run.family.HEADER
+    called = run.reader_of(go_type or UNKNOWN_MAP).HEADER
     if address % 8:
         raise NotAMap(f"{address:#x} is not a map header: addresses of maps end in 0 or 8", "is a digit missing?")
     try:
-        header = header_at(run, address)
+        header = header_at(run, address, go_type or UNKNOWN_MAP)
     except UnreadableMemory as error:
         if run.missing:
             # What the file lacks may well have been a map.

@@ -8,6 +8,7 @@ from functools import partial
 
 from inspector.errors import EXIT_ABSENT, EXIT_CONSISTENT, Hint, UnsupportedTarget, UsageError
 from inspector.gotypes.literal import parse_literal
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.inspection.identification import find_map, with_types_made_later
 from inspector.inspection.one_map import TargetInfo, target_info
 from inspector.maps.family import Lookup
@@ -64,14 +65,16 @@ def ask(run: Run, text: str | Locator, type_name: str | None, key: str) -> KeyAn
         )
     ref, count, lookup = run.in_time(partial(_walk, run, locator, key), lambda _: False)
     logger.debug("%d steps of a lookup, %d bytes read", len(lookup.steps), lookup.bytes_read)
-    return KeyAnswer(target_info(run.target), run.family.NAME, ref, count, key, lookup, tuple(run.notes))
+    family = run.reader_of(ref.type).NAME
+    return KeyAnswer(target_info(run.target), family, ref, count, key, lookup, tuple(run.notes))
 
 
 def _walk(run: Run, locator: Locator, key: str) -> tuple[MapRef, int, Lookup]:
     with run.held():
         ref = find_map(run, locator)
-        if not ref.address and not ref.type.layout:
+        if not ref.address and not ref.type.layout and not is_sync_map(ref.type):
             raise UsageError("a nil map of unknown type holds no key", Hint("give its type with {type}"))
         literal = parse_literal(run.types, run.types.key(ref.type), key)
-        count = run.family.read_header(run.memory, ref.address, run.release).count if ref.address else 0
-        return ref, count, run.family.look_up(run.source(), ref.address, ref.type, literal)
+        reader = run.reader_of(ref.type)
+        count = reader.read_header(run.memory, ref.address, run.release).count if ref.address else 0
+        return ref, count, reader.look_up(run.source(), ref.address, ref.type, literal)

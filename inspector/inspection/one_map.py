@@ -12,7 +12,9 @@ from itertools import islice
 
 from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL, NotReadInTime
 from inspector.goroutines.writers import Writer, find_writers
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
+from inspector.inspection.in_use import look_for_heap
 from inspector.maps.family import Account, Entry, Snapshot
 from inspector.maps.findings import Judgement
 from inspector.naming.locate import Locator, MapRef, locate
@@ -108,7 +110,7 @@ def inspect(
         "%s stops, %.1f ms in all, held by %s", len(run.clock.stops), run.stopped_ms, type(run.holder).__name__
     )
     decoding = time.perf_counter()
-    account = snapshot.account() if snapshot else run.family.nothing(run.release)
+    account = snapshot.account() if snapshot else run.reader_of(ref.type).nothing(run.release)
     timing.decode = _ms(decoding)
     timing.total = _ms(started)
     return Inspection(target_info(target), ref, snapshot, judgement, account, timing, tuple(run.notes), entries)
@@ -137,6 +139,7 @@ def _take(
         run.note(sentence)
     # Found before the stop, as they never change.
     _ = run.types, run.hash_keys
+    look_for_heap(run)
     early = guess(run, locator)
     # A guess that leads to a contradiction is made again while the process is held.
     tries = 1 + bool(early) if run.stops else RETRIES_WITHOUT_STOP
@@ -146,8 +149,8 @@ def _take(
         if snapshot is None:
             return ref, None, Judgement("consistent")
         checking = time.perf_counter()
-        judgement = snapshot.judge(incomplete=run.missing > 0)
-        where = run.family.whole(ref.address)
+        judgement = judge(run, snapshot)
+        where = run.reader_of(ref.type).whole(ref.address)
         seen = tuple(writer.finding(where) for writer in copied.writers if ref.address in writer.words)
         judgement = replace(judgement, findings=(*judgement.findings, *seen))
         timing.check = _ms(checking)
@@ -162,10 +165,22 @@ def _take(
     if not run.stops:
         run.note(
             "the process was not stopped: a copy taken while the map changes may look inconsistent"
-            if judgement.verdict == "inconsistent"
+            if judgement.verdict in ("inconsistent", "unreadable")
             else "the process was not stopped while the map was copied"
         )
     return ref, snapshot, judgement
+
+
+def judge(run: Run, snapshot: Snapshot) -> Judgement:
+    """Judge a map by its copy. A sync.Map is written without a lock that stops who reads it.
+
+    So what seems wrong in a copy that was taken while the process ran is a torn copy: it is reported, and not a fault.
+    """
+    judgement = snapshot.judge(incomplete=run.missing > 0)
+    if run.stops or run.still or judgement.verdict != "inconsistent" or not is_sync_map(snapshot.type):
+        return judgement
+    torn = tuple(replace(f, severity="warning") if f.severity == "error" else f for f in judgement.findings)
+    return replace(judgement, verdict="unreadable", findings=torn)
 
 
 def _copy(run: Run, locator: Locator, early: Guess | None, entries: int | None, timing: Timing) -> Copied:
@@ -216,7 +231,7 @@ def _snapshot(run: Run, ref: MapRef, entries: int | None) -> Snapshot:
     source = run.source()
     if not ref.declared:
         believe(run, source.regions, ref.address, ref.type, ref.name)
-    return run.family.take_snapshot(source, ref.address, ref.type, entries)
+    return run.reader_of(ref.type).take_snapshot(source, ref.address, ref.type, entries)
 
 
 def target_info(target: Target) -> TargetInfo:

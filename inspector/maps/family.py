@@ -30,13 +30,49 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
+class Objects:
+    """The heap objects that n addresses are in: `base` and `size` (n,) are 0 for an address in no span in use.
+
+    `size` are the bytes of the object's slot. `alive` (n,) is false where the heap's metadata shows that it is free, or
+    will be freed by the collection that just ended. `noscan` (n,) says that its slot holds no pointers. `types` (n,)
+    are the addresses of the types that spans record for large objects with pointers (since Go 1.22), else 0.
+    """
+
+    base: Addresses
+    size: NDArray[np.uint64]
+    alive: Mask
+    noscan: Mask
+    types: Addresses
+
+
+class Books(Protocol):
+    """A copy of the heap's metadata, whole or in part."""
+
+    def objects(self, addresses: Addresses) -> Objects:
+        """The object that each address is in; what the copy does not say is as if it were in none."""
+        ...
+
+
+class HeapMetadata(Protocol):
+    """The heap's metadata as it is at this moment."""
+
+    def about(self, addresses: Addresses) -> Books:
+        """Copy what it says of some addresses; raises NotReadInTime."""
+        ...
+
+
+@dataclass(frozen=True)
 class Source:
-    """Where maps are read from: the target's bytes, what of them is mapped, its types, its hash keys if known."""
+    """Where maps are read from: the target's bytes, what of them is mapped, its types, its hash keys if known.
+
+    `heap` is the heap's metadata, None where nobody looked for it, or where it was not found.
+    """
 
     memory: Memory
     regions: RegionMap
     types: TypeTable
     hash_keys: HashKeys | None = None
+    heap: HeapMetadata | None = None
 
     @property
     def release(self) -> Release:
@@ -93,6 +129,11 @@ class Header(Protocol):
         """The address that the header leads to, 0 for nil. Two live maps never share it."""
         ...
 
+    @property
+    def blank(self) -> bool:
+        """Whether this is memory that was never used for a map: every map is given a seed."""
+        ...
+
     def doubts(self, regions: RegionMap, layout: Layout | None, incomplete: bool) -> list[str]:
         """Why this cannot be a header, in words; empty when it can.
 
@@ -137,6 +178,19 @@ class Headers:
 
 
 # Cells of many maps
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Arrays of buckets or groups of some maps: k of n maps, each one array.
+
+    `owner` (k,) says which map each is of, `addresses` (k,) where it lies, `scale` (k,) what its size follows from:
+    B, or the number of groups.
+    """
+
+    owner: NDArray[np.int64]
+    addresses: Addresses
+    scale: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -239,7 +293,7 @@ class Account:
     belong to the one above; `passages` are the rest of the text report. `map_form`, `growth_form` and
     `occupancy_form` are the family's parts of the JSON document; `row_form` are what a row of the census has of it,
     and `row_growth` how far a growth is, None without one. `clone_shrinks` says that maps.Clone makes a map of the size
-    that the entries need.
+    that the entries need. `parts` are addresses of other maps that are parts of this one, and counted in its bytes.
     """
 
     family: str
@@ -258,6 +312,7 @@ class Account:
     row_form: dict[str, Any] = field(default_factory=dict)
     row_growth: dict[str, Any] | None = None
     clone_shrinks: bool = True
+    parts: tuple[int, ...] = ()
 
 
 class Snapshot(Protocol):
@@ -304,6 +359,10 @@ class Snapshot(Protocol):
         """Say what it is and holds."""
         ...
 
+    def row(self) -> Account:
+        """Say what a row of the census has of it: an account without what only a report on one map shows."""
+        ...
+
     def entries(self) -> Iterator[Entry]:
         """Decode its live entries one by one, in the order of their places."""
         ...
@@ -341,7 +400,8 @@ class Lookup:
     """The way of a lookup: its hash (None where the runtime computes none, or a random one), the steps, the end.
 
     `fingerprint` is the part of the hash that cells are marked with, called `fingerprint_name` (tophash, h2).
-    `found` is the cell of the last step that holds the key, called `cell_name`, and `value` its element. `inserting`
+    `found` is the cell of the last step that holds the key, called `cell_name`, and `value` its element.
+    `key_address` and `elem_address` are where the key and the element lie, 0 where the key is absent. `inserting`
     says of an absent key what inserting it now would do, in a sentence; empty where the steps do not tell.
     """
 
@@ -355,10 +415,12 @@ class Lookup:
     ended: str
     bytes_read: int
     inserting: str = ""
+    key_address: int = 0
+    elem_address: int = 0
 
 
-class Family(Protocol):
-    """What a family can do, and its two names."""
+class Reader(Protocol):
+    """Who reads maps whose addresses and types are known: a family, or what knows sync.Map. It has two names."""
 
     NAME: str
     """What the JSON document calls it: "classic"."""
@@ -366,55 +428,9 @@ class Family(Protocol):
     HEADER: str
     """What its header is called: "hmap"."""
 
-    # Headers
-
-    def header_dtype(self, release: Release) -> np.dtype[Any]:
-        """The dtype of a header, as large as the header is."""
-        ...
-
-    def header_of(self, row: np.void) -> Header:
-        """One header from a row of that dtype."""
-        ...
-
     def read_header(self, memory: Memory, address: int, release: Release) -> Header:
         """Read one header; raises UnreadableMemory."""
         ...
-
-    def seeds(self, rows: NDArray[np.void]) -> Hashes:
-        """(n,) what hashes of keys begin with (see Header.seed)."""
-        ...
-
-    def storage(self, rows: NDArray[np.void]) -> Addresses:
-        """(n,) what the headers lead to (see Header.storage)."""
-        ...
-
-    def candidates(self, words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
-        """Find what is shaped like a header among the consecutive words that lie at `start`."""
-        ...
-
-    def plausible(self, rows: NDArray[np.void], arena: Arena) -> Mask:
-        """(n,) which headers agree with themselves, as all that `candidates` finds do."""
-        ...
-
-    def provable(self, rows: NDArray[np.void]) -> Mask:
-        """(n,) whether a map holds anything that could prove what it is."""
-        ...
-
-    # Identification
-
-    def sample(self, source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
-        """Read live cells of many maps as if all had one layout; nothing raises for bad memory.
-
-        Looks at up to `most` buckets or groups of each array, spread over it. `room` (n,) is how many bytes the
-        object that a header leads to has, 0 where that is not known: it rules layouts out before anything is read.
-        """
-        ...
-
-    def agrees(self, sample: Sample, hashes: Hashes) -> Mask:
-        """(k,) whether each cell of a sample lies where a key with that hash does."""
-        ...
-
-    # Contents
 
     def cells(self, source: Source, address: int, go_type: GoType) -> Iterator[Slots]:
         """Where the live cells of a map are, a few megabytes at a time, whatever else is wrong; nothing raises."""
@@ -441,6 +457,66 @@ class Family(Protocol):
 
     def whole(self, address: int) -> Place:
         """The place that a finding about the whole map names."""
+        ...
+
+
+class Family(Reader, Protocol):
+    """What else a family can do: find maps among words, and find out what they are."""
+
+    # Headers
+
+    def header_dtype(self, release: Release) -> np.dtype[Any]:
+        """The dtype of a header, as large as the header is."""
+        ...
+
+    def header_of(self, row: np.void) -> Header:
+        """One header from a row of that dtype."""
+        ...
+
+    def seeds(self, rows: NDArray[np.void]) -> Hashes:
+        """(n,) what hashes of keys begin with (see Header.seed)."""
+        ...
+
+    def storage(self, rows: NDArray[np.void]) -> Addresses:
+        """(n,) what the headers lead to (see Header.storage)."""
+        ...
+
+    def seed_tells_clones(self, release: Release) -> bool:
+        """Whether maps with one seed are clones of each other: maps.Clone copies it, and chance never repeats it."""
+        ...
+
+    def candidates(self, words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
+        """Find what is shaped like a header among the consecutive words that lie at `start`."""
+        ...
+
+    def plausible(self, rows: NDArray[np.void], arena: Arena) -> Mask:
+        """(n,) which headers agree with themselves, as all that `candidates` finds do."""
+        ...
+
+    def provable(self, rows: NDArray[np.void]) -> Mask:
+        """(n,) whether a map holds anything that could prove what it is."""
+        ...
+
+    # Identification
+
+    def arrays(self, source: Source, headers: Headers) -> Arrays:
+        """Find an array of buckets or groups of each of n maps, which says more of a layout than the header does."""
+        ...
+
+    def array_size(self, release: Release, layout: Layout, scale: int) -> int:
+        """Bytes usable in the heap object of such an array in maps of a layout."""
+        ...
+
+    def sample(self, source: Source, headers: Headers, layout: Layout, possible: Mask, most: int) -> Sample:
+        """Read live cells of many maps as if all had one layout; nothing raises for bad memory.
+
+        Looks at up to `most` buckets or groups of each array, spread over it. `possible` (n,) says which maps are
+        looked at at all.
+        """
+        ...
+
+    def agrees(self, sample: Sample, hashes: Hashes) -> Mask:
+        """(k,) whether each cell of a sample lies where a key with that hash does."""
         ...
 
     def works_on_maps(self, function: str) -> bool:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.goruntime.sizes import MALLOC_HEADER_SIZE
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.plausible import Followable, Plausibility
 from inspector.gotypes.reach import KEY_LIMITS, MAX_STRING, Reach
 from inspector.hashing.hasher import Hasher, MemoryHash
-from inspector.maps.family import Family, Headers, Mask, Sample, Source
+from inspector.maps.family import Arrays, Family, Headers, Mask, Sample, Source
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Rows
@@ -40,6 +41,9 @@ KEYS_OF_MANY = 3
 
 LONG = 1 << 16
 """Bytes of a string from which on it is long: keys with such a string are looked at while there is budget for them."""
+
+TINY_BLOCK = 16
+"""Bytes of the blocks that objects without pointers share (runtime.mallocgcTiny)."""
 
 BUDGET = 1 << 23
 """Bytes behind other keys of one sample that are copied at most. The rest counts neither for nor against."""
@@ -80,19 +84,11 @@ def identify(
     header = read_headers(family, source, np.array([address], np.uint64))
     if not len(header):
         return Identity((), 0)
-    matcher = _Matcher(family, source, source.functions if prove else None)
-    unknown = np.zeros(1, np.uint64)
-    ranked: list[tuple[int, int, GoType]] = []
-    for layout, alike in _by_layout(source.types.map_types if among is None else among):
-        sample = family.sample(source, header, layout, unknown, SPREAD)
-        if not sample.possible[0]:
-            continue
-        for types in alike:
-            proven = matcher.proven(types[0], sample, family.seeds(header.rows), FIRST)
-            for map_type in types if proven[0] >= 0 else ():
-                specific = _specific(source, map_type, sample)
-                if specific is not None:
-                    ranked.append((int(proven[0]), specific, map_type))
+    every = source.types.map_types if among is None else tuple(among)
+    ranked = _ranked(family, source, header, every, prove)
+    if not ranked and source.heap is not None:
+        # A map may be damaged so that its arrays are not where its numbers say.
+        ranked = _ranked(family, replace(source, heap=None), header, every, prove)
     if not ranked:
         return Identity((), 0)
     best = max(proven for proven, _, _ in ranked)
@@ -101,11 +97,33 @@ def identify(
     return Identity(tuple(map_type for _, map_type in fit), best)
 
 
-def shortlist(family: Family, source: Source, headers: Headers, room: NDArray[np.uint64]) -> list[list[GoType]]:
+def _ranked(
+    family: Family, source: Source, header: Headers, among: Iterable[GoType], prove: bool
+) -> list[tuple[int, int, GoType]]:
+    """The types that fit one map: how many keys prove each, how specific what it asks of bytes is, the type."""
+    matcher = _Matcher(family, source, source.functions if prove else None)
+    storage = _Storage(family, source, header)
+    ranked: list[tuple[int, int, GoType]] = []
+    for layout, alike in _by_layout(among):
+        sample = family.sample(source, header, layout, storage.may_have(layout), SPREAD)
+        if not sample.possible[0]:
+            continue
+        for types in alike:
+            proven = matcher.proven(types[0], sample, family.seeds(header.rows), FIRST)
+            for map_type in types if proven[0] >= 0 else ():
+                if not storage.may_be(map_type)[0]:
+                    continue
+                specific = _specific(source, map_type, sample)
+                if specific is not None:
+                    ranked.append((int(proven[0]), specific, map_type))
+    return ranked
+
+
+def shortlist(family: Family, source: Source, headers: Headers) -> list[list[GoType]]:
     """Find the types that each of many candidates may have: those whose keys hash to the places where they lie.
 
-    Of hundreds of types one or two are left, and of words that only look like a header none. `room` (n,) is how many
-    bytes the object has that a header leads to, 0 where that is not known. The hash functions must be known.
+    Of hundreds of types one or two are left, and of words that only look like a header none. The hash functions must be
+    known.
     """
     found: list[list[GoType]] = [[] for _ in range(len(headers))]
     matcher = _Matcher(family, source, source.functions)
@@ -113,14 +131,17 @@ def shortlist(family: Family, source: Source, headers: Headers, room: NDArray[np
     for first in range(0, len(headers), TOGETHER):
         some = slice(first, first + TOGETHER)
         seeds = family.seeds(headers.rows[some])
+        storage = _Storage(family, source, headers.where(some))
         for layout, alike in layouts:
-            sample = family.sample(source, headers.where(some), layout, room[some], SPREAD_OF_MANY)
+            sample = family.sample(source, headers.where(some), layout, storage.may_have(layout), SPREAD_OF_MANY)
             if not sample.possible.any():
                 continue
             sample = sample.first(KEYS_OF_MANY)
             for types in alike:
-                for at in np.flatnonzero(matcher.proven(types[0], sample, seeds, 1) >= 0).tolist():
-                    found[first + at] += types
+                proven = matcher.proven(types[0], sample, seeds, 1) >= 0
+                for map_type in types if proven.any() else ():
+                    for at in np.flatnonzero(proven & storage.may_be(map_type)).tolist():
+                        found[first + at].append(map_type)
     return found
 
 
@@ -132,6 +153,53 @@ def _by_layout(map_types: Iterable[GoType]) -> Iterator[tuple[Layout, list[list[
             groups[map_type.layout][map_type.key_address].append(map_type)
     for layout, alike in groups.items():
         yield layout, list(alike.values())
+
+
+class _Storage:
+    """The heap objects that arrays of many maps are in, which rule layouts out before any key is read."""
+
+    def __init__(self, family: Family, source: Source, headers: Headers) -> None:
+        self.family, self.release, self.count = family, source.release, len(headers)
+        self.arrays: Arrays | None = None
+        if source.heap is not None:
+            self.arrays = family.arrays(source, headers)
+            self.objects = source.heap.about(self.arrays.addresses).objects(self.arrays.addresses)
+            self.room = self.objects.size - (self.arrays.addresses - self.objects.base)
+            self.types = self._types(source)
+
+    def may_have(self, layout: Layout) -> Mask:
+        """(n,) whether the array of each map is in an object that one of the layout would be in.
+
+        What is in no object may be on a stack.
+        """
+        possible = np.ones(self.count, dtype=bool)
+        if self.arrays is None or not len(self.arrays.owner):
+            return possible
+        scales, which = np.unique(self.arrays.scale, return_inverse=True)
+        sizes = np.array([self.family.array_size(self.release, layout, scale) for scale in scales.tolist()], np.uint64)
+        fits = (self.room == sizes[which]) & (self.objects.noscan != layout.has_pointers)
+        # Small objects without pointers share a block, so that it says nothing of them.
+        shared = self.objects.noscan & (self.objects.size == TINY_BLOCK)
+        possible[self.arrays.owner[(self.objects.size > 0) & ~fits & ~shared]] = False
+        return possible
+
+    def may_be(self, map_type: GoType) -> Mask:
+        """(n,) whether the array of each map has the type's buckets or groups, as far as the allocator noted it."""
+        possible = np.ones(self.count, dtype=bool)
+        if self.arrays is not None:
+            possible[self.arrays.owner[(self.types != 0) & (self.types != map_type.cells_address)]] = False
+        return possible
+
+    def _types(self, source: Source) -> Addresses:
+        """(k,) addresses of the types of buckets or groups that malloc headers and spans name; 0 where none is."""
+        assert self.arrays is not None
+        types, objects = self.objects.types.copy(), self.objects
+        headed = np.flatnonzero(objects.base + np.uint64(MALLOC_HEADER_SIZE) == self.arrays.addresses)
+        headers, ok = gather(source.memory, source.regions, objects.base[headed], MALLOC_HEADER_SIZE)
+        types[headed[ok]] = headers[ok].view(np.uint64)[:, 0]
+        # What is no type of cells says nothing: that of a generic shape, or damage.
+        known = {map_type.cells_address for map_type in source.types.map_types if SHAPE not in map_type.name}
+        return np.where(np.isin(types, np.array(sorted(known), np.uint64)), types, np.uint64(0))
 
 
 class _Matcher:

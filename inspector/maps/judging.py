@@ -5,7 +5,7 @@ Memory is hostile: a rule that it defeats is reported as not checked, and must n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -26,6 +26,20 @@ class Explanation:
 
     steps: tuple[str, ...]
     finding: Finding
+
+
+def interrupted(doing: Mapping[str, str], where: Place, flag: tuple[str, str], writes: str) -> Explanation:
+    """Rule W1: the step that was interrupted; several where any of them fits, none when nothing is half done.
+
+    `doing` says of each step what it did, `flag` what is seen of the flag for writes and what is expected; `writes`
+    names what sets it.
+    """
+    message = f"a write was interrupted while {' or '.join(f'{step} {what}' for step, what in doing.items())}"
+    if not doing:
+        message = "a write was interrupted before it changed anything, or with everything done but its flag"
+    observed, expected = flag
+    source = ", ".join(doing) or writes
+    return Explanation(tuple(doing), Finding("W1", message, observed, expected, source, where, severity="info"))
 
 
 def check(rule: Callable[[Subject], Iterator[Finding]], subject: Subject, nowhere: Place) -> list[Finding]:

@@ -9,7 +9,17 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inspector.errors import GdbDied, GdbError, GdbMissing, Hint, UnknownVariable, UnreadableMemory, UsageError
+from inspector.errors import (
+    GdbDied,
+    GdbError,
+    GdbMissing,
+    Hint,
+    InspectError,
+    NotReadInTime,
+    UnknownVariable,
+    UnreadableMemory,
+    UsageError,
+)
 from inspector.gotypes.names import SHAPE
 from inspector.image.elf import without_type_arguments
 from inspector.target.run import Run
@@ -19,11 +29,17 @@ MOST_SHOWN = 6
 MOST_FUNCTIONS = 64
 NEAR_NAMES = 4
 
+INSTANCE = "[...]"
+"""Stands for the type arguments of generic code. They may be left out: main.hold means main.hold[...]."""
+
+WITHOUT_GDB = Hint("name a package variable, or the map's address with {type}: neither needs gdb")
+AGAIN = Hint("try again; or name a package variable, or the map's address with {type}: neither needs gdb")
+"""What to try where gdb does not do its work: without gdb no frame is found."""
+
 _FRAME_VARIABLE = re.compile(
     r"(?P<function>[^\s:@#'\"\\$`]+)(?:@(?P<goroutine>\d{1,18}))?(?:#(?P<level>\d{1,9}))?"
     r":(?P<variable>[^\W\d]\w*)(?:@(?P<line>\d{1,9}))?(?P<path>(?:\.[^\W\d]\w*|\[\d{1,9}\])*)"
 )
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,7 @@ class FrameName:
 class FrameVariable:
     """A variable in a frame: where it is, its type's name in DWARF, and the pointer in it (None if it has none).
 
-    `problem` says why the value is missing.
+    `may_be_map` says whether the type is a map's, or that of a pointer to anything; `problem` why the value is missing.
     """
 
     function: str
@@ -61,6 +77,7 @@ class FrameVariable:
     declared: int
     type: str = ""
     value: int | None = None
+    may_be_map: bool = False
     problem: str | None = None
 
 
@@ -95,17 +112,10 @@ def prepare(run: Run, name: FrameName) -> FrameName:
         )
     functions = _functions(run, name.function)
     try:
-        known = run.target.bridge().prepare_frames(functions)
+        known = run.target.frames().prepare_frames(functions)
         run.hold_with_gdb()
-    except GdbDied:
-        raise
-    except GdbMissing as error:
-        raise GdbMissing(
-            f"variables in frames are found by gdb: {error.message}",
-            Hint("leave {direct} out if it is given; else name a package variable, or the map's address"),
-        ) from None
     except GdbError as error:
-        raise UnknownVariable(f"frames cannot be looked into: {_words(error)}", error.hint) from None
+        raise _failed(run, error) from None
     if not known:
         names = [without_type_arguments(each.name) for each in run.image.functions()]
         near = difflib.get_close_matches(name.function, names, NEAR_NAMES, 0.6)
@@ -119,10 +129,14 @@ def _functions(run: Run, wanted: str) -> list[tuple[str, int]]:
     """Full names and addresses of the functions that a name may mean: itself, or those whose names end like it."""
     addresses = {each.name: each.address for each in run.image.functions()}
     names = {each: without_type_arguments(each) for each in addresses}
-    found = [each for each, short in names.items() if wanted in (each, short)]
+    found = [each for each, short in names.items() if wanted in (each, short, short.replace(INSTANCE, ""))]
     if not found:
         ends = f".{wanted}", f"/{wanted}"
-        found = [each for each, short in names.items() if each.endswith(ends) or short.endswith(ends)]
+        found = [
+            each
+            for each, short in names.items()
+            if each.endswith(ends) or short.endswith(ends) or short.replace(INSTANCE, "").endswith(ends)
+        ]
     # Generic code goes by its shape; the functions of its instances only call that.
     generic = {names[each] for each in found if SHAPE in each}
     found = [each for each in found if SHAPE in each or names[each] not in generic]
@@ -141,20 +155,15 @@ def find_variable(run: Run, name: FrameName) -> FrameVariable:
     request = {
         "functions": name.functions,
         "variable": name.variable,
-        "path": [("field", field) if field else ("index", int(index)) for field, index in _STEP.findall(name.path)],
+        "path": name.path,
         "goroutine": name.goroutine,
         "level": name.level,
         "line": name.line,
     }
     try:
-        answer = run.target.bridge().search_frames(request)
-    except GdbDied:
-        raise
+        answer = run.target.frames().search_frames(request)
     except GdbError as error:
-        raise UnknownVariable(
-            f"frames cannot be looked into: {_words(error)}",
-            "name a package variable (main.sessions), or the map's address",
-        ) from None
+        raise _failed(run, error) from None
     found = [FrameVariable(**each) for each in answer["found"]]
     if not found:
         raise _nothing(name, answer)
@@ -166,8 +175,30 @@ def find_variable(run: Run, name: FrameName) -> FrameVariable:
     return found[0]
 
 
-def _words(error: GdbError) -> str:
-    return error.message.removeprefix("gdb: ").rstrip(".")
+def _failed(run: Run, error: GdbError) -> InspectError:
+    """Why gdb found no frames, with advice that leads on: what needs no gdb is not a frame."""
+    if isinstance(error, GdbMissing):
+        return _missing(error, excluded=run.target.gdb is None)
+    # Where gdb reads everything, no other name gets along without it either.
+    if isinstance(error, GdbDied):
+        return GdbDied(error.message, "try again" if run.target.read_by_gdb else AGAIN)
+    words = error.message.removeprefix("gdb: ").rstrip(".")
+    return UnknownVariable(f"frames cannot be looked into: {words}", "" if run.target.read_by_gdb else WITHOUT_GDB)
+
+
+def _missing(error: GdbMissing, excluded: bool) -> GdbMissing:
+    if excluded:
+        return GdbMissing(
+            "variables in frames are found by gdb, which must not be used",
+            Hint("leave {direct} out; or name a package variable, or the map's address with {type}: neither needs gdb"),
+        )
+    return GdbMissing(
+        f"variables in frames are found by gdb: {error.message}",
+        Hint(
+            "install gdb or name it with {gdb}; or name a package variable, or the map's address with {type}: neither "
+            "needs gdb"
+        ),
+    )
 
 
 def _nothing(name: FrameName, answer: dict[str, Any]) -> UnknownVariable:
@@ -194,7 +225,7 @@ def _unreadable(name: FrameName, found: FrameVariable) -> UnknownVariable:
         )
     return UnknownVariable(
         f"{name.text} cannot be read: {(found.problem or '').rstrip('.')}",
-        "is a pointer on the way to it nil? promoted fields are written by their embedded type: s.base.sessions",
+        "is a pointer on the way to it nil? fields are written s.cache, elements s.shards[2]",
     )
 
 
@@ -222,7 +253,7 @@ def _described(run: Run, found: FrameVariable) -> str:
         try:
             count = struct.unpack("<q", run.memory.read(found.value, 8))[0]
             what = f"{found.type} of {count} at {found.value:#x}"
-        except UnreadableMemory:
+        except (UnreadableMemory, NotReadInTime):
             what = f"{found.type} at {found.value:#x}"
     return f"{found.state}, {_line(found)}, {what}"
 

@@ -6,6 +6,7 @@ import difflib
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
@@ -13,10 +14,14 @@ from typing import Literal
 from inspector.errors import Hint, InspectError, UnknownType, UnknownVariable, UsageError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
-from inspector.gotypes.paths import Way, follow, maps_inside
+from inspector.gotypes.paths import DecidedByMemory, Way, follow, maps_inside
+from inspector.gotypes.syncmaps import NAME as SYNC_MAP
+from inspector.gotypes.syncmaps import as_map, find_sync_map, is_sync_map
 from inspector.gotypes.table import TypeTable
 from inspector.image.elf import Symbol
 from inspector.naming.frames import FrameName, find_variable, parse_frame_name, prepare, selector
+from inspector.naming.grammar import Named, Step, outside_strings, parse_name, parse_path
+from inspector.naming.walk import Place, leads_through_memory, walk
 from inspector.target.run import Run
 
 TypeSource = Literal["option", "variable", "dwarf", "hash-proof", "heap"]
@@ -27,6 +32,9 @@ MOST_TRIED = 64
 
 LONGEST_NAME = 4096
 """Characters in a name. Go's own are shorter; matching and comparing take time that grows with its square."""
+
+MAY_BE_MAPS = frozenset({Kind.MAP, Kind.UNSAFE_POINTER, Kind.UINTPTR})
+"""Kinds of variables that hold the address of a map's header, if the user says so."""
 
 MOST_PARTS = 32
 SHOWN_CHARACTERS = 80
@@ -82,8 +90,9 @@ class Locator:
     """A map that is named, and whose address is still to be read while the target is held.
 
     `type` is None for a bare address: what lies there has to tell it. A variable whose value was given (`evaluated`)
-    has its address too. `way` leads to the word of a package variable, or of a field in one. `notes` are sentences
-    for the user about the name.
+    has its address too. `way` leads to the word of a package variable, or of a field in one. Where types alone do not
+    lead there, `steps` are walked from `start`, and `type` is UNKNOWN_MAP until then if the user gave none. `notes` are
+    sentences for the user about the name.
     """
 
     type: GoType | None
@@ -94,27 +103,46 @@ class Locator:
     declared: bool = True
     frame: FrameName | None = None
     notes: tuple[str, ...] = ()
+    start: Place | None = None
+    steps: tuple[Step, ...] = ()
 
     def find(self, run: Run) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
         if self.frame is not None:
             return self._in_frame(run, self.frame)
         assert self.type is not None
+        if self.start is not None:
+            return self._walked(run, self.start, self.type)
         if self.address is not None:
             return MapRef(self.address, self.type, self.type_source, self.name)
         assert self.way is not None
-        word = struct.unpack("<Q", run.memory.read(self.way.place(run.memory), 8))[0]
+        place = self.way.place(run.memory)
+        if is_sync_map(self.type) and self.way.type.kind != Kind.POINTER:
+            # It is a struct: the variable is the map itself, and not a pointer to it.
+            return MapRef(place, self.type, self.type_source, self.name, self.declared)
+        word = struct.unpack("<Q", run.memory.read(place, 8))[0]
         return MapRef(word, self.type, self.type_source, self.name, self.declared)
+
+    def _walked(self, run: Run, start: Place, wanted: GoType) -> MapRef:
+        end = walk(run, start, self.steps)
+        word = struct.unpack("<Q", run.memory.read(end.address, 8))[0]
+        if wanted is UNKNOWN_MAP:
+            return MapRef(word, end.type, self.type_source, self.name, self.declared)
+        for sentence in _contradictions(self.name or "", wanted, end.type):
+            run.note(sentence)
+        return MapRef(word, wanted, self.type_source, self.name, self.declared)
 
     def _in_frame(self, run: Run, frame: FrameName) -> MapRef:
         found = find_variable(run, frame)
         name = selector(frame, found)
+        if not found.may_be_map and SHAPE not in found.type:
+            raise not_a_map(name, found.type)
         declared = _map_type(run.types, name, found.type) if self.type is None else self.type
         if self.type is not None:
             for sentence in _contradictions(name, self.type, _named(run.types, found.type)):
                 run.note(sentence)
         if found.value is None:
-            raise UnknownVariable(f"{name} is of type {shown(found.type)}, not a map", "name a map variable")
+            raise not_a_map(name, found.type)
         # A place on a stack may not have been written yet: what lies there has to look like a map.
         return MapRef(found.value, declared, self.type_source, name, False)
 
@@ -144,15 +172,74 @@ def locate(run: Run, text: str | Locator, type_name: str | None) -> Locator:
     address = parse_address(text)
     if address is not None:
         return Locator(wanted, "option" if wanted else "hash-proof", address)
-    if ":" in text and len(text) <= LONGEST_NAME:
+    if len(text) <= LONGEST_NAME and outside_strings(text, ":"):
         frame = prepare(run, parse_frame_name(text))
         return Locator(wanted, "option" if wanted else "variable", frame=frame)
+    named = parse_name(text)
+    if named is not None:
+        return _by_grammar(run, text, named, wanted)
     if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
         raise UsageError(
             f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
     symbol, path = _find_symbol(run, text)
     return _package_variable(run, text, symbol, path, wanted)
+
+
+def _by_grammar(run: Run, text: str, named: Named, wanted: GoType | None) -> Locator:
+    """A name with keys, assertions or parentheses in it, or an address that is converted to a type."""
+    if named.address is not None:
+        # What lies at an address is whatever the user says, so the map has to look like one.
+        go_type = run.types.find_type(named.type_name)
+        start = Place(f"(*{go_type.name})({named.address:#x})", named.address, go_type)
+        return replace(_walked_later(run, text, start, named.steps, wanted), declared=False)
+    if len(named.head) > LONGEST_NAME or named.head.count(".") > MOST_PARTS or not _NAME.fullmatch(named.head):
+        raise UsageError(
+            f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
+        )
+    if all(step.plain for step in named.steps):
+        plain = named.head + "".join(step.text for step in named.steps)
+        symbol, path = _find_head(run, text, plain)
+        return _package_variable(run, plain, symbol, path, wanted)
+    symbol, path = _find_head(run, text, named.head)
+    name = named.head.removesuffix(path)
+    declared = run.declarations.type_of(symbol)
+    if declared is None:
+        raise UnknownVariable(
+            f"{run.declarations.lacking(symbol.name)}, so no path leads on from it",
+            Hint("give the map's address, with {type}"),
+        )
+    return _walked_later(run, text, Place(name, symbol.address, declared), (*parse_path(path), *named.steps), wanted)
+
+
+def _find_head(run: Run, text: str, head: str) -> tuple[Symbol, str]:
+    """As _find_symbol; says of what holds a map, as lists of maps print it, that it is not a name."""
+    try:
+        return _find_symbol(run, head)
+    except UnknownVariable:
+        if not text.startswith("(") or not _is_type(run.types, text[1:].partition(")")[0]):
+            raise
+    raise UnknownVariable(
+        f"{shown(text)} says in what kind of object a map lies, and there may be many", "give the map's address"
+    )
+
+
+def _is_type(types: TypeTable, name: str) -> bool:
+    try:
+        types.find_type(name)
+    except UnknownType:
+        return False
+    return True
+
+
+def _walked_later(run: Run, text: str, start: Place, steps: tuple[Step, ...], wanted: GoType | None) -> Locator:
+    """A map that only a walk through memory finds."""
+    if not run.still and not run.target.read_by_gdb:
+        # The types on the way are read and searched for now, which takes longer than the walk itself.
+        with suppress(InspectError):
+            walk(run, start, steps)
+    source: TypeSource = "option" if wanted else "variable"
+    return Locator(wanted or UNKNOWN_MAP, source, name=text, start=start, steps=steps)
 
 
 def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: GoType | None) -> Locator:
@@ -170,18 +257,34 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
         # Nothing proves that it is a map at all: what lies there has to look like one.
         way = Way(name, symbol.address, (), 0, wanted)
         return Locator(wanted, "option", None, way, text, declared=False)
-    way = follow(run.declarations, name, symbol.address, declared, path)
-    if wanted is not None:
+    try:
+        way = follow(run.declarations, name, symbol.address, declared, path)
+    except DecidedByMemory:
+        return _walked_later(run, text, Place(name, symbol.address, declared), parse_path(path), wanted)
+    if leads_through_memory(run, way.type):
+        return _walked_later(run, text, Place(name, symbol.address, declared), parse_path(path), wanted)
+    if wanted is not None and way.type.kind in MAY_BE_MAPS:
         notes = _contradictions(text, wanted, way.type)
         return Locator(wanted, "option", None, way, text, way.type.kind == Kind.MAP, notes=notes)
     if way.type.kind == Kind.MAP:
         known = way.type if way.type.layout else _map_type(run.types, text, way.type.name)
         return Locator(known, "variable", None, way, text)
+    sync_map = _sync_map(run.types, way.type)
+    if sync_map is not None:
+        return Locator(sync_map, "variable", None, way, text)
     inside = [
         follow(run.declarations, name, symbol.address, declared, each.removeprefix(name))
         for each in maps_inside(run.declarations, text, way.type)
     ]
-    raise UnknownVariable(f"{text} is of type {shown(way.type.name)}, not a map", _maps_in_it(run, inside))
+    if way.type.kind in MAY_BE_MAPS:
+        raise not_a_map(text, way.type.name, Hint("if it holds the address of one, add {type}"))
+    raise not_a_map(text, way.type.name, _maps_in_it(run, inside))
+
+
+def _sync_map(types: TypeTable, go_type: GoType) -> GoType | None:
+    """The type of the sync.Map that a type is, or a pointer to one; None for others."""
+    pointed_to = types.elem(go_type) if go_type.kind == Kind.POINTER else go_type
+    return as_map(types, pointed_to) if is_sync_map(pointed_to) else None
 
 
 def _maps_in_it(run: Run, inside: list[Way]) -> str:
@@ -198,13 +301,14 @@ def _maps_in_it(run: Run, inside: list[Way]) -> str:
             reached.append(way.name)
     if reached:
         return f"maps in it: {', '.join(reached)}"
-    return obstacles[0] if obstacles else "name a map variable, or a field path to one"
+    return obstacles[0] if obstacles else ""
 
 
 def _find_type(types: TypeTable, type_name: str) -> GoType:
     if len(type_name) > LONGEST_NAME:
         raise UnknownType(f"{shown(type_name)!r} is too long for a type name", Hint("try {type} 'map[string]int'"))
-    return types.find_map_type(type_name)
+    sync_map = find_sync_map(types) if type_name.strip() == SYNC_MAP else None
+    return sync_map or types.find_map_type(type_name)
 
 
 def _map_type(types: TypeTable, text: str, declared: str) -> GoType:
@@ -217,9 +321,15 @@ def _map_type(types: TypeTable, text: str, declared: str) -> GoType:
         if declared.startswith("map[") and not declared.endswith(" *"):
             raise UnknownVariable(f"{text} is declared as a map, but {error.message}", error.hint) from None
         raise UnknownVariable(
-            f"{text} is of type {shown(declared)}, not a map",
-            Hint("name a map variable or a field path to one (main.server.sessions), or give {type}"),
+            f"{text} is declared as {shown(declared)}, and no map type has that name", Hint("add {type}")
         ) from None
+
+
+def not_a_map(name: str, declared: str, hint: Hint | str = "") -> UnknownVariable:
+    """The refusal of a variable whose declaration says that it is something else; to give a type would not help."""
+    return UnknownVariable(
+        f"{name} is of type {shown(declared)}, not a map", hint or "name a map variable, or a field path to one"
+    )
 
 
 def _named(types: TypeTable, dwarf_name: str) -> GoType:

@@ -9,13 +9,15 @@ from typing import Literal, TypeVar
 
 from inspector.control.gdbmi import GdbMemory
 from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, timed
-from inspector.errors import GdbDied, GdbError, NotReadInTime
+from inspector.errors import GdbDied, GdbError, Hint, NotReadInTime
 from inspector.goruntime.releases import Release
+from inspector.gotypes.gotype import GoType
 from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
 from inspector.hashing.keys import HashKeys
 from inspector.image.elf import ElfImage
-from inspector.maps.family import Family, Source
+from inspector.maps.family import Family, HeapMetadata, Reader, Source
+from inspector.maps.readers import reader_of
 from inspector.memory.deadline import Deadline
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Memory, Region, RegionMap
@@ -39,7 +41,8 @@ MAX_SHARE = 0.1
 
 
 class Run:
-    """A request. `notes` are sentences for the user; `clock` has the stops that it made.
+    """A request. `notes` are sentences for the user; `clock` has the stops that it made; `heap` is the heap's metadata,
+    None unless somebody looked for it and found it.
 
     `max_stop` is how long one stop may take (MaxStop). `max_share` is the share of any
     second that the process may be held; None for all of it.
@@ -56,6 +59,8 @@ class Run:
         if isinstance(target.memory, (ProcessMemory, GdbMemory)) and not target.holder.still:
             self.memory = target.memory.within(self.deadline)
         self.heap_searched = False
+        # Reading it is a matter of a higher floor, so others set it.
+        self.heap: HeapMetadata | None = None
         self._held = False
         self._regions: RegionMap | None = None
         # A gdbserver holds its process from the connection on; what went before a later request is not its own.
@@ -95,6 +100,10 @@ class Run:
     def family(self) -> Family:
         """The family of all maps of the program."""
         return self.target.program.family
+
+    def reader_of(self, go_type: GoType) -> Reader:
+        """Who reads values of a type: the family, or what knows sync.Map."""
+        return reader_of(self.release, go_type)
 
     def search_heap_for_types(self, heap: Callable[[Run], list[Region]]) -> bool:
         """Look for map types that were made at run time, in what `heap` finds; returns whether any is new."""
@@ -157,7 +166,7 @@ class Run:
 
     def source(self) -> Source:
         """Where a family reads maps from, with what is mapped at this moment."""
-        return Source(self.memory, self.regions(), self.types, self.hash_keys)
+        return Source(self.memory, self.regions(), self.types, self.hash_keys, self.heap)
 
     def threads(self) -> list[Thread]:
         """The threads with their registers, none where they cannot be had; call it while the target is held."""
@@ -190,7 +199,8 @@ class Run:
                 self._held = True
                 # gdb takes its time to attach, which nobody can shorten.
                 self.deadline.start(time.perf_counter() if isinstance(self.holder, GdbHolder) else began, room)
-                yield
+                with self._advising():
+                    yield
                 life = self.target.life
                 # What was read of a process that was killed meanwhile is nothing.
                 if life is not None and life.ended:
@@ -200,6 +210,16 @@ class Run:
         finally:
             self._held, self._regions = False, None
             self.deadline.lift()
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Advise nobody to read without a stop what only gdb can read."""
+        try:
+            yield
+        except NotReadInTime as error:
+            if isinstance(self.holder, GdbHolder):
+                error.hint = Hint("allow longer stops with {max_stop}")
+            raise
 
     def in_time(self, work: Callable[[], T], late: Callable[[T], bool]) -> T:
         """What `work` returns; it is done again a few times where a stop was too short because the machine was busy.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from inspector.control.gdbmi import GdbBridge, GdbMemory
 from inspector.control.hold import GdbHolder, Holder
@@ -18,6 +18,18 @@ from inspector.target.program import Program
 MemoryChoice = Literal["auto", "gdb-mi", "direct"]
 
 
+class Frames(Protocol):
+    """Finds variables in frames: gdb does, behind the bridge or around us."""
+
+    def prepare_frames(self, functions: list[tuple[str, int]]) -> list[str]:
+        """Read what is needed to find the frames of functions; the names of those that exist. Raises GdbError."""
+        ...
+
+    def search_frames(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Find variables in frames, see gdbframes.search, while the target is held. Raises GdbError."""
+        ...
+
+
 @dataclass
 class Target:
     """An opened process or core. Use as a context manager; closing it always leaves a process running.
@@ -26,7 +38,7 @@ class Target:
     opening, `missing` how many bytes a core lacks of what its headers promise. `gdb` names the gdb to start where one
     is needed; None forbids it. `held_since` is set where others hold the process from the opening to the end, in
     seconds of time.perf_counter(). `life` is that of a process of this machine: what its pid stands for. A target of
-    kind "gdb" is opened by the plugin inside gdb.
+    kind "gdb" is opened by the plugin inside gdb; `inner` finds frames there.
     """
 
     kind: Literal["process", "core", "gdb"]
@@ -39,6 +51,7 @@ class Target:
     notes: tuple[str, ...] = ()
     missing: int = 0
     held_since: float | None = None
+    inner: Frames | None = None
     life: Lifetime | None = None
     resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
@@ -86,6 +99,10 @@ class Target:
                 bridge.open_core(core)
             self._bridge = bridge
         return self._bridge
+
+    def frames(self) -> Frames:
+        """Who finds variables in frames; raises GdbMissing."""
+        return self.inner or self.bridge()
 
     def gdb_holder(self) -> Holder:
         """How gdb holds the target, for what gdb has to evaluate in it; raises GdbMissing."""

@@ -16,7 +16,7 @@ import pytest
 import rich_click as click
 from rich.console import Console
 
-from fixtures import USUAL, Core, Running, Truth, build, cached_core, gcore_core, kernel_core, start
+from fixtures import USUAL, Core, Running, build, cached_core, gcore_core, kernel_core, start
 from fixtures.debian import NoPackage
 from fixtures.esbuild import PACKAGES, esbuild
 from fixtures.etcd import etcd
@@ -32,6 +32,7 @@ from inspector.report.json.census import census_form, write_census
 from inspector.report.text.census import print_census
 from inspector.report.text.progress import ProgressBar
 from inspector.target.opening import open_target
+from tests.support.census import LIBRARY_TYPES, census_of, differences
 from tests.support.commandline import assert_free, assert_running, cli_here
 from tests.support.promised import PROMISED, promised
 from tests.support.toolchains import EVERY_TOOLCHAIN
@@ -40,11 +41,6 @@ FEW, MANY = "2", "80"
 """How many maps of each kind the program makes: hundreds, and thousands."""
 
 STRIPPED = "-s -w"
-LIBRARY_TYPES = {"map[string]*unicode.RangeTable", "map[interface {}]*sync.entry", "map[interface {}]struct {}"}
-"""Maps of the standard library that the program does not know: of unicode, inside of sync.Map, of encoding/json."""
-
-UNITS = 8
-"""Entries of time.unitMap, a map[string]uint64 that programs of 1.19 make when they begin."""
 
 
 @pytest.fixture(scope="module")
@@ -70,40 +66,6 @@ def stripped() -> Core:
 def census(crashed: Core) -> Census:
     """What the census says of that core."""
     return census_of(str(crashed.path))
-
-
-def census_of(target: str) -> Census:
-    with open_target(target, memory="direct") as opened:
-        return take_census(opened, max_share=None)
-
-
-def differences(truth: Truth, census: Census, named: bool = True) -> list[str]:
-    """What a census says otherwise than the program; without symbols (`named` false) empty maps need not be there."""
-    told = {int(one["address"], 16): one for one in truth["maps"]}
-    found = {one.address: one for one in census.maps}
-    wrong = []
-    for address, one in told.items():
-        seen = found.get(address)
-        if one["name"] == "stack":
-            # Where goroutines have their stacks is told by a symbol.
-            wrong += [f"not on a stack: {seen}"] if named and (seen is None or seen.found_by != "stack") else []
-            continue
-        if seen is None:
-            wrong += [f"missing {one}"] if one["len"] or named else []
-            continue
-        if one["type"] not in (seen.type, *seen.alternatives) or (named and one["name"] and seen.type != one["type"]):
-            wrong.append(f"type {seen.type} {seen.alternatives}, not {one}")
-        if seen.count != one["len"]:
-            wrong.append(f"count {seen.count}, not {one}")
-        if named and one["name"] and seen.name != one["name"]:
-            wrong.append(f"name {seen.name}, not {one}")
-    for address, seen in found.items():
-        types = {seen.type, *seen.alternatives}
-        units = "map[string]uint64" in types and seen.count == UNITS
-        if address not in told and not types & LIBRARY_TYPES and not units:
-            wrong.append(f"{address:#x} is no map of the program: {seen}")
-    wrong += [f"{seen.verdict}: {seen}" for seen in census.maps if seen.verdict != "consistent"]
-    return wrong
 
 
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)

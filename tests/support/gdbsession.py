@@ -17,8 +17,9 @@ from inspector.cli.gdbsetup import script_path
 
 QUIET = ("-nx", "-q", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off", "-iex", "set confirm off")
 MARK = "@@ next @@"
-CHATTER = re.compile(r"^warning: .*\n?", re.MULTILINE)
-"""What gdb says of its own accord at any moment, such as that a core's registers are larger than it knows them."""
+CHATTER = re.compile(r"^warning: .*\n?|warning: (?:Section|Unexpected size of section) .*\n", re.MULTILINE)
+"""What gdb says of its own accord at any moment, such as that a core's registers are larger than it knows them: also in
+the middle of a line of its own."""
 
 PATIENCE = 120.0
 

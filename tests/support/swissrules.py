@@ -12,7 +12,7 @@ from inspector.goruntime.swissmap import swissmap
 from inspector.goruntime.swisstable import swisstable
 from inspector.gotypes.gotype import GoType
 from inspector.hashing import HashKeys
-from inspector.maps.family import Mask, Source
+from inspector.maps.family import HeapMetadata, Mask, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.checks import MapView
 from inspector.maps.swiss.snapshot import SwissSnapshot, take_snapshot
@@ -38,12 +38,13 @@ class Subject:
     address: int
     type: GoType
     keys: HashKeys | None
+    heap: HeapMetadata | None = None
 
     def copy(self, patches: Patches | None = None, hashed: bool = True) -> SwissSnapshot:
         """Copy the map as if these bytes were in memory, with or without what its keys are hashed with."""
         memory = PatchedMemory(self.target.memory, patches or {})
         regions = RegionMap(memory.regions())
-        source = Source(memory, regions, self.target.program.types, self.keys if hashed else None)
+        source = Source(memory, regions, self.target.program.types, self.keys if hashed else None, self.heap)
         return take_snapshot(source, self.address, self.type, 5)
 
     def writing(self, patches: Patches, hashed: bool = True) -> Judgement:

@@ -25,7 +25,7 @@ def account_of(view: MapView) -> Account:
 
 
 def nothing(release: Release) -> Account:
-    """See Family.nothing."""
+    """See Reader.nothing."""
     growth = Growth(None, 0, 0, 0, None, 0.0, release.load_factor_half / 2, None)
     return _account(NO_HEADER, None, growth, NO_OCCUPANCY, (), ())
 

@@ -12,10 +12,8 @@ from inspector.goruntime.hmap import FLAG_NAMES, HASH_WRITING, SAME_SIZE_GROW
 from inspector.goruntime.releases import BUCKET_CELLS, Release
 from inspector.maps.classic.header import header_dtype
 from inspector.maps.classic.mirror.growth import LARGEST_B, PREALLOCATED_FROM_B
-from inspector.maps.family import WORD, Arena, Headers, Mask
-
-BLOCK = 1 << 16
-"""Words that are tested at a time, so that the results of each step stay in the processor's cache."""
+from inspector.maps.family import Arena, Headers, Mask
+from inspector.maps.scanning import headers_among
 
 FLAGS_TO_HASH0 = 32
 """Bits of flags, B and noverflow, which lie before hash0 in the same word."""
@@ -23,23 +21,11 @@ FLAGS_TO_HASH0 = 32
 
 def candidates(words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
     """See Family.candidates: a cheap test is made of every word, the others only where it holds."""
-    dtype = header_dtype(release)
-    length = dtype.itemsize // WORD
-    parts = [
-        at + _likely(words[at : at + BLOCK + length - 1], arena, length)
-        for at in range(0, len(words) - length + 1, BLOCK)
-    ]
-    places = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    rows = words[places[:, None] + np.arange(length)].view(dtype)[:, 0]
-    headers = Headers(np.uint64(start) + places.astype(np.uint64) * np.uint64(WORD), rows)
-    return headers.where(plausible(rows, arena))
+    return headers_among(words, start, arena, header_dtype(release), _likely, plausible)
 
 
-def _likely(words: NDArray[np.uint64], arena: Arena, length: int) -> NDArray[np.int64]:
+def _likely(words: NDArray[np.uint64], most: int, arena: Arena) -> NDArray[np.int64]:
     """Places where buckets leads into the arena, count is at most its bytes, and hash0 is not zero."""
-    most = len(words) - length + 1
-    if most <= 0:
-        return np.empty(0, np.int64)
     # Subtraction wraps around below the arena, so one comparison tests both ends.
     likely = (words[2 : 2 + most] - np.uint64(arena.start)) < np.uint64(arena.size)
     likely &= words[:most] <= np.uint64(arena.size)

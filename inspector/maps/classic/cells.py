@@ -27,7 +27,7 @@ MOST_DEPTH = 64
 
 
 def cells(source: Source, address: int, go_type: GoType) -> Iterator[Slots]:
-    """See Family.cells."""
+    """See Reader.cells."""
     layout = go_type.layout
     if not isinstance(layout, ClassicLayout) or not address or address % 8:
         return

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from inspector.errors import UnreadableMemory
-from inspector.gotypes.decode import Decoder, unreadable
-from inspector.gotypes.gotype import GoType
-from inspector.gotypes.values import GoValue
 from inspector.maps.classic.cells import slots_of
 from inspector.maps.classic.checks.view import MapView
+from inspector.maps.decoding import SlotDecoder
 from inspector.maps.family import Entry, Slots
 from inspector.maps.strings import string_bytes
 
@@ -19,24 +16,13 @@ from inspector.maps.strings import string_bytes
 def entries_of(view: MapView) -> Iterator[Entry]:
     """See Snapshot.entries: in the order of arrays, buckets, chains and cells."""
     snapshot = view.snapshot
-    types, layout = snapshot.types, snapshot.layout
-    key, elem = types.key(snapshot.type), types.elem(snapshot.type)
-    decoder = Decoder(types, snapshot.memory)
-
-    def decode(go_type: GoType, slot: bytes, indirect: bool) -> GoValue:
-        if not indirect:
-            return decoder.value(go_type, slot)
-        try:
-            return decoder.value(go_type, snapshot.memory.read(int.from_bytes(slot, "little"), go_type.size))
-        except UnreadableMemory as error:
-            return unreadable(error)
-
+    decoder = SlotDecoder(snapshot, snapshot.memory)
     for name, array, rows, cells in view.live_cells:
         keys, elems = array.slots("keys"), array.slots("elems")
         for row, cell in zip(rows.tolist(), cells.tolist(), strict=True):
             yield Entry(
-                key=decode(key, keys[row, cell].tobytes(), layout.indirect_key),
-                value=decode(elem, elems[row, cell].tobytes(), layout.indirect_elem),
+                key=decoder.key(keys[row, cell].tobytes()),
+                value=decoder.elem(elems[row, cell].tobytes()),
                 place=view.where(name, row, cell),
             )
 

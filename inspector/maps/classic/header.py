@@ -82,6 +82,11 @@ class Hmap:
         return self.hash0
 
     @property
+    def blank(self) -> bool:
+        """See Header.blank."""
+        return self.seed == 0
+
+    @property
     def storage(self) -> int:
         """See Header.storage: the bucket array."""
         return self.buckets
@@ -180,7 +185,7 @@ def header_of(row: np.void) -> Hmap:
 
 
 def read_header(memory: Memory, address: int, release: Release) -> Hmap:
-    """See Family.read_header."""
+    """See Reader.read_header."""
     dtype = header_dtype(release)
     return header_of(np.frombuffer(memory.read(address, dtype.itemsize), dtype)[0])
 
@@ -188,6 +193,11 @@ def read_header(memory: Memory, address: int, release: Release) -> Hmap:
 def seeds(rows: NDArray[np.void]) -> Hashes:
     """See Family.seeds."""
     return np.asarray(rows["hash0"].astype(np.uint64))
+
+
+def seed_tells_clones(release: Release) -> bool:
+    """See Family.seed_tells_clones: a clone keeps hash0, but its 32 bits are the same in others by chance."""
+    return False
 
 
 def storage(rows: NDArray[np.void]) -> Addresses:

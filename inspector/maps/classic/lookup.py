@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 
 from inspector.errors import Hint, UnreadableMemory, UsageError
-from inspector.goruntime.bmap import bmap
+from inspector.goruntime.bmap import TOPHASH_SIZE, bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.hmap import SAME_SIZE_GROW
-from inspector.goruntime.releases import TophashMarks
+from inspector.goruntime.releases import BUCKET_CELLS, TophashMarks
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.identity import UNEQUAL, identify
@@ -110,7 +111,9 @@ class _Walk:
                 compared.append(cell)
                 if self._equal(literal, cells["keys"][cell].tobytes()):
                     steps.append(_step(Bucket(array, bucket, len(steps), base), tops, compared))
-                    return self._found(hashed, top, steps, cell, cells["elems"][cell].tobytes())
+                    found = self._found(hashed, top, steps, cell, cells["elems"][cell].tobytes())
+                    slots = cells["keys"][cell].tobytes(), cells["elems"][cell].tobytes()
+                    return self._with_places(found, base, cell, *slots)
             steps.append(_step(Bucket(array, bucket, len(steps), base), tops, compared))
             if end < len(tops):
                 return self._ended(hashed, steps, f"absent: cell {end} is emptyRest, nothing comes behind it", top)
@@ -141,6 +144,17 @@ class _Walk:
         reach.copy(elem, row, VALUE_LIMITS)
         value = Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
         return self._answer(hashed, top, steps, cell, value, "found")
+
+    def _with_places(self, found: Lookup, base: int, cell: int, key: bytes, elem: bytes) -> Lookup:
+        """The answer with where key and element lie: in the cell, or where it leads to."""
+        keys_at = base + TOPHASH_SIZE
+        key_at = keys_at + cell * self.layout.key_slot
+        elem_at = keys_at + BUCKET_CELLS * self.layout.key_slot + cell * self.layout.elem_slot
+        return replace(
+            found,
+            key_address=int.from_bytes(key, "little") if self.layout.indirect_key else key_at,
+            elem_address=int.from_bytes(elem, "little") if self.layout.indirect_elem else elem_at,
+        )
 
     def _ended(
         self, hashed: int | None, steps: list[Step] | tuple[Step, ...], why: str, top: int | None = None

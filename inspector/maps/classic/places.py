@@ -61,5 +61,5 @@ class Bucket:
 
 
 def whole(address: int) -> Where:
-    """See Family.whole."""
+    """See Reader.whole."""
     return Where(address=address)

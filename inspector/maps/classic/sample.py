@@ -18,7 +18,7 @@ from inspector.hashing.aes import Hashes
 from inspector.maps.classic.layout import array_bytes, classic
 from inspector.maps.classic.mirror.bmap import tophashes
 from inspector.maps.classic.mirror.growth import LARGEST_B, PREALLOCATED_FROM_B
-from inspector.maps.family import Headers, Mask, Sample, Source
+from inspector.maps.family import Arrays, Headers, Mask, Sample, Source
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses
 
@@ -28,13 +28,24 @@ SEAT = np.dtype([("tophash", "u1"), ("home", "<i8"), ("buckets", "<i8")])
 Numbers = NDArray[np.int64]
 
 
-def sample(source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
+def arrays(source: Source, headers: Headers) -> Arrays:
+    """See Family.arrays: the buckets that each header leads to; their scale is B."""
+    owner = np.flatnonzero((headers.rows["buckets"] != 0) & (headers.rows["B"] <= LARGEST_B))
+    return Arrays(owner, headers.rows["buckets"][owner], headers.rows["B"][owner].astype(np.int64))
+
+
+def array_size(release: Release, layout: Layout, scale: int) -> int:
+    """See Family.array_size: 2^scale buckets, and the overflow buckets behind them."""
+    return roundup_size(release, array_bytes(classic(layout), release, scale), not layout.has_pointers)
+
+
+def sample(source: Source, headers: Headers, layout: Layout, possible: Mask, most: int) -> Sample:
     """See Family.sample: cells of up to `most` buckets of each array, without their overflow buckets.
 
-    A layout is impossible where the array is not mapped, where it would be of another size class, where the pointer
-    that makeBucketArray leaves at its end is missing, and where overflow pointers lead nowhere.
+    A layout is impossible where the array is not mapped, where the pointer that makeBucketArray leaves at its end is
+    missing, and where overflow pointers lead nowhere.
     """
-    return _Sampler(source, headers, classic(layout)).take(room, most)
+    return _Sampler(source, headers, classic(layout), possible).take(most)
 
 
 def agrees(sample: Sample, hashes: Hashes) -> Mask:
@@ -49,27 +60,18 @@ def _sizes(layout: ClassicLayout, release: Release) -> NDArray[np.uint64]:
     return np.array([array_bytes(layout, release, b) for b in range(LARGEST_B + 1)], np.uint64)
 
 
-@cache
-def _usable_sizes(layout: ClassicLayout, release: Release) -> NDArray[np.uint64]:
-    """Bytes usable in the object that the allocator gives for such an array, by B."""
-    sizes = _sizes(layout, release).tolist()
-    return np.array([roundup_size(release, size, not layout.bucket_has_pointers) for size in sizes], np.uint64)
-
-
 class _Sampler:
     """Samples many maps as if all had one layout; `possible` says which of them still may."""
 
-    def __init__(self, source: Source, headers: Headers, layout: ClassicLayout) -> None:
+    def __init__(self, source: Source, headers: Headers, layout: ClassicLayout, possible: Mask) -> None:
         self.source, self.rows, self.layout = source, headers.rows, layout
         self.dtype = dtype_of(bmap(layout.key_slot, layout.elem_slot))
         self.b = self.rows["B"].astype(np.int64)
-        self.possible: Mask = (self.b <= LARGEST_B) & (self.rows["buckets"] % np.uint64(8) == 0)
+        self.possible: Mask = possible & (self.b <= LARGEST_B) & (self.rows["buckets"] % np.uint64(8) == 0)
 
-    def take(self, room: NDArray[np.uint64], most: int) -> Sample:
+    def take(self, most: int) -> Sample:
         """Narrow down which maps are possible, and read cells of those."""
         rows, b = self.rows, self.b
-        sizes = _usable_sizes(self.layout, self.source.release)[np.minimum(b, LARGEST_B)]
-        self.possible &= (room == 0) | (room == sizes)
         self.possible &= (rows["buckets"] == 0) | self._covered(rows["buckets"], b)
         growing = rows["oldbuckets"] != 0
         old_b = np.where(rows["flags"] & SAME_SIZE_GROW != 0, b, b - 1)

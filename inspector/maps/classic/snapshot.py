@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.errors import NotReadInTime, UnreadableMemory
+from inspector.errors import UnreadableMemory
 from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.mapextra import mapextra
@@ -18,7 +17,7 @@ from inspector.goruntime.releases import Release
 from inspector.goruntime.scalars import slice_header
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import ClassicLayout
-from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
+from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.keys import HashKeys
 from inspector.maps.classic.account import account_of
@@ -28,6 +27,7 @@ from inspector.maps.classic.contents import entries_of, slots_of_all, string_byt
 from inspector.maps.classic.header import Hmap, MapExtra, read_header
 from inspector.maps.classic.layout import layout_of
 from inspector.maps.classic.mirror.growth import LARGEST_B, PREALLOCATED_FROM_B, allocated_buckets
+from inspector.maps.copying import Copier
 from inspector.maps.family import Account, Entry, Slots, Source
 from inspector.maps.findings import Judgement
 from inspector.memory.counting import CountingMemory
@@ -89,6 +89,10 @@ class MapSnapshot:
         """See Snapshot.account."""
         return account_of(self.view)
 
+    def row(self) -> Account:
+        """See Snapshot.row."""
+        return self.account()
+
     def entries(self) -> Iterator[Entry]:
         """See Snapshot.entries."""
         return entries_of(self.view)
@@ -113,29 +117,27 @@ class MapSnapshot:
 
 
 def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> MapSnapshot:
-    """See Family.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
+    """See Reader.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
     reader = CountingMemory(source.memory)
     snapshot = _SnapshotTaker(replace(source, memory=reader), address, go_type).take(shown)
     return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)
 
 
-class _SnapshotTaker:
+class _SnapshotTaker(Copier):
     def __init__(self, source: Source, address: int, go_type: GoType) -> None:
-        self.memory, self.regions, self.address, self.type = source.memory, source.regions, address, go_type
-        self.types, self.release, self.layout = source.types, source.release, layout_of(go_type)
-        self.unusable: dict[str, str] = {}
-        self.late: list[str] = []
+        super().__init__(source, address, go_type)
+        self.layout = layout_of(go_type)
 
     def take(self, shown: int | None) -> MapSnapshot:
         header = read_header(self.memory, self.address, self.release)
         extra = None
         if header.extra:
-            with self._in_time("extra", "extra"):
+            with self.in_time("extra", "extra"):
                 extra = self._extra(header.extra)
         buckets = self._array("buckets", header.buckets, header.B)
         old = self._array("oldbuckets", header.oldbuckets, header.old_b)
         frozen = FrozenMemory()
-        with self._in_time("what keys and elements point to"):
+        with self.in_time("what keys and elements point to"):
             self._copy_pointed_to(frozen, buckets, old, shown)
         frozen.late = bool(self.late)
         return MapSnapshot(
@@ -152,16 +154,6 @@ class _SnapshotTaker:
             frozen,
             self.regions,
         )
-
-    @contextmanager
-    def _in_time(self, what: str, field: str | None = None) -> Iterator[None]:
-        """Note what could not be read before the stop had to end; what was read until then is kept."""
-        try:
-            yield
-        except NotReadInTime as error:
-            self.late.append(what)
-            if field is not None:
-                self.unusable[field] = error.message
 
     # mapextra
 
@@ -215,7 +207,7 @@ class _SnapshotTaker:
             if not self.regions.covers(address, rows * layout.bucket_size):
                 rows = size
             try:
-                with self._in_time(name, name):
+                with self.in_time(name, name):
                     return self._chains(name, address, size, rows - size)
                 return None
             except UnreadableMemory as error:
@@ -243,7 +235,7 @@ class _SnapshotTaker:
         pointers = np.asarray(cells["overflow"])[:size]
         most = CHAIN_ROWS_FLOOR + CHAIN_ROWS_PER_BUCKET * size
         cut = True
-        with self._in_time(f"overflow buckets of {name}"):
+        with self.in_time(f"overflow buckets of {name}"):
             while len(level):
                 level, pointers = self._follow(chains, level, pointers, most)
             cut = False
@@ -295,17 +287,14 @@ class _SnapshotTaker:
             if key.has_pointers or self.layout.indirect_key:
                 # Evacuated cells may keep their keys, whose hashes explain where they went.
                 keyed = live | (array.tophash >= self.release.marks.evacuated_x) & array.in_use[:, None]
-                self._copy_part(reach, key, self.layout.indirect_key, array.slots("keys")[keyed], KEY_LIMITS)
+                self.copy_behind(reach, key, self.layout.indirect_key, array.slots("keys")[keyed], KEY_LIMITS)
             rows = array.order
             at_row, at_cell = np.nonzero(live[rows])
             at_row, at_cell = rows[at_row[:left]], at_cell[:left]
             left = None if left is None else left - len(at_row)
             keys, elems = array.slots("keys")[at_row, at_cell], array.slots("elems")[at_row, at_cell]
-            self._copy_part(reach, key, self.layout.indirect_key, keys, VALUE_LIMITS)
-            self._copy_part(reach, elem, self.layout.indirect_elem, elems, VALUE_LIMITS)
-
-    def _copy_part(self, reach: Reach, part: GoType, indirect: bool, slots: NDArray[np.uint8], limits: Limits) -> None:
-        reach.copy(part, reach.behind(slots, part.size) if indirect else slots, limits)
+            self.copy_behind(reach, key, self.layout.indirect_key, keys, VALUE_LIMITS)
+            self.copy_behind(reach, elem, self.layout.indirect_elem, elems, VALUE_LIMITS)
 
 
 @dataclass

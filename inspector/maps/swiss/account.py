@@ -12,7 +12,7 @@ from inspector.gotypes.words import number_of, size
 from inspector.maps.family import Account, Held, Passage, Strip
 from inspector.maps.swiss.checks.proof import Proof
 from inspector.maps.swiss.checks.view import MapView
-from inspector.maps.swiss.header import HEADER, NAME, SwissMap
+from inspector.maps.swiss.header import HEADER, LOAD_LIMIT, NAME, SwissMap
 from inspector.maps.swiss.mirror.growth import Dearest, NextGrowth, most_entries
 from inspector.maps.swiss.summary import SMALL_LIMIT, Growth, Occupancy, growth_of, occupancy_of
 
@@ -38,8 +38,26 @@ def account_of(proof: Proof) -> Account:
     return _account(view.snapshot.release, view.header, growth, occupancy, _header_rows(view.header), passages)
 
 
+def row_of(proof: Proof) -> Account:
+    """See Snapshot.row: neither growth nor paths of keys are worked out, which take longer than all the rest."""
+    view = proof.view
+    occupancy = occupancy_of(proof, with_paths=False)
+    load, limit = view.live_count / max(len(view.groups), 1), LOAD_LIMIT if len(view.tables) else SMALL_LIMIT
+    return Account(
+        family=NAME,
+        header_name=HEADER,
+        live=occupancy.live,
+        load=load,
+        load_limit=limit,
+        growing=False,
+        state=_state(occupancy),
+        bytes=occupancy.bytes,
+        row_form=_row_form(occupancy),
+    )
+
+
 def nothing(release: Release) -> Account:
-    """See Family.nothing."""
+    """See Reader.nothing."""
     header = SwissMap(0, 0, 0, 0, 0, 0, 0, 0 if release.has_tombstone_possible else None, b"", 0)
     growth = Growth("none", 0.0, SMALL_LIMIT, None, True, None, 0, "", False)
     held = Held({"groups": 0, "tables": 0, "directory": 0, "header": 0}, 0)
@@ -61,16 +79,24 @@ def _account(
         load=growth.load,
         load_limit=growth.load_limit,
         growing=False,
-        state="",
+        state=_state(occupancy),
         bytes=occupancy.bytes,
         header=rows,
         passages=passages,
         map_form={"header": _header_form(header)},
         growth_form=_growth_form(growth),
         occupancy_form=_occupancy_form(occupancy),
-        row_form={"tables": occupancy.tables, "capacity": occupancy.slots, "tombstones": occupancy.tombstones},
+        row_form=_row_form(occupancy),
         clone_shrinks=not release.clone_copies_tables,
     )
+
+
+def _state(occupancy: Occupancy) -> str:
+    return number_of(occupancy.tombstones, "tombstone") if occupancy.tombstones else ""
+
+
+def _row_form(occupancy: Occupancy) -> dict[str, Any]:
+    return {"tables": occupancy.tables, "capacity": occupancy.slots, "tombstones": occupancy.tombstones}
 
 
 # For the user

@@ -10,15 +10,13 @@ from numpy.typing import NDArray
 
 from inspector.goruntime.releases import Release
 from inspector.goruntime.swissgroup import GROUP_SLOTS
-from inspector.maps.family import WORD, Arena, Headers, Mask
+from inspector.maps.family import Arena, Headers, Mask
+from inspector.maps.scanning import headers_among
 from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, header_dtype
 from inspector.maps.swiss.layout import LARGEST_DEPTH
 
-BLOCK = 1 << 16
-"""Words that are tested at a time, so that the results of each step stay in the processor's cache."""
-
-DIR_PTR, DEPTHS = 2, 4
-"""Words of the header that a first test looks at: dirPtr, and the one of globalDepth, globalShift and what follows."""
+DIR_PTR, DIR_LEN, DEPTHS = 2, 3, 4
+"""Words of the header that a first test looks at: dirPtr, dirLen, the one of globalDepth, globalShift and the rest."""
 
 DEPTHS_AT_MOST = 1 << 25
 """That word as a number is less: depth, shift, writing (0 or 1), tombstonePossible (0 or 1), zeros."""
@@ -26,27 +24,18 @@ DEPTHS_AT_MOST = 1 << 25
 
 def candidates(words: NDArray[np.uint64], start: int, arena: Arena, release: Release) -> Headers:
     """See Family.candidates: a cheap test is made of every word, the others only where it holds."""
-    dtype = header_dtype(release)
-    length = dtype.itemsize // WORD
-    parts = [
-        at + _likely(words[at : at + BLOCK + length - 1], arena, length)
-        for at in range(0, len(words) - length + 1, BLOCK)
-    ]
-    places = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    rows = words[places[:, None] + np.arange(length)].view(dtype)[:, 0]
-    headers = Headers(np.uint64(start) + places.astype(np.uint64) * np.uint64(WORD), rows)
-    return headers.where(plausible(rows, arena))
+    return headers_among(words, start, arena, header_dtype(release), _likely, plausible)
 
 
-def _likely(words: NDArray[np.uint64], arena: Arena, length: int) -> NDArray[np.int64]:
-    """Places where dirPtr leads into the arena, and depths and flags are small enough."""
-    most = len(words) - length + 1
-    if most <= 0:
-        return np.empty(0, np.int64)
+def _likely(words: NDArray[np.uint64], most: int, arena: Arena) -> NDArray[np.int64]:
+    """Places where dirPtr leads into the arena, depths and flags are small enough, and dirLen is a length."""
     # Subtraction wraps around below the arena, so one comparison tests both ends.
     likely = (words[DIR_PTR : DIR_PTR + most] - np.uint64(arena.start)) < np.uint64(arena.size)
     likely &= words[DEPTHS : DEPTHS + most] < np.uint64(DEPTHS_AT_MOST)
-    return np.flatnonzero(likely)
+    places = np.flatnonzero(likely)
+    # Many structs have a pointer there and a small number behind it: dirLen is 0, or a power of two.
+    length = words[places + DIR_LEN]
+    return np.asarray(places[length & (length - np.uint64(1)) == 0])
 
 
 def plausible(rows: NDArray[np.void], arena: Arena) -> Mask:
@@ -66,5 +55,5 @@ def plausible(rows: NDArray[np.void], arena: Arena) -> Mask:
 
 
 def provable(rows: NDArray[np.void]) -> Mask:
-    """See Family.provable: an empty map has nothing to prove it but tables, whose numbers agree with each other."""
-    return np.asarray((rows["used"] > 0) | (rows["dirLen"] > 0))
+    """See Family.provable: the control words of an empty map's groups prove it; without memory it has none."""
+    return np.asarray(rows["dirPtr"] != 0)

@@ -20,7 +20,7 @@ BYTES_AT_ONCE = 1 << 22
 
 
 def cells(source: Source, address: int, go_type: GoType) -> Iterator[Slots]:
-    """See Family.cells."""
+    """See Reader.cells."""
     layout = go_type.layout
     if not isinstance(layout, SwissLayout) or not address or address % 8:
         return

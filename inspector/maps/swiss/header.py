@@ -64,6 +64,11 @@ class SwissMap:
         return self.writing_byte != 0
 
     @property
+    def blank(self) -> bool:
+        """See Header.blank."""
+        return self.seed == 0
+
+    @property
     def storage(self) -> int:
         """See Header.storage: the directory, or the one group of a small map."""
         return self.dir_ptr
@@ -180,7 +185,7 @@ def header_of(row: np.void) -> SwissMap:
 
 
 def read_header(memory: Memory, address: int, release: Release) -> SwissMap:
-    """See Family.read_header."""
+    """See Reader.read_header."""
     dtype = header_dtype(release)
     return header_of(np.frombuffer(memory.read(address, dtype.itemsize), dtype)[0])
 
@@ -188,6 +193,11 @@ def read_header(memory: Memory, address: int, release: Release) -> SwissMap:
 def seeds(rows: NDArray[np.void]) -> Hashes:
     """See Family.seeds."""
     return np.asarray(rows["seed"])
+
+
+def seed_tells_clones(release: Release) -> bool:
+    """See Family.seed_tells_clones: seeds have 64 bits."""
+    return release.clone_copies_tables
 
 
 def storage(rows: NDArray[np.void]) -> Addresses:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,7 +92,8 @@ class _Walk:
             found = self._visit(groups, number, self.hashed & ((1 << H2_BITS) - 1))
             ctrl = self.steps[-1].marks
             if found is not None:
-                return self._answer("found", found, self._value(groups, number, found))
+                answer = self._answer("found", found, self._value(groups, number, found))
+                return self._with_places(answer, groups, number, found)
             if groups.table is None:
                 return self._answer("absent: a small map has no other group", inserting=self._inserting(groups))
             if EMPTY in ctrl:
@@ -205,6 +206,20 @@ class _Walk:
                 raise UnreadableMemory(address, elem.size, "the element is not mapped")
         reach.copy(elem, row, VALUE_LIMITS)
         return Decoder(self.types, self.frozen).value(elem, row[0].tobytes())
+
+    def _with_places(self, answer: Lookup, groups: _Groups, number: int, slot: int) -> Lookup:
+        """The answer with where key and element lie: in the slot, or where it leads to."""
+        base, layout = groups.start + number * self.layout.group_size, self.layout
+        key = base + layout.keys_at + slot * layout.key_stride
+        elem = base + layout.elems_at + slot * layout.elem_stride
+        return replace(
+            answer,
+            key_address=self._word(key) if layout.indirect_key else key,
+            elem_address=self._word(elem) if layout.indirect_elem else elem,
+        )
+
+    def _word(self, address: int) -> int:
+        return int.from_bytes(self._row(address, POINTER_SIZE).tobytes(), "little")
 
     def _answer(self, ended: str, found: int | None = None, value: GoValue = None, inserting: str = "") -> Lookup:
         h2 = None if self.hashed is None else self.hashed & ((1 << H2_BITS) - 1)

@@ -43,5 +43,5 @@ class Where:
 
 
 def whole(address: int) -> Where:
-    """See Family.whole."""
+    """See Reader.whole."""
     return Where(address=address)

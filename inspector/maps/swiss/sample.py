@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +14,53 @@ from inspector.goruntime.swissgroup import GROUP_SLOTS, H2_BITS
 from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY, swisstable
 from inspector.gotypes.layouts import Layout, SwissLayout
 from inspector.hashing.aes import Hashes
-from inspector.maps.family import Headers, Mask, Sample, Source
+from inspector.maps.family import Arrays, Headers, Mask, Sample, Source
 from inspector.maps.swiss.groups import Groups
 from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS
 from inspector.maps.swiss.layout import LARGEST_DEPTH, swiss
+from inspector.maps.swiss.tables import MOST_GROUPS
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses
 
 SEAT = np.dtype([("h2", "u1"), ("group", "<i8"), ("groups", "<i8"), ("block", "<u8"), ("bits", "u1")])
 """Where an entry is: its H2, its group and how many its table has, and the top `bits` bits of its hash as `block`."""
 
+ENTRIES_LOOKED_AT = 16
+"""Directory entries that are read for each group: many may lead to one table, and most tables may be empty."""
+
 Numbers = NDArray[np.int64]
 H2_MASK = np.uint64((1 << H2_BITS) - 1)
 
 
-def sample(source: Source, headers: Headers, layout: Layout, room: NDArray[np.uint64], most: int) -> Sample:
+def arrays(source: Source, headers: Headers) -> Arrays:
+    """See Family.arrays: the only group of a small map, the groups of the first table of any other."""
+    rows, memory, regions = headers.rows, source.memory, source.regions
+    small = np.flatnonzero((rows["dirLen"] == 0) & (rows["dirPtr"] != 0))
+    large = np.flatnonzero(rows["dirLen"] != 0)
+    first, ok = gather(memory, regions, rows["dirPtr"][large], POINTER_SIZE)
+    table, found = gather(memory, regions, np.where(ok, first.view(np.uint64)[:, 0], 0), swisstable.sizeof())
+    tables = table.view(dtype_of(swisstable))[:, 0]
+    found &= tables["lengthMask"] < MOST_GROUPS
+    groups = tables["lengthMask"][found].astype(np.int64) + 1
+    return Arrays(
+        np.concatenate([small, large[found]]),
+        np.concatenate([rows["dirPtr"][small], tables["groups"][found]]),
+        np.concatenate([np.ones(len(small), np.int64), groups]),
+    )
+
+
+def array_size(release: Release, layout: Layout, scale: int) -> int:
+    """See Family.array_size: so many groups."""
+    return roundup_size(release, scale * swiss(layout).group_size, not layout.has_pointers)
+
+
+def sample(source: Source, headers: Headers, layout: Layout, possible: Mask, most: int) -> Sample:
     """See Family.sample: entries of up to `most` groups of each map.
 
-    A layout is impossible where groups are not mapped or would be of another size class, where a table or a control
-    byte cannot be one, where a small map does not have as many entries as it says, and where bytes are not zero that
-    no key and no element covers.
+    A layout is impossible where groups are not mapped, where a table or a control byte cannot be one, where a small map
+    does not have as many entries as it says, and where bytes are not zero that no key and no element covers.
     """
-    return _Sampler(source, headers, swiss(layout)).take(room, most)
+    return _Sampler(source, headers, swiss(layout), possible).take(most)
 
 
 def agrees(sample: Sample, hashes: Hashes) -> Mask:
@@ -46,12 +70,6 @@ def agrees(sample: Sample, hashes: Hashes) -> Mask:
     # A shift by 64 is not defined: it stands for a directory of one entry, which needs no bits.
     block = np.where(bits > 0, hashes >> (np.uint64(WORD_BITS) - np.maximum(bits, 1)), 0)
     return np.asarray((hashes & H2_MASK == seats["h2"]) & (block == seats["block"]))
-
-
-@cache
-def _usable_size(layout: SwissLayout, release: Release, groups: int) -> int:
-    """Bytes usable in the object that the allocator gives for so many groups."""
-    return roundup_size(release, groups * layout.group_size, not layout.group_has_pointers)
 
 
 @dataclass(frozen=True)
@@ -69,14 +87,14 @@ class _Chosen:
 class _Sampler:
     """Samples many maps as if all had one layout; `possible` says which of them still may."""
 
-    def __init__(self, source: Source, headers: Headers, layout: SwissLayout) -> None:
+    def __init__(self, source: Source, headers: Headers, layout: SwissLayout, possible: Mask) -> None:
         self.source, self.rows, self.layout = source, headers.rows, layout
         self.small: Mask = self.rows["dirLen"] == 0
-        self.possible: Mask = self.rows["dirPtr"] % np.uint64(POINTER_SIZE) == 0
+        self.possible: Mask = possible & (self.rows["dirPtr"] % np.uint64(POINTER_SIZE) == 0)
 
-    def take(self, room: NDArray[np.uint64], most: int) -> Sample:
+    def take(self, most: int) -> Sample:
         """Narrow down which maps are possible, and read entries of those."""
-        parts = [self._small_groups(room), self._groups_of_tables(most)]
+        parts = [self._small_groups(), self._groups_of_tables(most)]
         chosen = _Chosen(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])))
         raw, ok = gather(self.source.memory, self.source.regions, chosen.addresses, self.layout.group_size)
         self.possible[chosen.owner[~ok]] = False
@@ -99,12 +117,9 @@ class _Sampler:
 
     # Which groups
 
-    def _small_groups(self, room: NDArray[np.uint64]) -> _Chosen:
+    def _small_groups(self) -> _Chosen:
         """The one group of each small map; one that has none yet is possible with any layout."""
-        usable = np.uint64(_usable_size(self.layout, self.source.release, 1))
-        has_group = self.small & (self.rows["dirPtr"] != 0)
-        self.possible &= ~has_group | (room == 0) | (room == usable)
-        which = np.flatnonzero(has_group & self.possible)
+        which = np.flatnonzero(self.small & (self.rows["dirPtr"] != 0) & self.possible)
         zeros = np.zeros(len(which), np.int64)
         return _Chosen(
             which, self.rows["dirPtr"][which], zeros, zeros + 1, zeros.astype(np.uint64), zeros.astype(np.uint8)
@@ -117,7 +132,7 @@ class _Sampler:
         self.possible &= self.small | sound
         owner, entry, pointers = self._entries(most)
         table = self._tables(owner, entry, pointers)
-        kept = self.possible[owner]
+        kept = self._worth_looking(owner, table, most)
         owner, entry, table = owner[kept], entry[kept], table[kept]
         groups = (table["lengthMask"] + np.uint64(1)).astype(np.int64)
         each = np.minimum(groups, np.maximum(most // np.maximum(np.bincount(owner, minlength=len(depth)), 1)[owner], 1))
@@ -129,11 +144,21 @@ class _Sampler:
         block = (entry >> np.maximum(depth[owner] - local, 0)).astype(np.uint64)
         return _Chosen(owner[at], addresses, number, groups[at], block[at], local[at].astype(np.uint8))
 
+    def _worth_looking(self, owner: Numbers, table: NDArray[np.void], most: int) -> Numbers:
+        """Up to `most` tables of each map, spread over it: those with entries, if any has some."""
+        busy = table["used"] > 0
+        some = np.bincount(owner, weights=busy, minlength=len(self.possible)) > 0
+        rows = np.flatnonzero(self.possible[owner] & (busy | ~some[owner]))
+        counts = np.bincount(owner[rows], minlength=len(self.possible))[owner[rows]]
+        nth = np.arange(len(rows)) - np.searchsorted(owner[rows], owner[rows])
+        # The rows at which nth * most // counts takes a value for the first time.
+        return np.asarray(rows[(nth == 0) | (nth * most // counts != (nth - 1) * most // counts)])
+
     def _entries(self, most: int) -> tuple[Numbers, Numbers, Addresses]:
-        """Up to `most` directory entries of each map, spread over it: their map, their number, what they hold."""
+        """Directory entries of each map, spread over it, one a table: their map, their number, what they hold."""
         which = np.flatnonzero(self.possible & ~self.small)
         lengths = self.rows["dirLen"][which]
-        each = np.minimum(lengths, most)
+        each = np.minimum(lengths, most * ENTRIES_LOOKED_AT)
         at = np.repeat(np.arange(len(which)), each)
         nth = np.arange(len(at)) - np.repeat(np.cumsum(each) - each, each)
         entry = nth * (lengths[at] - 1) // np.maximum(each[at] - 1, 1)
@@ -141,7 +166,11 @@ class _Sampler:
         places = self.rows["dirPtr"][owner] + entry.astype(np.uint64) * np.uint64(POINTER_SIZE)
         raw, ok = gather(self.source.memory, self.source.regions, places, POINTER_SIZE)
         self.possible[owner[~ok]] = False
-        return owner, entry, raw.view(np.uint64)[:, 0]
+        tables = raw.view(np.uint64)[:, 0]
+        # Those of one table follow one another.
+        new = np.ones(len(owner), dtype=bool)
+        new[1:] = (owner[1:] != owner[:-1]) | (tables[1:] != tables[:-1])
+        return owner[new], entry[new], tables[new]
 
     def _tables(self, owner: Numbers, entry: Numbers, pointers: Addresses) -> NDArray[np.void]:
         """The tables that entries lead to; maps with one that is none are not possible."""

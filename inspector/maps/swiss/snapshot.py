@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,13 +14,13 @@ from inspector.errors import NotReadInTime, UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import SwissLayout
-from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Limits, Reach
+from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.gotypes.table import TypeTable
-from inspector.hashing.hasher import Hashed, Hasher
 from inspector.hashing.keys import HashKeys
-from inspector.maps.family import Account, Entry, Slots, Source
+from inspector.maps.copying import Copier
+from inspector.maps.family import Account, Books, Entry, Slots, Source
 from inspector.maps.findings import Judgement
-from inspector.maps.swiss.account import account_of
+from inspector.maps.swiss.account import account_of, row_of
 from inspector.maps.swiss.checks import MapView, Proof, judge
 from inspector.maps.swiss.contents import entries_of, string_bytes_of
 from inspector.maps.swiss.groups import NO_TABLE, Groups
@@ -45,7 +44,8 @@ class SwissSnapshot:
 
     A small map has no `tables` and at most one group. `unusable` says under the name of a part ("dirPtr", "tables",
     "groups") why it is missing, wholly or in part. `memory` holds the pointed-to bytes of keys and of shown entries,
-    `regions` what was readable. `late` names what was not read before the stop had to end: it is missing, and says
+    `regions` what was readable, `books` the heap's metadata as far as it says
+    anything of the map. `late` names what was not read before the stop had to end: it is missing, and says
     nothing of the map. `bytes_read` counts what was copied.
     """
 
@@ -61,6 +61,7 @@ class SwissSnapshot:
     memory: FrozenMemory = field(repr=False)
     regions: RegionMap = field(repr=False)
     hash_keys: HashKeys | None = field(default=None, repr=False)
+    books: Books | None = field(default=None, repr=False)
     bytes_read: int = 0
 
     @property
@@ -69,20 +70,12 @@ class SwissSnapshot:
         return layout_of(self.type)
 
     @cached_property
-    def hashed(self) -> Hashed:
-        """The hashes of all live keys, in the order of their places, worked out once for rules and report.
-
-        The hash functions must be known.
-        """
-        functions = self.hash_keys.functions(self.release) if self.hash_keys else None
-        assert functions is not None
-        hasher = Hasher(self.types, self.memory, functions)
-        return hasher.map_keys(self.type, self.groups.keys[self.groups.full], self.header.seed)
-
-    @property
     def proof(self) -> Proof:
-        """The map as rules see it. It is not kept: the two would hold each other, and megabytes, in memory."""
-        return Proof(MapView(self))
+        """The map as rules and report see it, worked out once.
+
+        It leads to a twin of this snapshot and not back to it: the two would keep each other, and megabytes, in memory.
+        """
+        return Proof(MapView(replace(self)))
 
     @property
     def view(self) -> MapView:
@@ -91,7 +84,7 @@ class SwissSnapshot:
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: what can be worked out again is left out."""
-        return {name: value for name, value in vars(self).items() if name != "hashed"}
+        return {name: value for name, value in vars(self).items() if name != "proof"}
 
     def judge(self, incomplete: bool = False) -> Judgement:
         """See Snapshot.judge."""
@@ -100,6 +93,10 @@ class SwissSnapshot:
     def account(self) -> Account:
         """See Snapshot.account."""
         return account_of(self.proof)
+
+    def row(self) -> Account:
+        """See Snapshot.row."""
+        return row_of(self.proof)
 
     def entries(self) -> Iterator[Entry]:
         """See Snapshot.entries."""
@@ -116,26 +113,27 @@ class SwissSnapshot:
     def proven_without_keys(self) -> bool:
         """See Snapshot.proven_without_keys: by the control words of all groups, which lie where this layout has them.
 
-        A small map has one only, and it may lie anywhere.
+        That of a small map is eight bytes, and all of them say "empty": no pointer, and no number that is likely.
         """
-        if self.header.used or self.header.small or self.unusable or self.late or not len(self.groups):
+        if self.header.used or self.unusable or self.late or not len(self.groups):
             return False
+        if self.header.small:
+            return bool(self.groups.empty.all())
         return bool((self.groups.empty | self.groups.deleted).all())
 
 
 def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> SwissSnapshot:
-    """See Family.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
+    """See Reader.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
     reader = CountingMemory(source.memory)
     snapshot = _SnapshotTaker(replace(source, memory=reader), address, go_type).take(shown)
     return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)
 
 
-class _SnapshotTaker:
+class _SnapshotTaker(Copier):
     def __init__(self, source: Source, address: int, go_type: GoType) -> None:
-        self.memory, self.regions, self.address, self.type = source.memory, source.regions, address, go_type
-        self.types, self.release, self.layout = source.types, source.release, layout_of(go_type)
-        self.unusable: dict[str, str] = {}
-        self.late: list[str] = []
+        super().__init__(source, address, go_type)
+        self.layout = layout_of(go_type)
+        self.heap = source.heap
 
     def take(self, shown: int | None) -> SwissSnapshot:
         header = read_header(self.memory, self.address, self.release)
@@ -146,7 +144,7 @@ class _SnapshotTaker:
             tables = self._tables(header)
             groups = self._groups(tables)
         frozen = FrozenMemory()
-        with self._in_time("what keys and elements point to"):
+        with self.in_time("what keys and elements point to"):
             self._copy_pointed_to(frozen, groups, shown)
         frozen.late = bool(self.late)
         return SwissSnapshot(
@@ -161,21 +159,12 @@ class _SnapshotTaker:
             tuple(self.late),
             frozen,
             self.regions,
+            books=self._books(header, tables, groups),
         )
-
-    @contextmanager
-    def _in_time(self, what: str, part: str | None = None) -> Iterator[None]:
-        """Note what could not be read before the stop had to end; what was read until then is kept."""
-        try:
-            yield
-        except NotReadInTime as error:
-            self.late.append(what)
-            if part is not None:
-                self.unusable[part] = error.message
 
     def _small_group(self, address: int) -> Groups:
         addresses = np.array([address], np.uint64)
-        with self._in_time("its group", "dirPtr"):
+        with self.in_time("its group", "dirPtr"):
             aligned = address % 8 == 0
             raw, ok = gather(self.memory, self.regions, addresses, self.layout.group_size)
             if aligned and ok[0]:
@@ -184,7 +173,7 @@ class _SnapshotTaker:
         return Groups.none(self.layout)
 
     def _tables(self, header: SwissMap) -> Tables:
-        with self._in_time("the directory and its tables", "dirPtr"):
+        with self.in_time("the directory and its tables", "dirPtr"):
             try:
                 tables = read_tables(self.memory, self.regions, header.dir_ptr, header.dir_len)
             except UnreadableMemory as error:
@@ -207,7 +196,7 @@ class _SnapshotTaker:
         for count in np.unique(wanted[wanted > 0]).tolist():
             which = np.flatnonzero(wanted == count)
             step = max(1, BYTES_AT_ONCE // (count * self.layout.group_size))
-            with self._in_time(f"groups of tables with {count * 8} slots", "groups"):
+            with self.in_time(f"groups of tables with {count * 8} slots", "groups"):
                 for first in range(0, len(which), step):
                     some = which[first : first + step]
                     read[some] = self._read_into(raw, at[some], count, tables.rows["groups"][some])
@@ -235,6 +224,23 @@ class _SnapshotTaker:
             raw[(at[:, None] + np.arange(count)).reshape(-1)] = rows.reshape(-1, size)
         return ok
 
+    # What the heap's metadata says
+
+    def _books(self, header: SwissMap, tables: Tables, groups: Groups) -> Books | None:
+        if self.heap is None or self.late:
+            return None
+        own = np.array([self.address, header.dir_ptr], np.uint64)
+        apart = [
+            np.ascontiguousarray(slots[groups.full]).view(np.uint64)[:, 0]
+            for indirect, slots in ((self.layout.indirect_key, groups.keys), (self.layout.indirect_elem, groups.elems))
+            if indirect
+        ]
+        try:
+            return self.heap.about(np.concatenate([own, tables.addresses, tables.rows["groups"], *apart]))
+        except NotReadInTime:
+            # The map itself was read.
+            return None
+
     # What slots point to
 
     def _copy_pointed_to(self, frozen: FrozenMemory, groups: Groups, shown: int | None) -> None:
@@ -242,11 +248,8 @@ class _SnapshotTaker:
         key, elem = self.types.key(self.type), self.types.elem(self.type)
         layout, keys, elems = self.layout, groups.keys, groups.elems
         if key.has_pointers or layout.indirect_key:
-            self._copy_part(reach, key, layout.indirect_key, keys[groups.full], KEY_LIMITS)
+            self.copy_behind(reach, key, layout.indirect_key, keys[groups.full], KEY_LIMITS)
         rows, slots = groups.live
         rows, slots = rows[:shown], slots[:shown]
-        self._copy_part(reach, key, layout.indirect_key, keys[rows, slots], VALUE_LIMITS)
-        self._copy_part(reach, elem, layout.indirect_elem, elems[rows, slots], VALUE_LIMITS)
-
-    def _copy_part(self, reach: Reach, part: GoType, indirect: bool, slots: Rows, limits: Limits) -> None:
-        reach.copy(part, reach.behind(slots, part.size) if indirect else slots, limits)
+        self.copy_behind(reach, key, layout.indirect_key, keys[rows, slots], VALUE_LIMITS)
+        self.copy_behind(reach, elem, layout.indirect_elem, elems[rows, slots], VALUE_LIMITS)

@@ -122,8 +122,8 @@ def room_of(proof: Proof) -> Room:
     )
 
 
-def occupancy_of(proof: Proof) -> Occupancy:
-    """Count what a map holds."""
+def occupancy_of(proof: Proof, with_paths: bool = True) -> Occupancy:
+    """Count what a map holds; `with_paths` says whether to count how many groups lookups of its keys visit."""
     view = proof.view
     return Occupancy(
         live=view.live_count,
@@ -132,7 +132,7 @@ def occupancy_of(proof: Proof) -> Occupancy:
         tables=len(view.tables),
         groups=len(view.groups),
         directory=len(view.tables.directory),
-        probe_lengths=_probe_lengths(proof),
+        probe_lengths=_probe_lengths(proof) if with_paths else {},
         bytes=Held(_bytes_held(view), _if_rebuilt(view)),
     )
 

@@ -51,6 +51,7 @@ def _map(one: CensusMap) -> dict[str, Any]:
         "found_by": one.found_by,
         "name": one.name,
         "holder": one.holder,
+        **({"clones": [f"{address:#x}" for address in one.clones]} if one.clones else {}),
     }
 
 
@@ -68,6 +69,7 @@ def _change(change: Change) -> dict[str, Any]:
     return {
         "type": one.type,
         "name": one.name,
+        "holder": one.holder,
         "before": _row(change.before),
         "after": _row(change.after),
         "bytes": change.bytes,

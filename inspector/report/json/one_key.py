@@ -22,7 +22,7 @@ def lookup_form(answer: KeyAnswer) -> dict[str, Any]:
             "found": lookup.found is not None,
             "value": json_form(lookup.value),
             "hash": None if lookup.hash is None else f"{lookup.hash:#x}",
-            lookup.fingerprint_name: lookup.fingerprint,
+            **({lookup.fingerprint_name: lookup.fingerprint} if lookup.fingerprint_name else {}),
             "path": [step.form for step in lookup.steps],
             lookup.cell_name: lookup.found,
             "ended": lookup.ended,

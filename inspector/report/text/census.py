@@ -39,17 +39,18 @@ def _maps(maps: list[CensusMap], selection: Selection, console: Console) -> None
     shown = maps[: selection.top]
     title = f"maps by {selection.sort}"
     title += f" ({len(shown):,} of {len(maps):,})" if len(shown) < len(maps) else f" ({len(maps):,})"
-    table = _table(title, "address", "type", "name", ">count", ">load", ">bytes", ">fresh map", "growing", "verdict")
+    state = "growing" if all(one.growing or not _state(one) for one in shown) else "state"
+    table = _table(title, "address", "type", "name", ">count", ">load", ">bytes", ">fresh map", state, "verdict")
     for one in shown:
         table.add_row(
             Text(f"{one.address:#x}"),
             Text(_type(one)),
-            Text(plain(one.name or (f"in {one.holder}" if one.holder else ""))),
+            Text(plain(_place(one))),
             f"{one.count:,}",
             f"{one.load:.2f}",
             size(one.bytes.total),
             size(one.bytes.if_rebuilt),
-            one.state,
+            Text(_state(one)),
             Text(one.verdict, style=VERDICT_STYLES[one.verdict]),
         )
     console.print(table)
@@ -64,6 +65,16 @@ def _table(title: str, *columns: str) -> Table:
         number = name.startswith(">")
         table.add_column(name.lstrip(">"), justify="right" if number else "left", no_wrap=number, overflow="fold")
     return table
+
+
+def _state(one: CensusMap) -> str:
+    """A growth that is under way, or what else is worth a word."""
+    return ", ".join([*([plain(one.state)] if one.state else []), *(["cloned"] if one.clones else [])])
+
+
+def _place(one: CensusMap | Row) -> str:
+    """The name of a map, or what holds it: words that no name begins with."""
+    return one.name or (f"in {one.holder}" if one.holder else "")
 
 
 def _type(one: CensusMap) -> str:
@@ -107,7 +118,7 @@ def _change(change: Change) -> list[Cell]:
     one = change.after or change.before
     assert one is not None
     several = f" ({one.maps:,} maps)" if one.maps > 1 else ""
-    place = one.name or (f"{one.address:#x}" if one.address else "")
+    place = _place(one) or (f"{one.address:#x}" if one.address else "")
 
     return [
         Text(plain(one.type) + several),

@@ -18,7 +18,8 @@ def print_lookup(answer: KeyAnswer, console: Console) -> None:
     line.append("present" if lookup.found is not None else "absent")
     console.print(line, soft_wrap=True)
     if lookup.hash is not None:
-        console.print(Text(f"hash {lookup.hash:#018x}, {lookup.fingerprint_name} {lookup.fingerprint}"))
+        part = f", {lookup.fingerprint_name} {lookup.fingerprint}" if lookup.fingerprint_name else ""
+        console.print(Text(f"hash {lookup.hash:#018x}{part}"))
     for step in lookup.steps:
         console.print(Text(_line(step, lookup.found if step is lookup.steps[-1] else None)))
     if lookup.found is None:

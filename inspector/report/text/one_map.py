@@ -53,7 +53,10 @@ def print_report(inspection: Inspection, console: Console) -> None:
     _answer(inspection, console)
     _origin(inspection, console)
     if inspection.snapshot is None:
-        console.print(Text("A nil map reads as empty; a write to it panics."))
+        for passage in inspection.account.passages:
+            _passage(passage, console)
+        if not inspection.account.passages:
+            console.print(Text("A nil map reads as empty; a write to it panics."))
         _verdict(inspection, console)
         return
     console.print()

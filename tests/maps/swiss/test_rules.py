@@ -7,6 +7,7 @@ import pickle
 import re
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ import pytest
 
 from fixtures import SWISS_RELEASES, Toolchain, build, start
 from inspector.hashing import find_hash_keys
+from inspector.heap.objects import Heap, read_heap
 from inspector.inspection.one_map import inspect
 from inspector.maps.findings import Judgement
-from inspector.maps.swiss.checks.verdict import KEY_RULES, PROOF_RULES, RULES
+from inspector.maps.swiss.checks.verdict import HEAP_RULES, KEY_RULES, PROOF_RULES, RULES
 from inspector.maps.swiss.snapshot import SwissSnapshot
 from inspector.target.opening import open_target
+from inspector.target.run import Run
 from inspector.target.target import Target
 from tests.support.chance import seeded
 from tests.support.swiss import SwissProgram
@@ -36,19 +39,27 @@ WARNED = {"block_of_four": "D6", "flood_bits": "D6", "flood_group": "K6", "flood
 @pytest.fixture(scope="session")
 def subject(swiss: Callable[..., SwissProgram]) -> Iterator[Subjects]:
     """Open the program of a toolchain once, and name its maps."""
-    opened: dict[Toolchain, Target] = {}
+    opened: dict[Toolchain, tuple[Target, Heap]] = {}
+
+    def open_program(pid: int) -> tuple[Target, Heap]:
+        target = open_target(str(pid), memory="direct")
+        heap = read_heap(Run(target))
+        assert heap is not None
+        return target, heap
 
     def make(toolchain: Toolchain, name: str) -> Subject:
         program = swiss(toolchain)
-        target = opened.setdefault(toolchain, open_target(str(program.pid), memory="direct"))
+        if toolchain not in opened:
+            opened[toolchain] = open_program(program.pid)
+        target, heap = opened[toolchain]
         state = program.states[name]
         keys = find_hash_keys(target.program.image, target.memory, target.program.types)
         assert keys is not None
         assert state.descriptor is not None
-        return Subject(target, state.address, target.program.types.get(state.descriptor.address), keys)
+        return Subject(target, state.address, target.program.types.get(state.descriptor.address), keys, heap)
 
     yield make
-    for target in opened.values():
+    for target, _ in opened.values():
         target.close()
 
 
@@ -130,7 +141,7 @@ def used_of_a_map_without_memory(s: Subject) -> Patches:
 
 
 def used_one_too_many(s: Subject) -> Patches:
-    return {s.field("used"): s.byte(s.field("used")) + 1}
+    return word(s.field("used"), s.copy().header.used + 1)
 
 
 def tombstones_impossible(s: Subject) -> Patches:
@@ -321,6 +332,16 @@ def wild_pointer_to_a_key(s: Subject) -> Patches:
     return {s.key(row, slot, 6): 0x7F}
 
 
+def pointer_into_an_element(s: Subject) -> Patches:
+    row, slot = slots_of(s, "full")[0]
+    return {s.elem(row, slot): s.byte(s.elem(row, slot)) + 8}
+
+
+def one_element_in_two_slots(s: Subject) -> Patches:
+    first, second = slots_of(s, "full")[:2]
+    return word(s.elem(*second), int.from_bytes(s.target.memory.read(s.elem(*first), 8), "little"))
+
+
 def no_pointer_to_an_element(s: Subject) -> Patches:
     row, slot = slots_of(s, "full")[0]
     return word(s.elem(row, slot), 0)
@@ -450,6 +471,8 @@ MUTATIONS = [
     ("G6", "type_key129", wild_pointer_to_a_key),
     ("G6", "type_elem129", no_pointer_to_an_element),
     ("G6", "few_elem129", entry_without_element_and_key),
+    ("A2", "type_elem129", pointer_into_an_element),
+    ("A2", "few_elem129", one_element_in_two_slots),
     ("G7", "hint_9", group_of_zeros),
     ("G7", "small_emptied", group_of_zeros),
     ("K1", "small_int64", control_byte_of_another_key),
@@ -489,11 +512,80 @@ def rule_id(rule: Any) -> str:
 
 @pytest.mark.pure
 def test_every_rule_has_an_id_of_its_own_and_a_mutation_that_breaks_it():
-    ids = [rule_id(rule) for rule in (*RULES, *KEY_RULES, *PROOF_RULES)]
+    ids = [rule_id(rule) for rule in (*RULES, *HEAP_RULES, *KEY_RULES, *PROOF_RULES)]
     assert len(ids) == len(set(ids))
     # What is about likelihood has states of its own, with no byte overwritten.
-    assert {rule for rule, _, _ in MUTATIONS} | set(WARNED.values()) == set(ids)
+    assert {rule for rule, _, _ in MUTATIONS} | set(WARNED.values()) | MOVED == set(ids)
 
+
+# What only the heap's metadata shows
+
+
+MOVED = {"A1"}
+"""The rule that parts of maps break which lie elsewhere than the allocator put them, byte for byte the same."""
+
+
+def moved(it: Subject, part: str, place: int) -> Patches:
+    """Bytes that put a part of a map at another place, and have the map lead there."""
+    snapshot = it.copy()
+    header, tables, layout = snapshot.header, snapshot.tables, snapshot.layout
+    copied = {
+        "the Map": (it.address, 48, []),
+        "its only group": (header.dir_ptr, layout.group_size, [it.field("dirPtr")]),
+        "the directory": (header.dir_ptr, 8 * header.dir_len, [it.field("dirPtr")]),
+    }
+    if not header.small:
+        leading = [header.dir_ptr + 8 * int(at) for at in np.flatnonzero(tables.of_entry == 0)]
+        groups = int(tables.rows["capacity"][0]) // 8 * layout.group_size
+        copied["table 0"] = int(tables.addresses[0]), 32, leading
+        copied["the array of groups of table 0"] = int(tables.rows["groups"][0]), groups, [it.table_field(0, "groups")]
+    start, size, leading = copied[part]
+    patches = dict(enumerate(it.target.memory.read(start, size), place))
+    for at in leading:
+        patches |= word(at, place)
+    return patches
+
+
+PARTS = [
+    ("three_tables", "the Map"),
+    ("three_tables", "the directory"),
+    ("three_tables", "table 0"),
+    ("three_tables", "the array of groups of table 0"),
+    ("small_int64", "the Map"),
+    ("small_int64", "its only group"),
+    ("small_emptied", "its only group"),
+]
+
+
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
+@pytest.mark.parametrize(("state", "part"), PARTS)
+def test_a_part_of_a_map_inside_another_object_is_found_by_the_heap_alone(subject, toolchain, state, part):
+    it = subject(toolchain, state)
+    place = int(subject(toolchain, "capacity_1024").copy().groups.addresses[0]) + 64
+    patches = moved(it, part, place)
+    it = replace(it, address=place) if part == "the Map" else it
+    judgement = it.copy(patches).judge()
+    assert [(finding.rule, finding.message) for finding in judgement.findings] == [
+        ("A1", f"{part} is not where the allocator would put it")
+    ]
+    assert (judgement.verdict, judgement.proof.matched) == ("inconsistent", judgement.proof.checked)
+    assert replace(it, heap=None).copy(patches).judge().findings == ()
+
+
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
+def test_a_map_in_memory_that_is_not_in_use_is_found_by_the_heap_alone(subject, toolchain):
+    it = subject(toolchain, "three_tables")
+    spans = it.heap.spans[(it.heap.spans["elemsize"] == 48) & ~it.heap.spans["noscan"]]
+    slots = np.concatenate(
+        [np.arange(int(span["start"]), int(span["end"]) - 47, 48).astype(np.uint64) for span in spans]
+    )
+    place = int(slots[~it.heap.objects(slots).alive][0])
+    judgement = replace(it, address=place).copy(moved(it, "the Map", place)).judge()
+    assert [finding.rule for finding in judgement.findings] == ["A1"]
+    assert judgement.findings[0].observed == f"{place:#x}, byte 0 of a block of 48 bytes that is not in use"
+
+
+@pytest.mark.parametrize("toolchain", TWO_SWISS)
 
 # What an interrupted write leaves
 

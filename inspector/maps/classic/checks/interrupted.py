@@ -14,7 +14,7 @@ from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.mirror.growth import load_limit
 from inspector.maps.classic.places import Where
 from inspector.maps.findings import Finding
-from inspector.maps.judging import Explanation
+from inspector.maps.judging import Explanation, interrupted
 
 BY_NEW_ARRAY = frozenset({"H5", "E2", "E3", "E4", "E12", "O2", "O3", "O4"})
 """Rules about what hashGrow stores after the arrays: nevacuate, noverflow, the lists in extra."""
@@ -39,23 +39,12 @@ WHAT: dict[Step, str] = {
 }
 """What each step was doing, innermost functions first."""
 
+FLAG = ("hashWriting is set", "clear, once the write is done")
+WRITES = "runtime.mapassign, runtime.mapdelete, runtime.mapclear"
+
 
 def _explained(steps: tuple[Step, ...], where: Where) -> Explanation:
-    """Rule W1: the step that was interrupted; several where any of them fits, none when nothing is half done."""
-    doing = " or ".join(f"{step} {WHAT[step]}" for step in steps)
-    message = f"a write was interrupted while {doing}"
-    if not steps:
-        message = "a write was interrupted before it changed anything, or with everything done but its flag"
-    finding = Finding(
-        rule="W1",
-        message=message,
-        observed="hashWriting is set",
-        expected="clear, once the write is done",
-        source=", ".join(steps) or "runtime.mapassign, runtime.mapdelete, runtime.mapclear",
-        where=where,
-        severity="info",
-    )
-    return Explanation(steps, finding)
+    return interrupted({step: WHAT[step] for step in steps}, where, FLAG, WRITES)
 
 
 def place_of(finding: Finding) -> Where:

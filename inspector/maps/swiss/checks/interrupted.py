@@ -14,7 +14,7 @@ import numpy as np
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.goruntime.swisstable import swisstable
 from inspector.maps.findings import Finding
-from inspector.maps.judging import Explanation
+from inspector.maps.judging import Explanation, interrupted
 from inspector.maps.swiss.checks.steps import Step
 from inspector.maps.swiss.checks.view import MapView
 from inspector.maps.swiss.places import Where
@@ -35,6 +35,9 @@ WHAT: dict[Step, str] = {
     "maps.Map.Clear": "cleared all tables",
 }
 """What each step was doing."""
+
+FLAG = ("writing is 1", "0, once the write is done")
+WRITES = "maps.Map.PutSlot, maps.Map.Delete, maps.Map.Clear"
 
 ANYWHERE = frozenset({"D1", "D2", "D3"})
 """Rules about the directory, of which one step may break several tables at once."""
@@ -89,18 +92,4 @@ def _becoming_a_table(view: MapView) -> bool:
 
 
 def _explained(steps: tuple[Step, ...], where: Where) -> Explanation:
-    """Rule W1: the step that was interrupted; several where any of them fits, none when nothing is half done."""
-    doing = " or ".join(f"{step} {WHAT[step]}" for step in steps)
-    message = f"a write was interrupted while {doing}"
-    if not steps:
-        message = "a write was interrupted before it changed anything, or with everything done but its flag"
-    finding = Finding(
-        rule="W1",
-        message=message,
-        observed="writing is 1",
-        expected="0, once the write is done",
-        source=", ".join(steps) or "maps.Map.PutSlot, maps.Map.Delete, maps.Map.Clear",
-        where=where,
-        severity="info",
-    )
-    return Explanation(steps, finding)
+    return interrupted({step: WHAT[step] for step in steps}, where, FLAG, WRITES)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from inspector.goruntime.swissgroup import H2_BITS
 from inspector.hashing.aes import Hashes
-from inspector.hashing.hasher import Hashed, MemoryHash
+from inspector.hashing.hasher import Hashed, Hasher, MemoryHash
 from inspector.maps.binomial import upper_tail
 from inspector.maps.family import Mask
 from inspector.maps.findings import Finding, HashProof
@@ -54,10 +54,21 @@ class Proof:
         keys = self.snapshot.hash_keys
         return keys.functions(self.snapshot.release) if keys else None
 
-    @property
+    @cached_property
     def hashed(self) -> Hashed:
         """The hashes of all live keys, in the order of their places; the hash functions must be known."""
-        return self.snapshot.hashed
+        assert self.functions is not None
+        snapshot, groups = self.snapshot, self.view.groups
+        hasher = Hasher(snapshot.types, snapshot.memory, self.functions)
+        return hasher.map_keys(snapshot.type, groups.keys[groups.full], snapshot.header.seed)
+
+    @cached_property
+    def alike(self) -> Mask:
+        """(n,) whether another key has the same hash: equal keys do."""
+        hashes = self.hashed.hashes
+        ordered = np.sort(hashes)
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        return np.asarray(np.isin(hashes, repeated)) if len(repeated) else np.zeros(len(hashes), dtype=bool)
 
     @cached_property
     def h2_right(self) -> Mask:
@@ -319,7 +330,7 @@ def _crowded_homes(proof: Proof) -> Iterator[Finding]:
 
 
 def _equal_hashes(proof: Proof) -> Iterator[Finding]:
-    if proof.seed_wrong:
+    if proof.seed_wrong or not proof.alike.any():
         return
     at = np.flatnonzero(proof.judged & proof.h2_right)
     hashes = np.sort(proof.hashed.hashes[at])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from inspector.maps.findings import Finding, Judgement
 from inspector.maps.judging import Explanation, check, judged, not_checked
-from inspector.maps.swiss.checks import directory, groups, header, keys, proof, tables
+from inspector.maps.swiss.checks import allocation, directory, groups, header, keys, proof, tables
 from inspector.maps.swiss.checks.interrupted import interruption
 from inspector.maps.swiss.checks.proof import Proof
 from inspector.maps.swiss.checks.silence import Silence
@@ -43,6 +43,12 @@ RULES: tuple[Rule, ...] = (
 )
 """Every rule of the catalogue (docs/rules.md) that needs no key, one function each."""
 
+HEAP_RULES: tuple[Rule, ...] = (
+    allocation.a1_parts_begin_objects,
+    allocation.a2_what_is_stored_apart_has_its_own_object,
+)
+"""Rules about where the allocator puts things; they are asked where no other rule is broken."""
+
 KEY_RULES: tuple[KeyRule, ...] = (keys.k4_no_key_occurs_twice, keys.k5_keys_lead_to_readable_memory)
 """Rules about keys that need no hash."""
 
@@ -64,6 +70,8 @@ def judge(hashes: Proof, incomplete: bool = False) -> Judgement:
         by_rule += [check(rule, hashes, nowhere) for rule in PROOF_RULES]
 
     by_rule, silenced = _once(by_rule, hashes)
+    if not any(finding.severity == "error" for some in by_rule for finding in some):
+        by_rule += [check(rule, view, nowhere) for rule in HEAP_RULES]
 
     def explain(errors: list[Finding]) -> Explanation | None:
         # A write in flight has to explain what one fault would have explained, too.

@@ -56,6 +56,7 @@ class Apart:
 
     name: str
     size: int
+    has_pointers: bool
     pointers: Addresses
     wrong: Mask
 
@@ -283,15 +284,16 @@ class MapView:
         """Keys and elements that are stored by reference, and which of them lead nowhere (G6)."""
         snapshot, layout, groups = self.snapshot, self.snapshot.layout, self.groups
         parts = [
-            ("a key", layout.indirect_key, groups.keys, snapshot.types.key(snapshot.type).size),
-            ("an element", layout.indirect_elem, groups.elems, snapshot.types.elem(snapshot.type).size),
+            ("a key", layout.indirect_key, groups.keys, snapshot.types.key(snapshot.type)),
+            ("an element", layout.indirect_elem, groups.elems, snapshot.types.elem(snapshot.type)),
         ]
         found = []
-        for name, indirect, slots, size in parts:
+        for name, indirect, slots, go_type in parts:
             if indirect:
                 words = slots.view(np.uint64)[..., 0]
-                readable = snapshot.regions.contains(words.reshape(-1), size).reshape(words.shape)
-                found.append(Apart(name, size, words, self.all_full & ~readable))
+                readable = snapshot.regions.contains(words.reshape(-1), go_type.size).reshape(words.shape)
+                wrong = self.all_full & ~readable
+                found.append(Apart(name, go_type.size, go_type.has_pointers, words, wrong))
         return found
 
     @cached_property

@@ -1,0 +1,37 @@
+"""Decoding the keys and elements of one map from the bytes of their slots."""
+
+from __future__ import annotations
+
+from inspector.errors import UnreadableMemory
+from inspector.gotypes.decode import Decoder, unreadable
+from inspector.gotypes.gotype import GoType
+from inspector.gotypes.values import GoValue
+from inspector.maps.family import Snapshot
+from inspector.memory.protocol import Memory
+
+
+class SlotDecoder:
+    """Decodes slots of a snapshot, whose bytes `memory` has; what is stored apart is looked up in it."""
+
+    def __init__(self, snapshot: Snapshot, memory: Memory) -> None:
+        layout = snapshot.type.layout
+        assert layout is not None
+        self._key, self._elem = snapshot.types.key(snapshot.type), snapshot.types.elem(snapshot.type)
+        self._indirect_key, self._indirect_elem = layout.indirect_key, layout.indirect_elem
+        self._memory, self._decoder = memory, Decoder(snapshot.types, memory)
+
+    def key(self, slot: bytes) -> GoValue:
+        """The key in a slot."""
+        return self._value(self._key, slot, self._indirect_key)
+
+    def elem(self, slot: bytes) -> GoValue:
+        """The element in a slot."""
+        return self._value(self._elem, slot, self._indirect_elem)
+
+    def _value(self, go_type: GoType, slot: bytes, indirect: bool) -> GoValue:
+        if not indirect:
+            return self._decoder.value(go_type, slot)
+        try:
+            return self._decoder.value(go_type, self._memory.read(int.from_bytes(slot, "little"), go_type.size))
+        except UnreadableMemory as error:
+            return unreadable(error)
