@@ -392,7 +392,8 @@ class Campaign:
                         break
 
     def _blow(self, way: str, length: float) -> Blow:
-        victims = self.victims if way in BY_GDB else [each for each in self.victims if each in ("us", "guard")]
+        # Only where gdb attaches there is anybody else.
+        victims = self.victims if way in BY_GDB else ["us"]
         # A gdbserver traces all the time.
         traced = way not in ("remote", "no-stop") and self.chance.random() < 0.6
         after = self.chance.expovariate(1 / TRACED) if traced else self.chance.uniform(0.1, 1) * length

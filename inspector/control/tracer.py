@@ -50,7 +50,7 @@ class Tracer:
         self.life = life
         self.free_since = 0.0
         self._beside: _Beside | None = None
-        self._waiting = False
+        self._holds = self._waiting = False
 
     def close(self) -> None:
         """Give up the thread that holds: it lets go of what it holds as soon as it can, and ends."""
@@ -68,25 +68,34 @@ class Tracer:
         threads run again.
         """
         try:
-            yield self._hold()
+            began = self._hold()
+            self._holds = True
+            yield began
         except BaseException:
             self._let_go()
             raise
         if not self._let_go():
-            raise HoldLost(f"process {self.life.pid} ran again too early, so what was copied may be torn", AGAIN)
+            raise self._lost()
 
     def threads(self) -> list[Thread]:
-        """The registers of the threads, inside `holding`; raises HoldLost."""
+        """The registers of the threads inside `holding`, none where they run; raises HoldLost."""
+        beside = self._beside
+        if not self._holds or beside is None:
+            return []
         registers: list[tuple[int, bytes]] = []
         self._waiting = True
-        if self._beside is not None:
-            with suppress(EOFError), undisturbed():
-                self._beside.channel.send("registers")
-                while some := self._beside.channel.receive():
-                    registers += some
-                self._waiting = False
-                return parsed(registers)
-        raise HoldLost(f"process {self.life.pid} ran again too early, so what was copied may be torn", AGAIN)
+        with suppress(EOFError), undisturbed():
+            beside.channel.send("registers")
+            while beside.channel.waits(ANSWER):
+                some = beside.channel.receive()
+                if not some:
+                    self._waiting = False
+                    return parsed(registers)
+                registers += some
+        raise self._lost()
+
+    def _lost(self) -> HoldLost:
+        return HoldLost(f"process {self.life.pid} ran again too early, so what was copied may be torn", AGAIN)
 
     def _ready(self) -> _Beside:
         if self._beside is None or not self._beside.is_alive():
@@ -138,6 +147,7 @@ class Tracer:
     def _let_go(self) -> bool:
         """Let the process run; returns whether it stood still until now."""
         with letting_go():
+            self._holds = False
             beside = self._beside
             # An answer that nobody waited for (Ctrl-C) would be taken for the answer to this.
             if beside is not None and not self._waiting:

@@ -15,6 +15,7 @@ from benchmarks.kills import BY_GDB, VICTIMS, WAYS, Campaign, Inspector, Living,
 from fixtures import SWISS_RELEASES, USUAL
 from inspector import inspect, open_target
 from inspector.control.guard import undo_stop
+from inspector.control.tracer import Tracer
 from inspector.errors import ProgramReplaced
 from inspector.memory.lifetime import Lifetime
 from tests.support.chance import seeded
@@ -45,7 +46,7 @@ def struck(campaign: Campaign, number: int) -> None:
     "number", [6, pytest.param(24, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.matrix)]
 )
 def test_a_process_runs_on_whoever_is_killed_and_feels_no_signal(request, number):
-    campaign = Campaign(seeded(request.node.name), ways=LOCAL, victims=[each for each in VICTIMS if each != "guard"])
+    campaign = Campaign(seeded(request.node.name), ways=LOCAL, victims=VICTIMS)
     struck(campaign, number)
 
 
@@ -120,6 +121,15 @@ def test_a_process_is_inspected_while_one_of_its_threads_waits_for_a_child_of_vf
         while traced(target.pid) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert harm(target, {}) == []
+
+
+def test_threads_that_run_show_no_registers_and_nobody_waits_for_them(resting):
+    with closing(Lifetime(resting.pid)) as life, closing(Tracer(life)) as tracer:
+        assert tracer.threads() == []
+        with tracer.holding():
+            assert len(tracer.threads()) >= 20
+        assert tracer.threads() == []
+    assert harm(resting, {}) == []
 
 
 def test_a_pid_stands_for_one_process_and_one_program():
