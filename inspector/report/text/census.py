@@ -70,6 +70,8 @@ def _table(title: str, *columns: str) -> Table:
 def _state(one: CensusMap) -> str:
     """A growth that is under way, or what else is worth a word."""
     return ", ".join([*([plain(one.state)] if one.state else []), *(["cloned"] if one.clones else [])])
+
+
 def _place(one: CensusMap | Row) -> str:
     """The name of a map, or what holds it: words that no name begins with."""
     return one.name or (f"in {one.holder}" if one.holder else "")
