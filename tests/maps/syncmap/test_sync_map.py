@@ -111,7 +111,7 @@ def test_the_census_lists_each_with_its_name_entries_bytes_and_the_types_of_keys
     held = {entry["value"]["value"]["map"] for one in core.truth["maps"] if one["name"] == "main.holding"
             for entry in one["entries"]}  # fmt: skip
     named = {rows[address]["name"] for address in held}
-    assert named == {f"main.holding[int({at})]" for at in range(5)}
+    assert named == {f"main.holding[{at}]" for at in range(5)}
     assert not [row for row in rows.values() if row["type"].endswith("*sync.entry") and row["name"]]
 
 
