@@ -94,6 +94,14 @@ class TargetGone(InspectError):
     """The process ended while it was being inspected."""
 
 
+class ProgramReplaced(TargetGone):
+    """The process called exec while it was being inspected: it runs another program now."""
+
+
+class HoldLost(InspectError):
+    """The process ran again before everything was copied, so what was copied may be torn."""
+
+
 class NotGo(InspectError):
     """The executable was not built by the Go toolchain."""
 

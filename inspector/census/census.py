@@ -83,7 +83,7 @@ def take_census(
         raise UsageError(
             "listing all maps reads far more memory than gdb can transfer", Hint("leave {gdb_mi} out, or name one map")
         )
-    with noticing_the_end(target.local_pid):
+    with noticing_the_end(target.life):
         return _Taker(Run(target, max_stop, max_share), watcher or Unwatched(), strings).take()
 
 

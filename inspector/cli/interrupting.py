@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from inspector.control.ptrace import INTERRUPTIONS
+from inspector.control.waiting import INTERRUPTIONS, when_free, when_let_go
 from inspector.target.target import Target
 
 INTERRUPTED = 130
@@ -32,6 +32,8 @@ def catch_interruptions() -> None:
         # What was ignored from the start (nohup) stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+        signal.signal(signal.SIGTSTP, _on_stop)
 
 
 def ignore_interruptions() -> None:
@@ -40,10 +42,26 @@ def ignore_interruptions() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt(*_: object) -> NoReturn:
+def _interrupt(*_: object) -> None:
     # Only once, so that nothing disturbs the way out.
     ignore_interruptions()
+    when_let_go(_give_up)
+
+
+def _give_up() -> NoReturn:
     raise Interrupted
+
+
+def _on_stop(*_: object) -> None:
+    """Ctrl-Z waits until nothing stands still because of us: it would else do so for as long as we do."""
+    when_free(_stop)
+
+
+def _stop() -> None:
+    # As if there was no handler: the shell is told the same.
+    signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+    signal.raise_signal(signal.SIGTSTP)
+    signal.signal(signal.SIGTSTP, _on_stop)
 
 
 @contextmanager

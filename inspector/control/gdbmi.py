@@ -18,11 +18,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from pygdbmi.IoManager import IoManager
 
-from inspector.control.ptrace import INTERRUPTIONS
+from inspector.control.apart import LOOK, deaf_to
+from inspector.control.guard import Guard, Undo, leave_as_before
+from inspector.control.ptrace import PATIENCE, PTRACE_CALL, waits_for_a_child
+from inspector.control.waiting import letting_go
 from inspector.errors import (
     GdbDied,
     GdbError,
@@ -30,12 +34,14 @@ from inspector.errors import (
     Hint,
     NoSuchTarget,
     NotPermitted,
+    ProgramReplaced,
     TargetGone,
     UnreadableMemory,
 )
 from inspector.memory import procfs
 from inspector.memory.deadline import Deadline
 from inspector.memory.grouping import read_grouped
+from inspector.memory.lifetime import Lifetime
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
 from inspector.memory.prstatus import GENERAL
 from inspector.memory.threads import Thread
@@ -61,6 +67,8 @@ FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbscript.py")
 """The script that gdb runs to find variables in goroutines' frames."""
 NO_SHELL = os.path.join(os.path.dirname(__file__), "gdbnoshell.py")
 """The script that takes the convenience functions from gdb that run commands."""
+
+AGAIN = "that may be over in a moment: try again"
 
 
 @dataclass(frozen=True)
@@ -140,8 +148,10 @@ class GdbBridge:
         self._nonsense = 0
         self._console: list[str] = []
         self._searches_frames = False
-        self._stopped = False
-        self._held: int | None = None
+        self._stopped = self._attaching = False
+        self._asleep_in = ""
+        self._life: Lifetime | None = None
+        self._guard: Guard | None = None
         path = shutil.which(gdb)
         if path is None:
             raise GdbMissing(f"gdb is not installed ({gdb!r} was not found)", self.advice.missing)
@@ -149,6 +159,9 @@ class GdbBridge:
         for setting in EARLY_SETTINGS:
             command += ["-iex", setting]
         self._scratch = os.memfd_create("scratch", 0)
+        # gdb hands SIGINT and SIGTERM on to what it has attached to, and that dies of it; of others it ends without
+        # letting go. It keeps what it inherits blocked: nobody but its input, and SIGKILL, can end it.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, deaf_to())
         try:
             # A session of its own: Ctrl-C in the terminal is ours to handle, gdb must live to detach.
             self._process = subprocess.Popen(
@@ -166,6 +179,8 @@ class GdbBridge:
         except OSError as error:
             os.close(self._scratch)
             raise GdbMissing(f"cannot start gdb: {error.strerror}", self.advice.missing) from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         # pygdbmi's own waiting is switched off: _next_records waits for exactly what is there.
@@ -223,13 +238,16 @@ class GdbBridge:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise GdbSilent("gdb does not answer", self.advice.failing)
-        ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, POLL))
+        patience = LOOK if self._attaching else POLL
+        ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, patience))
         records: list[dict[str, Any]] = []
         if ready:
             records = self._io.get_gdb_response(timeout_sec=0, raise_error_on_timeout=False)
         # A child of gdb may hold its output open after it: the end of gdb counts, not the end of that.
         if not records and self._process.poll() is not None:
             raise self._died()
+        if self._attaching and not records:
+            self._require_progress()
         self._stopped |= any(record["type"] == "notify" and record["message"] == "stopped" for record in records)
         self._nonsense += sum(record["type"] == "output" for record in records)
         if self._nonsense > MOST_NONSENSE:
@@ -284,8 +302,8 @@ class GdbBridge:
         stopped again, when it was before).
         """
         # Opened first: what the pid stands for from now on, signals reach this process or nobody.
-        if self._held is None:
-            self._held = procfs.open_process(pid)
+        if self._life is None:
+            self._life = Lifetime(pid)
         before = procfs.status(pid)
         if before.tracer:
             raise NotPermitted(
@@ -295,7 +313,9 @@ class GdbBridge:
                     "a stop: {direct}, {no_stop}"
                 ),
             )
+        _require_no_exec(pid)
         self._state_before = before.state
+        self._ready_guard(self._life).arm(before.state)
         began = time.perf_counter()
         try:
             self._attach(pid)
@@ -308,15 +328,46 @@ class GdbBridge:
                 self.advice.failing,
             )
 
+    def _ready_guard(self, life: Lifetime) -> Guard:
+        """The guard of this gdb, started when it is first needed, and again when somebody has killed it."""
+        if self._guard is None or not self._guard.alive:
+            if self._guard is not None:
+                self._guard.close()
+            undo = partial(leave_as_before, life.pid, life.handle, self._process.pid)
+            self._guard = self._start_guard(f"process {life.pid}", undo, life.handle)
+        return self._guard
+
+    def _start_guard(self, whose: str, undo: Undo, *keeps: int) -> Guard:
+        gdb = os.pidfd_open(self._process.pid)
+        try:
+            return Guard(whose, gdb, undo, keeps)
+        finally:
+            os.close(gdb)
+
+    def _require_progress(self) -> None:
+        """End a gdb that waits for threads that are gone after an exec, or in the kernel for an exec to be over.
+
+        The exec may wait for gdb in turn.
+        """
+        if self._life is not None and self._life.replaced:
+            self._process.kill()
+            self._process.wait()
+            self._life.require()
+        before, self._asleep_in = self._asleep_in, procfs.system_call(self._process.pid, self._process.pid)
+        if self._asleep_in.startswith(PTRACE_CALL) and self._asleep_in == before:
+            self._process.kill()
+            self._process.wait()
+            raise GdbSilent("gdb cannot attach to a process that is inside execve", AGAIN)
+
     def _attach(self, pid: int) -> None:
         self.attached = pid
         try:
-            self._stopped = False
+            self._stopped, self._attaching = False, True
             self.command(f"-target-attach {pid}")
             self._wait_for_stop()
         except GdbDied:
             raise
-        except GdbSilent:
+        except (GdbSilent, ProgramReplaced):
             # It may be half attached: a detach cannot be trusted to it either.
             self._end()
             raise
@@ -328,6 +379,8 @@ class GdbBridge:
                 f"gdb cannot attach to process {pid}: {error.message.removeprefix('gdb: ').rstrip('.')}",
                 procfs.PERMISSION_HINT,
             ) from None
+        finally:
+            self._attaching = False
 
     def _wait_for_stop(self) -> None:
         """Wait until gdb says that the process has stopped; it may say that it has attached before that."""
@@ -342,8 +395,7 @@ class GdbBridge:
     def _let_go(self, pid: int, state_before: str) -> bool:
         """Detach, or end gdb where it does not; returns whether gdb was there all the time."""
         # Ctrl-C waits until the target is free.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-        try:
+        with letting_go():
             if self.attached is not None:
                 try:
                     self.command("-target-detach", EXIT_TIMEOUT)
@@ -354,28 +406,27 @@ class GdbBridge:
             alive = self._process.poll() is None
             self._wake(pid, state_before)
             return alive
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
     def _wake(self, pid: int, state_before: str) -> None:
         """Undo a SIGSTOP of gdb's attach that was left behind, or restore the stop there was before."""
+        life = self._life
+        assert life is not None
         with suppress(OSError, NoSuchTarget):
             if state_before == "T":
-                self._stop_again(pid)
+                self._stop_again(life)
             elif self._process.poll() is not None or procfs.status(pid).state == "T":
                 # A gdb that died while it attached leaves a SIGSTOP that may take effect only later.
-                # SIGCONT takes back the pending ones too.
-                self._signal(signal.SIGCONT)
+                guard = self._guard
+                if guard is None or not guard.undo():
+                    life.signal(signal.SIGCONT)
+        if self._guard is not None:
+            self._guard.disarm()
 
-    def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process that was attached to, whoever may have its pid by now."""
-        if self._held is not None:
-            signal.pidfd_send_signal(self._held, number)
-
-    def _stop_again(self, pid: int) -> None:
+    def _stop_again(self, life: Lifetime) -> None:
+        pid = life.pid
         deadline = time.monotonic() + EXIT_TIMEOUT
         if procfs.status(pid).state != "T":
-            self._signal(signal.SIGSTOP)
+            life.signal(signal.SIGSTOP)
         # A stop takes effect when the threads are next scheduled, which a busy machine may put off.
         while procfs.status(pid).state != "T" and time.monotonic() < deadline:
             time.sleep(STOP_POLL)
@@ -387,9 +438,12 @@ class GdbBridge:
         if pid is not None:
             self.attached = None
             self._wake(pid, self._state_before)
-        if self._held is not None:
-            os.close(self._held)
-            self._held = None
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
+        if self._life is not None:
+            self._life.close()
+            self._life = None
 
     def _end(self) -> None:
         if self._process.poll() is None:
@@ -460,6 +514,18 @@ class GdbBridge:
         if not value.isdecimal():
             raise GdbError("gdb does not know the program counter of the process")
         return int(value)
+
+
+def _require_no_exec(pid: int) -> None:
+    """Wait until no thread of a process is inside vfork or execve, which gdb would wait for with all others stopped.
+
+    Raises NotPermitted when that does not end.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while any(waits_for_a_child(pid, thread) for thread in procfs.threads(pid)):
+        if time.monotonic() > deadline:
+            raise NotPermitted(f"a thread of process {pid} is inside vfork or execve, so gdb cannot attach", AGAIN)
+        time.sleep(LOOK)
 
 
 def quote(text: str) -> str:

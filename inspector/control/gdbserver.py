@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Any
 
+from inspector.control.detaching import detach
 from inspector.control.gdbmi import EXIT_TIMEOUT, ONLY_GDB, GdbBridge, GdbMemory, GdbSilent
-from inspector.control.ptrace import INTERRUPTIONS
+from inspector.control.waiting import held, letting_go
 from inspector.errors import (
     BadExecutable,
     GdbDied,
@@ -65,6 +66,11 @@ def parse_endpoint(text: str) -> str:
     return text
 
 
+def _detach(endpoint: str, _: str) -> None:
+    host, _, port = endpoint.rpartition(":")
+    detach(host.strip("[]"), int(port))
+
+
 class RemoteBridge(GdbBridge):
     """A gdb that is connected to a gdbserver. `pid` is the process there, None when gdbserver does not report it.
 
@@ -79,6 +85,7 @@ class RemoteBridge(GdbBridge):
         self.pid: int | None = None
         self._gdb = gdb
         self._connected = False
+        self._standing = ExitStack()
         # Files come into memory that gdb shares with us: nothing is left on a disk, however we end.
         self._fetched = os.memfd_create("executable", 0)
         self.executable = self._fetched if executable is None else executable
@@ -97,6 +104,9 @@ class RemoteBridge(GdbBridge):
         if patiently:
             self.console("set tcp auto-retry on")
         # From here on gdb may be connected, whatever it answers.
+        self._standing.enter_context(held())
+        self._guard = self._start_guard(f"the process at {self.endpoint}", partial(_detach, self.endpoint))
+        self._guard.arm("")
         self._connected = True
         try:
             self.command(f"-target-select remote {self.endpoint}", CONNECT_TIMEOUT)
@@ -200,18 +210,20 @@ class RemoteBridge(GdbBridge):
     def close(self) -> None:
         """Let the process go as it was, end gdb and reap it."""
         # Ctrl-C waits until the target is free.
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-        try:
-            free = not self._connected or self._disconnect()
-            self._end()
-            # A gdb that quits by itself has let go.
-            if not free and self._process.returncode < 0:
-                self._try_again()
-            self._connected = False
-        finally:
-            with suppress(OSError):
-                os.close(self._fetched)
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        with letting_go(), self._standing:
+            try:
+                free = not self._connected or self._disconnect()
+                self._end()
+                # A gdb that quits by itself has let go.
+                if not free and self._process.returncode < 0:
+                    self._try_again()
+                self._connected = False
+            finally:
+                if self._guard is not None:
+                    self._guard.close()
+                    self._guard = None
+                with suppress(OSError):
+                    os.close(self._fetched)
 
     def _disconnect(self) -> bool:
         """Detach from a process, leave a program that gdbserver started; returns whether gdb did that."""

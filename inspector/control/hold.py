@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from inspector.control import ptrace
+from inspector.control import waiting
 from inspector.control.gdbmi import GdbBridge
-from inspector.memory import procfs
+from inspector.control.tracer import Tracer
 from inspector.memory.threads import Thread
 
 WINDOW = 1.0
@@ -90,6 +90,10 @@ class Holder(Protocol):
         """The registers of the threads, inside `holding`; raises GdbError."""
         ...
 
+    def free_since(self) -> float:
+        """When the target ran again after it was held, in seconds of time.perf_counter(); call it right then."""
+        ...
+
 
 @dataclass(frozen=True)
 class Still:
@@ -108,6 +112,10 @@ class Still:
         """The registers of the threads; raises GdbError."""
         return self.registers()
 
+    def free_since(self) -> float:
+        """Now."""
+        return time.perf_counter()
+
 
 @dataclass(frozen=True)
 class Unheld:
@@ -125,23 +133,31 @@ class Unheld:
         """None: a thread that runs cannot be asked."""
         return []
 
+    def free_since(self) -> float:
+        """Now."""
+        return time.perf_counter()
+
 
 @dataclass(frozen=True)
 class PtraceHolder:
-    """The kernel stops every thread for us, and lets go of them whatever happens to us."""
+    """The kernel stops every thread for a thread of ours, and lets go of them whatever happens to us."""
 
-    pid: int
+    tracer: Tracer
     stops: bool = True
     still: bool = False
     words: str = "stopped by ptrace"
 
     def holding(self) -> AbstractContextManager[float]:
-        """See ptrace.stopped."""
-        return ptrace.stopped(self.pid)
+        """See Tracer.holding."""
+        return self.tracer.holding()
 
     def threads(self) -> list[Thread]:
-        """The registers of all threads."""
-        return ptrace.threads(self.pid)
+        """The registers of all threads but those that the kernel does not let run; raises HoldLost."""
+        return self.tracer.threads()
+
+    def free_since(self) -> float:
+        """When the tracer had let the last thread go: until we hear of that, others may have the processor."""
+        return self.tracer.free_since
 
 
 @dataclass(frozen=True)
@@ -162,19 +178,18 @@ class GdbHolder:
         """The registers of all threads; raises GdbError."""
         return self.bridge.threads()
 
+    def free_since(self) -> float:
+        """Now."""
+        return time.perf_counter()
+
 
 @contextmanager
 def timed(holder: Holder, clock: Clock) -> Iterator[float]:
     """Hold a target and note how long it was held; yields when the stop began, in seconds of perf_counter()."""
     began, busy = math.inf, time.process_time()
     try:
-        with holder.holding() as began:
+        with waiting.held() if holder.stops and not holder.still else nullcontext(), holder.holding() as began:
             yield began
     finally:
         if holder.stops and not holder.still and began != math.inf:
-            clock.add(began, time.perf_counter(), time.process_time() - busy)
-
-
-def ended_while_held(pid: int | None) -> bool:
-    """Whether a process was killed while it was held: what was read of it then is nothing."""
-    return pid is not None and procfs.has_ended(pid)
+            clock.add(began, holder.free_since(), time.process_time() - busy)

@@ -1,7 +1,10 @@
-"""Stopping a process without gdb: PTRACE_SEIZE and PTRACE_INTERRUPT on every thread.
+"""Stopping the threads of a process without gdb: PTRACE_SEIZE and PTRACE_INTERRUPT.
 
-SEIZE sends no SIGSTOP, and the kernel lets every seized thread run on when the tracer ends, however it
-ends: this process cannot leave the target stopped.
+SEIZE sends no SIGSTOP, and the kernel lets every seized thread run on when the tracer ends, however it ends. Reports
+of the kernel are looked at but not consumed (WNOWAIT): so a signal of the target's own, which a thread was about to
+receive when it stopped, still reaches it if the tracer is killed.
+
+`Threads` is used in threads and processes of their own (tracer.py, guard.py), as SEIZE may block: see `Tracer`.
 """
 
 from __future__ import annotations
@@ -11,30 +14,44 @@ import errno
 import math
 import os
 import signal
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
-from inspector.errors import Hint, NotPermitted, TargetGone
+from inspector.errors import Hint, NoSuchTarget, NotPermitted, TargetGone
 from inspector.memory import procfs
+from inspector.memory.lifetime import over
 from inspector.memory.prstatus import user_regs
 from inspector.memory.threads import Thread
 
+PTRACE_CONT = 7
 PTRACE_GETREGS = 12
 PTRACE_DETACH = 17
+PTRACE_GETSIGINFO = 0x4202
 PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
 PTRACE_EVENT_STOP = 128
 WALL = 0x40000000
+
+SIGINFO = 128
+SI_USER, SI_KERNEL, SI_TKILL = 0, 0x80, -6
+siginfo_head = struct.Struct("<i4xi4xi")
+"""si_signo, si_code and si_pid of a siginfo_t."""
 
 PATIENCE = 2.0
 """Seconds to wait for a thread to stand still."""
 
 POLL = 0.0002
 
-INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-"""Signals by which the user or a terminal ends this process; they wait while a target is being let go."""
+FOR_A_CHILD = {56, 58, 59, 322, 435}
+"""Numbers of clone, vfork, execve, execveat and clone3: a thread that the kernel blocks in them writes no map."""
+PTRACE_CALL = "101 "
+"""How the kernel's description of a system call begins when it is ptrace."""
+LATE = 0.001
+"""Seconds between two looks at threads that are let go late."""
+GRACE = 0.01
+"""Seconds after which a thread that does not stop is looked at."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.ptrace.restype = ctypes.c_long
@@ -47,28 +64,34 @@ def _ptrace(request: int, thread: int, data: int | ctypes.Array[ctypes.c_char] =
         raise OSError(code, os.strerror(code))
 
 
-def _threads(pid: int) -> set[int]:
-    try:
-        return {int(task) for task in os.listdir(Path(f"/proc/{pid}/task"))}
-    except OSError:
-        return set()
-
-
 def _seize(pid: int, thread: int) -> bool:
     """Trace one thread, which runs on; False when it has ended meanwhile."""
     try:
         _ptrace(PTRACE_SEIZE, thread)
     except OSError as error:
         # A thread that is about to end is refused like one of somebody else.
-        if error.errno == errno.ESRCH or _has_ended(pid, thread):
+        if error.errno == errno.ESRCH or procfs.thread_state(pid, thread) in procfs.ENDED:
             return False
-        tracer = procfs.status(pid).tracer
-        if tracer and tracer != os.getpid():
+        tracer = procfs.status(thread).tracer
+        if tracer in procfs.threads(os.getpid()) and _is_free(thread):
+            return _seize(pid, thread)
+        if tracer:
             raise NotPermitted(
                 f"process {pid} is already traced by process {tracer}",
                 Hint("detach the other debugger, or read without stopping: {no_stop}"),
             ) from None
         raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
+    return True
+
+
+def _is_free(thread: int) -> bool:
+    """Wait until another thread of ours has let go of a thread, which it could not do at once; whether it has."""
+    deadline = time.monotonic() + PATIENCE
+    with suppress(NoSuchTarget):
+        while procfs.status(thread).tracer:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LATE)
     return True
 
 
@@ -78,41 +101,47 @@ def _interrupt(thread: int) -> None:
         _ptrace(PTRACE_INTERRUPT, thread)
 
 
-def _has_ended(pid: int, thread: int) -> bool:
+class Stop(int):
+    """How a thread stands still: what the kernel reports of it in si_status."""
+
+    @property
+    def signal(self) -> int:
+        """A signal that it was about to receive; 0 for none."""
+        return 0 if self >> 8 else self & 0x7F
+
+    @property
+    def by_signal(self) -> bool:
+        """Whether its whole process was stopped by a signal, as by Ctrl-Z, whoever else asks it to stop."""
+        return self >> 8 == PTRACE_EVENT_STOP and self & 0x7F != signal.SIGTRAP
+
+
+ENDED = Stop(-1)
+"""Stands for the stop of a thread that has ended."""
+BLOCKED = Stop(-2)
+"""Stands for the stop of a thread that the kernel does not let run before another process has done something."""
+
+
+def _report(pid: int, thread: int) -> Stop | None:
+    """How a thread has stopped, or that it ENDED; None when it runs."""
     try:
-        text = Path(f"/proc/{pid}/task/{thread}/stat").read_text(errors="replace")
-    except OSError:
-        return True
-    return text.rpartition(")")[2].split()[0] in "ZX"
-
-
-def _await_stop(pid: int, thread: int) -> int | None:
-    """Wait until a seized thread stands still; returns a signal to hand back to it, None if it ended."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            waited, state = os.waitpid(thread, WALL | os.WNOHANG)
-        except ChildProcessError:
-            return None
-        if waited:
-            break
-        if time.monotonic() > deadline:
-            raise NotPermitted(
-                f"thread {thread} of process {pid} is blocked in the kernel and does not stop",
-                Hint("try again, or read without stopping: {no_stop}"),
-            )
-        time.sleep(POLL)
-    if not os.WIFSTOPPED(state):
-        return None
-    # A signal may arrive before our interrupt: it is the target's own and is delivered on release.
-    return 0 if state >> 16 == PTRACE_EVENT_STOP else os.WSTOPSIG(state)
+        news = os.waitid(os.P_PID, thread, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | WALL)
+        if news is None:
+            return ENDED if procfs.thread_state(pid, thread) in procfs.ENDED else None
+        if news.si_code in (os.CLD_STOPPED, os.CLD_TRAPPED):
+            return Stop(news.si_status)
+        # An exec of the target waits until its other threads are reaped.
+        os.waitpid(thread, WALL | os.WNOHANG)
+    except ChildProcessError:
+        pass
+    return ENDED
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep the processor for a few system calls, where we may: each thread that they wake would take it from us.
+def undisturbed() -> Iterator[None]:
+    """Keep the processor for a few system calls, and get it at once after waiting, where we may.
 
-    With 200 threads the first would else stand still several milliseconds longer than the last.
+    Each thread that the calls wake would else take it from us: with 200 threads the first would stand still several
+    milliseconds longer than the last. On a busy machine each word between two processes costs as much.
     """
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
@@ -126,67 +155,144 @@ def _undisturbed() -> Iterator[None]:
         os.sched_setscheduler(0, policy, parameters)
 
 
-def _release(pid: int, seized: dict[int, int | None]) -> None:
-    # Ctrl-C must not leave half the threads for later: it waits until all are free.
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTIONS)
-    try:
-        with _undisturbed():
-            for thread, pending in seized.items():
-                if pending is not None:
-                    with suppress(OSError):
-                        _ptrace(PTRACE_DETACH, thread, pending)
-        for thread, pending in seized.items():
-            # A thread can only be let go while it stands still. One that never stops is freed by the
-            # kernel when this process ends.
-            if pending is None:
-                _interrupt(thread)
-                with suppress(OSError, NotPermitted):
-                    _ptrace(PTRACE_DETACH, thread, _await_stop(pid, thread) or 0)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+class Threads:
+    """The threads of a process that this process traces. `stops` says how each stands still.
 
-
-def threads(pid: int) -> list[Thread]:
-    """The registers of all threads of a process that `stopped` holds; those that have ended are left out."""
-    found = []
-    for thread in sorted(_threads(pid)):
-        registers = ctypes.create_string_buffer(user_regs.sizeof())
-        with suppress(OSError):
-            _ptrace(PTRACE_GETREGS, thread, registers)
-            found.append(Thread.of(thread, user_regs.parse(registers.raw)))
-    return found
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[float]:
-    """Hold every thread of a process still for the length of the block.
-
-    Yields when the first of them was asked to stop, in seconds of time.perf_counter(). Must be left by the thread that
-    entered it. Raises NoSuchTarget, NotPermitted, TargetGone; in each case, as on any exception inside the block, all
-    threads run again.
+    `handle` is a pidfd of the process.
     """
-    procfs.status(pid)
-    seized: dict[int, int | None] = {}
-    began = math.inf
-    try:
+
+    def __init__(self, pid: int, handle: int) -> None:
+        self.pid, self.handle = pid, handle
+        self.stops: dict[int, Stop | None] = {}
+
+    def stop(self) -> float:
+        """Stop all of them; returns when the first was asked to, in seconds of time.perf_counter().
+
+        Raises NoSuchTarget, NotPermitted, TargetGone; then some threads may be stopped, and `release` lets them go.
+        """
+        began = math.inf
+        # Threads that could not be let go the last time are ours still.
+        late = list(self.stops)
         # Threads may be born while we seize others: look again until nothing is new.
-        while fresh := _threads(pid) - set(seized):
+        while fresh := (self._listed() - set(self.stops)) | set(late):
             # Seizing stops nobody: the first thread shall not wait for the last one longer than it must.
             for thread in fresh:
-                seized[thread] = None
-                if not _seize(pid, thread):
-                    seized[thread] = 0
-            running = [thread for thread in fresh if seized[thread] is None]
-            with _undisturbed():
+                self.stops[thread] = None
+                if thread not in late and not _seize(self.pid, thread):
+                    self.stops[thread] = ENDED
+            running = [thread for thread in fresh if self.stops[thread] is None]
+            with undisturbed():
                 began = min(began, time.perf_counter())
                 for thread in running:
                     _interrupt(thread)
+            self._await(running)
+            late = []
+        if not self.stops or over(self.handle) or procfs.has_ended(self.pid):
+            raise TargetGone(f"process {self.pid} ended before it could be read")
+        return began
+
+    def _listed(self) -> set[int]:
+        # The pid may have been given to another process.
+        return set() if over(self.handle) else procfs.threads(self.pid)
+
+    def _await(self, running: list[int]) -> None:
+        """Wait until threads stand still."""
+        now = time.monotonic()
+        deadline, grace = now + PATIENCE, now + GRACE
+        while True:
             for thread in running:
-                seized[thread] = _await_stop(pid, thread) or 0
-        if not seized or procfs.has_ended(pid):
-            raise TargetGone(f"process {pid} ended before it could be read")
-        yield began
-        if procfs.has_ended(pid):
-            raise TargetGone(f"process {pid} ended while it was being read")
-    finally:
-        _release(pid, seized)
+                self.stops[thread] = _report(self.pid, thread)
+            running = [thread for thread in running if self.stops[thread] is None]
+            if not running:
+                return
+            now = time.monotonic()
+            if now > grace:
+                grace = now + GRACE
+                for thread in running:
+                    if waits_for_a_child(self.pid, thread):
+                        # It stops before it executes anything else.
+                        self.stops[thread] = BLOCKED
+                running = [thread for thread in running if self.stops[thread] is None]
+            if now > deadline:
+                raise NotPermitted(
+                    f"thread {running[0]} of process {self.pid} is blocked in the kernel and does not stop",
+                    Hint("try again, or read without stopping: {no_stop}"),
+                )
+            time.sleep(POLL)
+
+    def release(self) -> bool:
+        """Let all of them run, each with the signal that it was about to receive; returns whether all are free.
+
+        Those that cannot be let go, because they do not stand still, are freed by `release_late`, or by the kernel
+        when this thread ends.
+        """
+        with undisturbed():
+            for thread, stop in self.stops.items():
+                if stop is not None and stop >= 0:
+                    with suppress(OSError):
+                        _ptrace(PTRACE_DETACH, thread, stop.signal)
+        self.stops = {thread: None for thread, stop in self.stops.items() if stop is None or stop == BLOCKED}
+        return not self.stops
+
+    def release_late(self) -> bool:
+        """Let those go that did not stand still, if they do now; returns whether all are free."""
+        for thread in self.stops:
+            _interrupt(thread)
+            self.stops[thread] = _report(self.pid, thread)
+        return self.release()
+
+    def resume(self, thread: int, number: int) -> None:
+        """Let one thread run and stop again at its next signal; it is given the signal `number`, unless that is 0."""
+        self.stops[thread] = None
+        with suppress(OSError):
+            _ptrace(PTRACE_CONT, thread, number)
+
+    def await_stop(self, thread: int, seconds: float) -> Stop | None:
+        """How a thread stops within some seconds; None if it runs on."""
+        deadline = time.monotonic() + seconds
+        while (stop := _report(self.pid, thread)) is None and time.monotonic() < deadline:
+            time.sleep(POLL)
+        self.stops[thread] = stop
+        return stop
+
+    def sent_by_tracer(self, thread: int, tracer: int) -> bool:
+        """Whether the signal that a thread is about to receive comes from an attach, or from the process `tracer`."""
+        about = siginfo_head.unpack_from(self._siginfo(thread))
+        number, code, sender = about
+        by_attach = number == signal.SIGSTOP and code == SI_KERNEL
+        return by_attach or bool(tracer and code in (SI_USER, SI_TKILL) and sender == tracer)
+
+    def _siginfo(self, thread: int) -> bytes:
+        buffer = ctypes.create_string_buffer(SIGINFO)
+        with suppress(OSError):
+            _ptrace(PTRACE_GETSIGINFO, thread, buffer)
+        return buffer.raw
+
+    def forget_signal(self, thread: int) -> None:
+        """The signal that a thread is about to receive shall not reach it."""
+        self.stops[thread] = Stop(0)
+
+    def interrupt(self, thread: int) -> None:
+        """Ask one thread to stop."""
+        _interrupt(thread)
+
+    def registers(self) -> Iterator[tuple[int, bytes]]:
+        """The threads and their registers, each a struct user_regs_struct; without those that have none to show."""
+        for thread in sorted(self.stops):
+            registers = ctypes.create_string_buffer(user_regs.sizeof())
+            with suppress(OSError):
+                _ptrace(PTRACE_GETREGS, thread, registers)
+                yield thread, registers.raw
+
+
+def waits_for_a_child(pid: int, thread: int) -> bool:
+    """Whether the kernel blocks a thread until a child of vfork has called exec, or until its own exec goes on."""
+    if procfs.thread_state(pid, thread) != "D":
+        return False
+    number = procfs.system_call(pid, thread).partition(" ")[0]
+    return number.isdecimal() and int(number) in FOR_A_CHILD
+
+
+def parsed(registers: list[tuple[int, bytes]]) -> list[Thread]:
+    """Threads out of what `Threads.registers` gives."""
+    return [Thread.of(thread, user_regs.parse(raw)) for thread, raw in registers]

@@ -49,7 +49,7 @@ def look_up(
     InspectError family; UsageError for a literal that is not of the key's type.
     """
     run = Run(target, max_stop)
-    with noticing_the_end(target.local_pid):
+    with noticing_the_end(target.life):
         return with_types_made_later(run, lambda: ask(run, text, type_name, key))
 
 

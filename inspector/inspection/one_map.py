@@ -103,7 +103,7 @@ def inspect(
     started = time.perf_counter()
     timing = Timing()
     run = Run(target, max_stop)
-    with noticing_the_end(target.local_pid):
+    with noticing_the_end(target.life):
         ref, snapshot, judgement = with_types_made_later(run, lambda: _take(run, text, type_name, entries, timing))
     timing.stopped = run.stopped_ms
     logger.debug(

@@ -30,7 +30,7 @@ class ProcessStatus:
     @property
     def ended(self) -> bool:
         """Whether only its parent still has to take note of its end."""
-        return self.state in "ZX"
+        return self.state in ENDED
 
 
 def status(pid: int) -> ProcessStatus:
@@ -59,6 +59,48 @@ def has_ended(pid: int) -> bool:
         return status(pid).ended
     except NoSuchTarget:
         return True
+
+
+ENDED = "ZX"
+"""State letters of what has ended, reaped or not."""
+
+
+def threads(pid: int) -> set[int]:
+    """The ids of the threads of a process; none when it is gone."""
+    try:
+        return {int(task) for task in os.listdir(f"/proc/{pid}/task")}
+    except OSError:
+        return set()
+
+
+def thread_state(pid: int, thread: int) -> str:
+    """The state letter of a thread; X when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/task/{thread}/stat").read_text(errors="replace")
+    except OSError:
+        return "X"
+    return text.rpartition(")")[2].split()[0]
+
+
+def system_call(pid: int, thread: int) -> str:
+    """The number and arguments of the system call in which a thread sleeps.
+
+    "running" for one that does not, "" where the kernel does not say.
+    """
+    try:
+        return Path(f"/proc/{pid}/task/{thread}/syscall").read_text()
+    except OSError:
+        return ""
+
+
+def thread_signals(pid: int, thread: int) -> dict[str, int]:
+    """The sets of signals of a thread, as bits, by their names in its status, SigPnd and SigBlk among them."""
+    try:
+        lines = Path(f"/proc/{pid}/task/{thread}/status").read_text(errors="replace").split("\n")
+    except OSError:
+        return {}
+    pairs = (line.split(":", 1) for line in lines if line.startswith(("Sig", "Shd")) and not line.startswith("SigQ"))
+    return {name: int(bits, 16) for name, bits in pairs}
 
 
 def beginning(pid: int) -> tuple[str, int] | None:

@@ -10,10 +10,12 @@ import numpy as np
 
 from inspector.control.gdbmi import GdbMemory
 from inspector.control.hold import Holder, PtraceHolder, Still, Unheld
+from inspector.control.tracer import Tracer
 from inspector.errors import BadExecutable, Hint, NoSuchTarget, NotGo, UsageError
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
 from inspector.memory.corefile import CoreFile
+from inspector.memory.lifetime import Lifetime
 from inspector.memory.process import ProcessMemory
 from inspector.target.program import Program, bias_of, build_matches, built, require_same_build
 from inspector.target.target import MemoryChoice, Target, noticing_the_end
@@ -50,21 +52,39 @@ def open_target(
 
 def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, gdb: str) -> Target:
     _require_process(pid)
-    with ExitStack() as resources, noticing_the_end(pid):
-        image = _running_image(pid, exe, resources)
-        build = built(image)
-        image.bias = bias_of(image, procfs.entry_point(pid), f"process {pid}")
-        process = ProcessMemory(pid)
-        resources.callback(process.close)
-        holder: Holder = PtraceHolder(pid) if stop else Unheld()
-        started = None if choice == "direct" or not stop else gdb
-        target = Target("process", str(pid), pid, Program(image, build, process), process, holder, started)
-        if choice == "gdb-mi":
-            target.memory = target.program.memory = GdbMemory(target.bridge(), pid)
-            target.holder = target.gdb_holder()
+    with ExitStack() as resources:
+        life = Lifetime(pid)
+        resources.callback(life.close)
+        with noticing_the_end(life):
+            target = _process(life, exe, choice, stop, gdb, resources)
         _give(target, resources)
         _log(target)
         return target
+
+
+def _process(
+    life: Lifetime, exe: str | None, choice: MemoryChoice, stop: bool, gdb: str, resources: ExitStack
+) -> Target:
+    """Bind a process, its executable and whoever holds it together."""
+    pid = life.pid
+    image = _running_image(pid, exe, resources)
+    build = built(image)
+    image.bias = bias_of(image, procfs.entry_point(pid), f"process {pid}")
+    process = ProcessMemory(pid)
+    resources.callback(process.close)
+    holder: Holder = _by_ptrace(life, resources) if stop and choice != "gdb-mi" else Unheld()
+    started = None if choice == "direct" or not stop else gdb
+    target = Target("process", str(pid), pid, Program(image, build, process), process, holder, started, life=life)
+    if choice == "gdb-mi":
+        target.memory = target.program.memory = GdbMemory(target.bridge(), pid)
+        target.holder = target.gdb_holder()
+    return target
+
+
+def _by_ptrace(life: Lifetime, resources: ExitStack) -> Holder:
+    tracer = Tracer(life)
+    resources.callback(tracer.close)
+    return PtraceHolder(tracer)
 
 
 def _log(target: Target) -> None:

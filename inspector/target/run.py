@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 from inspector.control.gdbmi import GdbMemory
-from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, ended_while_held, timed
+from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, timed
 from inspector.errors import GdbDied, GdbError, Hint, NotReadInTime
 from inspector.goruntime.releases import Release
 from inspector.gotypes.gotype import GoType
@@ -201,9 +201,12 @@ class Run:
                 self.deadline.start(time.perf_counter() if isinstance(self.holder, GdbHolder) else began, room)
                 with self._advising():
                     yield
-                if ended_while_held(self.target.local_pid):
-                    assert self.target.pid is not None
-                    raise gone(self.target.pid)
+                life = self.target.life
+                # What was read of a process that was killed meanwhile is nothing.
+                if life is not None and life.ended:
+                    raise gone(life.pid)
+            if self.target.life is not None:
+                self.target.life.require()
         finally:
             self._held, self._regions = False, None
             self.deadline.lift()

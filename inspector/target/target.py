@@ -9,9 +9,9 @@ from typing import Any, Literal, Protocol
 
 from inspector.control.gdbmi import GdbBridge, GdbMemory
 from inspector.control.hold import GdbHolder, Holder
-from inspector.errors import GdbMissing, Hint, InspectError, TargetGone
-from inspector.memory import procfs
+from inspector.errors import GdbMissing, Hint, TargetGone
 from inspector.memory.corefile import CoreFile
+from inspector.memory.lifetime import Lifetime
 from inspector.memory.protocol import Memory
 from inspector.target.program import Program
 
@@ -34,11 +34,11 @@ class Frames(Protocol):
 class Target:
     """An opened process or core. Use as a context manager; closing it always leaves a process running.
 
-    `memory` is where its bytes come from, `holder` how it is held still, `notes` are sentences for the user about
-    the opening, `missing` how many bytes a core lacks of what its headers promise. `gdb` names the gdb to start where
-    one is needed; None forbids it. `held_since` is set where others hold the process from the opening to the end,
-    in seconds of time.perf_counter(). A target of kind "gdb" is opened by the plugin inside gdb; `inner` finds frames
-    there.
+    `memory` is where its bytes come from, `holder` how it is held still, `notes` are sentences for the user about the
+    opening, `missing` how many bytes a core lacks of what its headers promise. `gdb` names the gdb to start where one
+    is needed; None forbids it. `held_since` is set where others hold the process from the opening to the end, in
+    seconds of time.perf_counter(). `life` is that of a process of this machine: what its pid stands for. A target of
+    kind "gdb" is opened by the plugin inside gdb; `inner` finds frames there.
     """
 
     kind: Literal["process", "core", "gdb"]
@@ -52,6 +52,7 @@ class Target:
     missing: int = 0
     held_since: float | None = None
     inner: Frames | None = None
+    life: Lifetime | None = None
     resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
@@ -122,11 +123,19 @@ def gone(pid: int) -> TargetGone:
 
 
 @contextmanager
-def noticing_the_end(pid: int | None) -> Iterator[None]:
-    """Turn whatever goes wrong in the block because the process ended into the one reason for it."""
+def noticing_the_end(life: Lifetime | None) -> Iterator[None]:
+    """Turn whatever goes wrong in the block because the process ended, or called exec, into the one reason for it.
+
+    After an exec nothing is an answer: it may be of one program in part, and of another in part. Raises TargetGone,
+    ProgramReplaced.
+    """
     try:
         yield
-    except InspectError:
-        if pid is not None and procfs.has_ended(pid):
-            raise gone(pid) from None
+    except Exception:
+        if life is not None:
+            if life.ended:
+                raise gone(life.pid) from None
+            life.require()
         raise
+    if life is not None:
+        life.require()

@@ -13,11 +13,12 @@ import pytest
 
 from fixtures import USUAL, gcore_core
 from inspector.control.gdbmi import GdbBridge, GdbMemory
-from inspector.control.ptrace import stopped
+from inspector.control.tracer import Tracer
 from inspector.errors import UnreadableMemory
 from inspector.memory import FrozenMemory, Region, RegionMap
 from inspector.memory.corefile import CoreFile
 from inspector.memory.gather import gather
+from inspector.memory.lifetime import Lifetime
 from inspector.memory.process import ProcessMemory
 from inspector.target.opening import open_target
 from tests.support.chance import seeded
@@ -83,7 +84,7 @@ def thread_state(pid: int, task: str) -> str:
 def test_ptrace_holds_every_thread_and_lets_every_thread_go(run):
     running = run()
     tasks = os.listdir(f"/proc/{running.pid}/task")
-    with stopped(running.pid):
+    with closing(Lifetime(running.pid)) as life, closing(Tracer(life)) as tracer, tracer.holding():
         assert {thread_state(running.pid, task) for task in tasks} == {"t"}
     assert "t" not in {thread_state(running.pid, task) for task in tasks}
 

@@ -23,6 +23,7 @@ from tests.support.commandline import (
     assert_running,
     children_of,
     finish,
+    gdbs_of,
     wait_until_gone,
 )
 from tests.support.moments import Moment, Process, come_at, has_begun, has_gdb, holds
@@ -115,7 +116,7 @@ def test_a_gdb_killed_at_any_moment_costs_the_answer_at_most(plain, dice, tries)
     for _ in range(tries):
         moment = dice.choice([Moment(has_gdb, SOON), Moment(holds(plain.pid))])
         process, _ = come_at(moment, dice, plain.pid, WORDS, "--memory", "gdb-mi")
-        for gdb in children_of(process.pid):
+        for gdb in gdbs_of(process.pid):
             os.kill(gdb, signal.SIGKILL)
             killed += 1
         answer = finish(process)
@@ -163,7 +164,7 @@ def test_a_stopped_process_stays_stopped_when_the_inspection_is_interrupted_or_g
         for attempt in range(16):
             process, _ = in_the_middle(running, "gdb-mi" if attempt % 2 else MODES[attempt // 2 % 3], dice)
             if attempt % 2:
-                for gdb in children_of(process.pid):
+                for gdb in gdbs_of(process.pid):
                     os.kill(gdb, signal.SIGKILL)
                     killed += 1
             else:

@@ -21,7 +21,7 @@ import pytest
 
 from fixtures import Running
 from inspector.cli.command import main
-from inspector.control.ptrace import INTERRUPTIONS
+from inspector.control.waiting import INTERRUPTIONS
 from tests.support.promised import promised
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -166,6 +166,16 @@ def children_of(pid: int) -> set[int]:
         return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
     except OSError:
         return set()
+
+
+def gdbs_of(pid: int) -> set[int]:
+    """The gdbs that a process has started, without its other helpers."""
+    found = set()
+    for child in children_of(pid):
+        with suppress(OSError):
+            if Path(f"/proc/{child}/comm").read_text().startswith("gdb"):
+                found.add(child)
+    return found
 
 
 def is_there(pid: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.commandline import catches_sigterm, children_of, start_cli
+from tests.support.commandline import catches_sigterm, gdbs_of, start_cli
 
 Process = subprocess.Popen[str]
 Event = Callable[[Process], bool]
@@ -25,7 +25,7 @@ def has_begun(process: Process) -> bool:
 
 def has_gdb(process: Process) -> bool:
     """It has started gdb."""
-    return bool(children_of(process.pid))
+    return bool(gdbs_of(process.pid))
 
 
 def holds(pid: int) -> Event:

@@ -30,6 +30,7 @@ from tests.support.commandline import (
     children_of,
     cli_here,
     finish,
+    gdbs_of,
     is_there,
     thread_states,
     wait_until_gone,
@@ -349,7 +350,7 @@ def test_a_gdb_killed_at_any_moment_leaves_the_remote_process_running(plain, dic
     for _ in range(tries):
         with attached(plain, tmp_path) as server:
             process, _ = come_at(Moment(has_gdb, SOON), dice, "--remote", server.endpoint, "main.words")
-            for gdb in children_of(process.pid):
+            for gdb in gdbs_of(process.pid):
                 os.kill(gdb, signal.SIGKILL)
                 killed += 1
             answer = finish(process)

@@ -1,0 +1,139 @@
+"""Whoever is killed or stopped while a process is inspected, the process runs on and feels no signal of ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from benchmarks.kills import BY_GDB, VICTIMS, WAYS, Campaign, Inspector, Living, harm, living, traced
+from fixtures import SWISS_RELEASES, USUAL
+from inspector import inspect, open_target
+from inspector.control.guard import undo_stop
+from inspector.errors import ProgramReplaced
+from inspector.memory.lifetime import Lifetime
+from tests.support.chance import seeded
+from tests.support.commandline import assert_free, assert_refused, cli_here, thread_states
+
+needs_gdb = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
+needs_gdbserver = pytest.mark.skipif(shutil.which("gdbserver") is None, reason="gdbserver is not installed")
+
+LOCAL = tuple(way for way in WAYS if way != "remote")
+
+
+@pytest.fixture
+def resting() -> Iterator[Living]:
+    with living(USUAL, 20, "rest") as target:
+        yield target
+
+
+def struck(campaign: Campaign, number: int) -> None:
+    """Strike, print what was done, and fail if anything was wrong or if too little was struck to prove anything."""
+    campaign.run(number)
+    print(campaign.table())
+    assert not campaign.wrong, [f"{blow}: {blow.wrong}" for blow in campaign.wrong]
+    assert sum(bool(blow.struck) for blow in campaign.blows) >= number // 4
+
+
+@needs_gdb
+@pytest.mark.parametrize(
+    "number", [6, pytest.param(24, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.matrix)]
+)
+def test_a_process_runs_on_whoever_is_killed_and_feels_no_signal(request, number):
+    campaign = Campaign(seeded(request.node.name), ways=LOCAL, victims=[each for each in VICTIMS if each != "guard"])
+    struck(campaign, number)
+
+
+@needs_gdb
+@pytest.mark.parametrize("number", [6, pytest.param(100, marks=pytest.mark.matrix)])
+def test_a_process_runs_on_when_gdb_and_we_are_killed_at_once(request, number):
+    ways = [way for way in BY_GDB if way != "remote"]
+    campaign = Campaign(seeded(request.node.name), ways=ways, victims=["both"], signals=[signal.SIGKILL])
+    struck(campaign, number)
+
+
+@needs_gdbserver
+@pytest.mark.parametrize(
+    "number", [2, pytest.param(8, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.matrix)]
+)
+def test_a_process_behind_a_gdbserver_runs_on_whoever_of_us_is_killed(request, number):
+    # A gdbserver leaves a process that starts children all the time stopped, whoever detaches.
+    campaign = Campaign(
+        seeded(request.node.name), ways=["remote"], victims=["us", "gdb", "both"], lives=["rest"], threads=[1, 20]
+    )
+    struck(campaign, number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTSTP, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+def test_ctrl_z_waits_until_the_process_runs(resting, number):
+    came = 0
+    for _ in range(4):
+        inspector = Inspector([resting.pid, "main.sessions"])
+        while not traced(resting.pid) and inspector.poll() is None:
+            time.sleep(0.0001)
+        came += inspector.strike("us", number)
+        while inspector.poll() is None and thread_states(inspector.pid)[0][0] != "T":
+            time.sleep(0.001)
+        assert not traced(resting.pid)
+        assert_free(resting.pid)
+        assert inspector.end() == []
+    assert came
+    assert harm(resting, {}) == []
+
+
+def test_a_stop_is_undone_and_neither_signal_reaches_the_process(resting):
+    with closing(Lifetime(resting.pid)) as life:
+        for _ in range(5):
+            life.signal(signal.SIGSTOP)
+            undo_stop(life.pid, life.handle, os.getpid())
+            assert resting.wait_for_beats(3, 30)
+    assert_free(resting.pid)
+    assert resting.signals() == {}
+
+
+@pytest.mark.parametrize("toolchain", [USUAL, pytest.param(SWISS_RELEASES[-1], marks=pytest.mark.slow)], ids=str)
+@pytest.mark.parametrize("threads", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_of_a_process_that_calls_exec_all_the_time_nothing_is_said_but_that(toolchain, threads):
+    with living(toolchain, threads, "exec") as target:
+        for words in ([], ["main.sessions"], ["main.sessions", "--memory", "gdb-mi"], ["main.serve:local"]):
+            execs = target.count(100)
+            answer = cli_here(target.pid, *words)
+            if answer.code:
+                assert_refused(answer, f"process {target.pid}", "exec")
+            else:
+                assert target.count(100) <= execs + 1
+        assert harm(target, {}) == []
+
+
+def test_a_process_is_inspected_while_one_of_its_threads_waits_for_a_child_of_vfork():
+    with living(USUAL, 20, "vfork") as target:
+        for _ in range(3):
+            with open_target(str(target.pid), memory="direct") as opened:
+                assert inspect(opened, "main.sessions").judgement.verdict == "consistent"
+        deadline = time.monotonic() + 30
+        # A thread that was not let go at once is let go when the child has ended.
+        while traced(target.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert harm(target, {}) == []
+
+
+def test_a_pid_stands_for_one_process_and_one_program():
+    with living(USUAL, 1, "exec") as target, closing(Lifetime(target.pid)) as life:
+        execs = target.count(100)
+        while target.count(100) < execs + 2:
+            time.sleep(0.01)
+        assert life.replaced
+        with pytest.raises(ProgramReplaced):
+            life.require()
+        target.process.kill()
+        target.process.wait()
+        assert life.ended
+        assert not life.replaced
+    with closing(Lifetime(os.getpid())) as ours:
+        assert not ours.replaced
+        assert not ours.ended
