@@ -23,6 +23,7 @@ RELEASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", RELEASES)
 def test_every_map_in_a_sync_map_has_a_path(toolchain):
     with start(build("census", toolchain), MANY) as running:

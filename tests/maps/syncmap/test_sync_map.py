@@ -39,7 +39,10 @@ EVERY_FORM = [
 ]
 """Two maps, with a read of each kind, of both families; a trie, with both families; all other Swiss releases."""
 
-BOTH_FORMS = [pytest.param(toolchain, id=toolchain.name) for toolchain in (TWO_MAPS, NEWEST)]
+BOTH_FORMS = [
+    pytest.param(TWO_MAPS, id=TWO_MAPS.name, marks=pytest.mark.slow),
+    pytest.param(NEWEST, id=NEWEST.name),
+]
 TRIES = [pytest.param(NEWEST, id=NEWEST.name), pytest.param(NOSWISSMAP, id=NOSWISSMAP.name, marks=pytest.mark.slow)]
 
 Started = Callable[..., Running]
