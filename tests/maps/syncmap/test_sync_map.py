@@ -56,7 +56,7 @@ def shown(target: object, told: dict, by_address: bool = False, type_name: str |
     """The document about a sync.Map, with all entries."""
     with open_target(str(target), memory="direct") as opened:
         where = told["address"] if by_address else told["name"]
-        return document_of(inspect(opened, where, type_name, entries=None))
+        return document_of(inspect(opened, where, type_name, entries=None, max_stop=None))
 
 
 def held_against(told: dict, document: dict) -> list[str]:
