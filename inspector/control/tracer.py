@@ -50,7 +50,7 @@ class Tracer:
         self.life = life
         self.free_since = 0.0
         self._beside: _Beside | None = None
-        self._holds = self._waiting = False
+        self._waiting = self._holds = False
 
     def close(self) -> None:
         """Give up the thread that holds: it lets go of what it holds as soon as it can, and ends."""
@@ -75,27 +75,24 @@ class Tracer:
             self._let_go()
             raise
         if not self._let_go():
-            raise self._lost()
+            raise HoldLost(f"process {self.life.pid} ran again too early, so what was copied may be torn", AGAIN)
 
     def threads(self) -> list[Thread]:
-        """The registers of the threads inside `holding`, none where they run; raises HoldLost."""
-        beside = self._beside
-        if not self._holds or beside is None:
+        """The registers of the threads, none where they run: a thread that runs cannot be asked. Raises HoldLost."""
+        if not self._holds:
             return []
         registers: list[tuple[int, bytes]] = []
         self._waiting = True
-        with suppress(EOFError), undisturbed():
-            beside.channel.send("registers")
-            while beside.channel.waits(ANSWER):
-                some = beside.channel.receive()
-                if not some:
-                    self._waiting = False
-                    return parsed(registers)
-                registers += some
-        raise self._lost()
-
-    def _lost(self) -> HoldLost:
-        return HoldLost(f"process {self.life.pid} ran again too early, so what was copied may be torn", AGAIN)
+        if self._beside is not None:
+            with suppress(EOFError), undisturbed():
+                self._beside.channel.send("registers")
+                while self._beside.channel.waits(ANSWER):
+                    some = self._beside.channel.receive()
+                    registers += some
+                    if not some:
+                        self._waiting = False
+                        return parsed(registers)
+        raise HoldLost(f"process {self.life.pid} ran again too early, so what was copied may be torn", AGAIN)
 
     def _ready(self) -> _Beside:
         if self._beside is None or not self._beside.is_alive():
@@ -147,8 +144,7 @@ class Tracer:
     def _let_go(self) -> bool:
         """Let the process run; returns whether it stood still until now."""
         with letting_go():
-            self._holds = False
-            beside = self._beside
+            beside, self._holds = self._beside, False
             # An answer that nobody waited for (Ctrl-C) would be taken for the answer to this.
             if beside is not None and not self._waiting:
                 with suppress(EOFError):

@@ -129,9 +129,17 @@ def _identified(run: Run, address: int, declared: GoType = UNKNOWN_MAP) -> MapRe
     # Where every type breaks a rule the map itself is damaged, and the likeliest type shows how.
     best, *others = sound or candidates
     if not identity.proven:
-        why = "the map is empty" if not header.count else "the hashes of its keys cannot be repeated"
-        run.note(f"{why}, so nothing proves its type: {len(others) + 1} types fit; name the type to choose one")
+        run.note(_not_proven(header, identity.noted, len(others) + 1))
     return MapRef(address, best, "hash-proof" if identity.proven else "heap", None, False, tuple(others))
+
+
+def _not_proven(header: Header, noted: bool, fitting: int) -> str:
+    """What is said of a type that no key proves."""
+    why = "the map is empty" if not header.count else "the hashes of its keys cannot be repeated"
+    if not noted:
+        return f"{why}, so nothing proves its type: {fitting} types fit; name the type to choose one"
+    known = f"{why}; its type is known from what the allocator noted"
+    return known if fitting == 1 else f"{known}: {fitting} types have such cells; name the type to choose one"
 
 
 def _sound(

@@ -5,20 +5,20 @@ from __future__ import annotations
 from inspector.errors import UnreadableMemory
 from inspector.gotypes.decode import Decoder, unreadable
 from inspector.gotypes.gotype import GoType
+from inspector.gotypes.table import TypeTable
 from inspector.gotypes.values import GoValue
-from inspector.maps.family import Snapshot
 from inspector.memory.protocol import Memory
 
 
 class SlotDecoder:
-    """Decodes slots of a snapshot, whose bytes `memory` has; what is stored apart is looked up in it."""
+    """Decodes slots of a map of some type; what is stored apart is read from `memory`."""
 
-    def __init__(self, snapshot: Snapshot, memory: Memory) -> None:
-        layout = snapshot.type.layout
+    def __init__(self, types: TypeTable, go_type: GoType, memory: Memory) -> None:
+        layout = go_type.layout
         assert layout is not None
-        self._key, self._elem = snapshot.types.key(snapshot.type), snapshot.types.elem(snapshot.type)
+        self._key, self._elem = types.key(go_type), types.elem(go_type)
         self._indirect_key, self._indirect_elem = layout.indirect_key, layout.indirect_elem
-        self._memory, self._decoder = memory, Decoder(snapshot.types, memory)
+        self._memory, self._decoder = memory, Decoder(types, memory)
 
     def key(self, slot: bytes) -> GoValue:
         """The key in a slot."""

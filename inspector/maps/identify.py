@@ -60,11 +60,13 @@ left of this: it is found where something leads to it.
 class Identity:
     """Types that a map may have, the likeliest first, and how many keys prove their key's hash.
 
-    `proven` is 0 when nothing could be proven: an empty map, NaN keys only, or unknown hash keys.
+    `proven` is 0 when nothing could be proven: an empty map, NaN keys only, or unknown hash keys. `noted` says that the
+    allocator noted the type of the map's buckets or groups, and that it is theirs.
     """
 
     candidates: tuple[GoType, ...]
     proven: int
+    noted: bool = False
 
 
 def read_headers(family: Family, source: Source, addresses: Addresses) -> Headers:
@@ -85,24 +87,26 @@ def identify(
     if not len(header):
         return Identity((), 0)
     every = source.types.map_types if among is None else tuple(among)
-    ranked = _ranked(family, source, header, every, prove)
+    storage = _Storage(family, source, header)
+    ranked = _ranked(family, source, header, storage, every, prove)
+    noted = bool(ranked) and storage.noted
     if not ranked and source.heap is not None:
         # A map may be damaged so that its arrays are not where its numbers say.
-        ranked = _ranked(family, replace(source, heap=None), header, every, prove)
+        unknown = _Storage(family, replace(source, heap=None), header)
+        ranked = _ranked(family, source, header, unknown, every, prove)
     if not ranked:
         return Identity((), 0)
     best = max(proven for proven, _, _ in ranked)
     fit = [(specific, map_type) for proven, specific, map_type in ranked if proven == best]
     fit.sort(key=lambda pair: (-pair[0], pair[1].name))
-    return Identity(tuple(map_type for _, map_type in fit), best)
+    return Identity(tuple(map_type for _, map_type in fit), best, noted)
 
 
 def _ranked(
-    family: Family, source: Source, header: Headers, among: Iterable[GoType], prove: bool
+    family: Family, source: Source, header: Headers, storage: _Storage, among: Iterable[GoType], prove: bool
 ) -> list[tuple[int, int, GoType]]:
     """The types that fit one map: how many keys prove each, how specific what it asks of bytes is, the type."""
     matcher = _Matcher(family, source, source.functions if prove else None)
-    storage = _Storage(family, source, header)
     ranked: list[tuple[int, int, GoType]] = []
     for layout, alike in _by_layout(among):
         sample = family.sample(source, header, layout, storage.may_have(layout), SPREAD)
@@ -189,6 +193,11 @@ class _Storage:
         if self.arrays is not None:
             possible[self.arrays.owner[(self.types != 0) & (self.types != map_type.cells_address)]] = False
         return possible
+
+    @property
+    def noted(self) -> bool:
+        """Whether the allocator noted the type of any array."""
+        return self.arrays is not None and bool((self.types != 0).any())
 
     def _types(self, source: Source) -> Addresses:
         """(k,) addresses of the types of buckets or groups that malloc headers and spans name; 0 where none is."""

@@ -54,11 +54,12 @@ def open_process(pid: int) -> int:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a process is gone or a zombie."""
+    """Whether a process is gone or a zombie, with all its threads: while one calls exec, the first one is a zombie."""
     try:
-        return status(pid).ended
+        ended = status(pid).ended
     except NoSuchTarget:
         return True
+    return ended and all(thread_state(pid, thread) in ENDED for thread in threads(pid))
 
 
 ENDED = "ZX"

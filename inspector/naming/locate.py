@@ -125,6 +125,8 @@ class Locator:
 
     def _walked(self, run: Run, start: Place, wanted: GoType) -> MapRef:
         end = walk(run, start, self.steps)
+        if is_sync_map(end.type):
+            return MapRef(end.address, end.type, self.type_source, self.name, self.declared)
         word = struct.unpack("<Q", run.memory.read(end.address, 8))[0]
         if wanted is UNKNOWN_MAP:
             return MapRef(word, end.type, self.type_source, self.name, self.declared)

@@ -18,6 +18,7 @@ from inspector.gotypes.hidden import behind_unsafe_pointer, nodes_of_trie
 from inspector.gotypes.literal import Literal, parse_literal
 from inspector.gotypes.names import normalise
 from inspector.gotypes.paths import MOST_DEREFERENCES, follow, go_type_behind
+from inspector.gotypes.syncmaps import as_map, is_sync_map
 from inspector.maps.family import Slots
 from inspector.memory.gather import gather
 from inspector.naming.grammar import SHOWN_CHARACTERS, Step
@@ -66,8 +67,10 @@ class _Walker:
         self.text += step.text
 
     def at_map(self) -> Place:
-        """The place, if it is a map variable: behind pointers and interfaces, too."""
+        """The place, if it is a map variable: behind pointers and interfaces, too; a sync.Map is one itself."""
         self._settle()
+        if is_sync_map(self.type):
+            return Place(self.text, self.address, as_map(self.types, self.type))
         if self.type.kind != Kind.MAP:
             raise UnknownVariable(
                 f"{_shown(self.text)} is of type {_shown(self.type.name)}, not a map",
@@ -90,7 +93,7 @@ class _Walker:
     def _brackets(self, step: Step) -> None:
         self._settle()
         assert step.key is not None
-        if self.type.kind == Kind.MAP:
+        if self.type.kind == Kind.MAP or is_sync_map(self.type):
             self._entry(step, step.key)
             return
         if self.type.kind not in (Kind.ARRAY, Kind.SLICE):
@@ -178,8 +181,11 @@ class _Walker:
             ) from None
 
     def _entry(self, step: Step, key: str) -> None:
-        self.type = self._with_layout()
-        map_address = int.from_bytes(self.memory.read(self.address, WORD), "little")
+        if is_sync_map(self.type):
+            self.type, map_address = as_map(self.types, self.type), self.address
+        else:
+            self.type = self._with_layout()
+            map_address = int.from_bytes(self.memory.read(self.address, WORD), "little")
         key_type = self.types.key(self.type)
         find = self._spelled if step.short else self._looked_up
         found = find(map_address, key_type, key)
@@ -196,7 +202,7 @@ class _Walker:
                 f'a string is written in quotes: {_shown(self.text)}["..."]',
             )
         literal = parse_literal(self.types, key_type, key)
-        if self.run.source().functions is None:
+        if self.run.source().functions is None or is_sync_map(self.type):
             return self._spelled(address, key_type, self._canonical(key_type, literal))
         found = self.run.family.look_up(self.run.source(), address, self.type, literal)
         return (found.key_address, found.elem_address) if found.found is not None else None
@@ -210,7 +216,7 @@ class _Walker:
     def _spelled(self, address: int, key_type: GoType, key: str) -> tuple[int, int] | None:
         """Where the one key lies that is spelled so, found by spelling every key that it can be."""
         found = []
-        for slots in self.run.family.cells(self.run.source(), address, self.type):
+        for slots in self.run.reader_of(self.type).cells(self.run.source(), address, self.type):
             for at in self._possible(key_type, key, slots):
                 spelled = self._spell(key_type, int(slots.key_values[at]))
                 if spelled == key:

@@ -98,7 +98,7 @@ def _log(target: Target) -> None:
 
 def _require_process(pid: int) -> None:
     status = procfs.status(pid)
-    if status.ended:
+    if status.ended and procfs.has_ended(pid):
         raise NoSuchTarget(
             f"process {pid} has ended and waits to be reaped (a zombie)", "inspect its core dump, if it left one"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any, Literal, Protocol
 
 from inspector.control.gdbmi import GdbBridge, GdbMemory
 from inspector.control.hold import GdbHolder, Holder
-from inspector.errors import GdbMissing, Hint, TargetGone
+from inspector.errors import GdbMissing, Hint, NoSuchTarget, TargetGone
 from inspector.memory.corefile import CoreFile
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.protocol import Memory
@@ -122,6 +123,11 @@ def gone(pid: int) -> TargetGone:
     return TargetGone(f"process {pid} ended while it was being inspected", "inspect its core dump, if it left one")
 
 
+IN_EXEC = 2.0
+LOOK = 0.01
+"""Seconds that a process which seems to be gone may still be inside execve, and between two looks at it."""
+
+
 @contextmanager
 def noticing_the_end(life: Lifetime | None) -> Iterator[None]:
     """Turn whatever goes wrong in the block because the process ended, or called exec, into the one reason for it.
@@ -131,11 +137,16 @@ def noticing_the_end(life: Lifetime | None) -> Iterator[None]:
     """
     try:
         yield
-    except Exception:
+    except Exception as error:
         if life is not None:
-            if life.ended:
-                raise gone(life.pid) from None
-            life.require()
+            deadline = time.monotonic() + (IN_EXEC if isinstance(error, (TargetGone, NoSuchTarget)) else 0)
+            while True:
+                if life.ended:
+                    raise gone(life.pid) from None
+                life.require()
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(LOOK)
         raise
     if life is not None:
         life.require()

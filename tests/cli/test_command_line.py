@@ -107,6 +107,7 @@ def test_a_saved_census_that_is_named_in_the_place_of_a_target_is_said_to_come_f
     assert_refused(cli_here("diff", "demo", saved), "not a core dump")
 
 
+@pytest.mark.slow
 def test_diff_says_what_target_and_diff_say(plain, tmp_path):
     saved = tmp_path / "before.json"
     saved.write_text(cli_here(plain.pid, "--json").out)

@@ -202,3 +202,13 @@ def test_the_recent_share_counts_only_what_lies_in_the_window():
     clock = Clock([(0.0, 0.5), (1.0, 1.2), (1.9, 2.0)])
     assert clock.recent(2.0) == pytest.approx(0.2 + 0.1)
     assert (clock.total, clock.longest) == (pytest.approx(0.8), 0.5)
+
+
+def test_threads_that_run_are_not_asked_for_their_registers(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        asked = Run(target)
+        assert asked.threads() == []
+        with asked.held():
+            held = {thread.id for thread in asked.threads()}
+        assert asked.threads() == []
+    assert run().pid in held

@@ -30,6 +30,7 @@ def differing(states: list[dict], said: list[str]) -> dict[str, list[str]]:
     return {name: wrong for name, wrong in found.items() if wrong}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", FAMILIES)
 def test_every_map_of_a_live_process_is_found_by_its_frame(toolchain):
     with start(build("handlers", toolchain)) as running:
@@ -69,6 +70,7 @@ def test_what_is_selected_and_set_stays(crash):
     assert said[9] == "$1 = 9"
 
 
+@pytest.mark.slow
 def test_several_variables_are_distinguished_and_each_can_be_chosen(crash):
     core = crash("handlers", SWISS)
     listed = gdb("info gomap main.worker:jobs", on=(core.exe, core.path))[0]

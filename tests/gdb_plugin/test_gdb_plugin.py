@@ -70,6 +70,7 @@ def all_differences(states: list[dict[str, Any]], answers: Answers) -> dict[str,
 # The same answers as the program's own words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", USUAL_AND_ENDS)
 def test_every_state_of_a_live_process_is_told_as_the_program_tells_it(run, toolchain):
     running = run("states", toolchain)
@@ -569,6 +570,7 @@ def test_words_that_make_no_sense_are_answered_in_one_line(plain):
     assert promised(said[-1])["verdict"] == "consistent"
 
 
+@pytest.mark.slow
 def test_advice_names_the_options_of_info_gomap_and_none_of_the_command_line(plain):
     shown, *said = gdb(
         "python from gdb_plugin import arguments, output; print(*arguments.OPTIONS, output.IN_GDB)",
@@ -673,6 +675,7 @@ def renumbered(core: Core, pid: int) -> Path:
     return core.path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("setarch") is None, reason="needs setarch")
 def test_a_core_of_another_process_with_the_same_pid_and_path_is_read_anew(tmp_path):
     # Everything that gdb has names for is the same: the path of the program, the pid, the place of the vdso.

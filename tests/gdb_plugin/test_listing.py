@@ -37,6 +37,7 @@ def test_every_map_is_listed_as_the_command_line_lists_it(crash, toolchain):
     assert ours == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", FAMILIES)
 def test_maps_that_no_variable_leads_to_are_listed_too(toolchain):
     with start(build("handlers", toolchain)) as running:

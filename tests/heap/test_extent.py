@@ -65,6 +65,7 @@ def holds(regions: list[Region], addresses: list[int]) -> bool:
     return all(any(each.start <= at < each.end for each in regions) for at in addresses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["1.26.6", "1.27.3"])
 @pytest.mark.parametrize("memory", ["direct", "gdb-mi"])
 def test_the_heap_of_a_core_that_gcore_wrote_is_found(version, memory, tmp_path):

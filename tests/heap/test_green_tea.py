@@ -23,7 +23,11 @@ COLLECTORS = [
     (Toolchain("1.27.3"), True),
     (Toolchain("1.27.3", "nogreenteagc"), False),
 ]
-EACH = pytest.mark.parametrize(("toolchain", "inline"), [pytest.param(*each, id=each[0].name) for each in COLLECTORS])
+QUICK = (Toolchain("1.25.5"), Toolchain("1.27.3"))
+EACH = pytest.mark.parametrize(
+    ("toolchain", "inline"),
+    [pytest.param(*each, id=each[0].name, marks=() if each[0] in QUICK else pytest.mark.slow) for each in COLLECTORS],
+)
 WAYS = pytest.mark.parametrize("ldflags", ["", "-s -w"], ids=["symbols", "stripped"])
 
 

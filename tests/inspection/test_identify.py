@@ -102,10 +102,17 @@ def test_a_type_made_by_reflect_at_run_time_is_found_on_the_heap(run):
 
 def test_an_empty_map_is_said_to_prove_nothing(run):
     with open_target(str(run().pid), memory="direct") as target:
-        document = document_of(inspect(target, run().map("hint_20")["address"]))
+        document = document_of(inspect(target, run().map("hint_10")["address"]))
     assert document["map"]["type_source"] == "heap"
     assert len(document["map"]["type_alternatives"]) > 5
     assert any("the map is empty, so nothing proves its type" in note for note in document["notes"])
+
+
+def test_the_type_of_an_empty_map_is_known_where_the_allocator_noted_it(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        document = document_of(inspect(target, run().map("hint_20")["address"]))
+    assert (document["map"]["type"], document["map"]["type_alternatives"]) == ("map[string]int", [])
+    assert "the map is empty; its type is known from what the allocator noted" in document["notes"]
 
 
 def test_the_option_wins_over_what_the_hashes_say_and_the_contradiction_shows(run):

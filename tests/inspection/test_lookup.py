@@ -111,6 +111,7 @@ def disagreements(target: Target, state: dict[str, Any]) -> list[str]:
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_present_and_absent_keys_of_every_kind_end_where_the_program_has_them(run, toolchain):
     running = run("states", toolchain)

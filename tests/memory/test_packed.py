@@ -132,6 +132,7 @@ def test_where_there_is_no_room_to_unpack_that_is_said(packed):
     assert_refused(cli(packed["zst"], WORDS, before=limit), "cannot unpack", "File too large", "TMPDIR")
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_the_temporary_folder_however_it_ends(packed, tmp_path):
     in_folder = ["env", f"TMPDIR={tmp_path}"]
     assert cli(packed["gz"], WORDS, before=in_folder).code == 0

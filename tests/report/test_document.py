@@ -24,6 +24,7 @@ CLEAR_SEQ = 40
 """Where clearSeq is in an hmap (runtime/map_noswiss.go): behind five words."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_the_document_of_every_state_satisfies_the_schema(run, toolchain):
     running = run("states", toolchain)

@@ -124,6 +124,7 @@ def test_functions_of_gdb_that_run_commands_are_off(pwned):
     assert not pwned.exists()
 
 
+@pytest.mark.slow
 def test_packages_of_the_user_do_not_run_in_our_gdb(tmp_path, pwned):
     home = {"HOME": str(tmp_path)}
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | home

@@ -32,6 +32,7 @@ WORDS = "main.words"
 TYPE = ("--type", "map[string]int")
 MODES = ("gdb-mi", "direct", "auto")
 FEW_OR_MANY = pytest.mark.parametrize("tries", [2, pytest.param(15, marks=pytest.mark.slow)])
+MANY = pytest.mark.parametrize("tries", [pytest.param(15, marks=pytest.mark.slow)])
 
 SOON = 0.3
 """Seconds: our modules or gdb's symbols are being loaded then."""
@@ -97,7 +98,7 @@ def test_someone_who_presses_ctrl_c_many_times_does_no_harm(plain, dice):
     assert_enough(interrupted, 15)
 
 
-@FEW_OR_MANY
+@MANY
 def test_a_killed_inspection_leaves_the_process_running_and_no_gdb(plain, dice, tries):
     killed = 0
     for attempt in range(tries):
@@ -110,7 +111,7 @@ def test_a_killed_inspection_leaves_the_process_running_and_no_gdb(plain, dice, 
     assert_enough(killed, tries)
 
 
-@FEW_OR_MANY
+@MANY
 def test_a_gdb_killed_at_any_moment_costs_the_answer_at_most(plain, dice, tries):
     killed = failed = 0
     for _ in range(tries):
@@ -128,7 +129,7 @@ def test_a_gdb_killed_at_any_moment_costs_the_answer_at_most(plain, dice, tries)
     assert_enough(failed, tries)
 
 
-@FEW_OR_MANY
+@MANY
 def test_a_process_that_is_killed_while_it_is_inspected_is_said_to_have_ended(dice, tries):
     failed = 0
     for attempt in range(tries):

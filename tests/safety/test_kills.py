@@ -43,7 +43,7 @@ def struck(campaign: Campaign, number: int) -> None:
 
 @needs_gdb
 @pytest.mark.parametrize(
-    "number", [6, pytest.param(24, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.matrix)]
+    "number", [4, pytest.param(24, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.matrix)]
 )
 def test_a_process_runs_on_whoever_is_killed_and_feels_no_signal(request, number):
     campaign = Campaign(seeded(request.node.name), ways=LOCAL, victims=VICTIMS)
@@ -51,7 +51,9 @@ def test_a_process_runs_on_whoever_is_killed_and_feels_no_signal(request, number
 
 
 @needs_gdb
-@pytest.mark.parametrize("number", [6, pytest.param(100, marks=pytest.mark.matrix)])
+@pytest.mark.parametrize(
+    "number", [pytest.param(6, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.matrix)]
+)
 def test_a_process_runs_on_when_gdb_and_we_are_killed_at_once(request, number):
     ways = [way for way in BY_GDB if way != "remote"]
     campaign = Campaign(seeded(request.node.name), ways=ways, victims=["both"], signals=[signal.SIGKILL])
@@ -60,7 +62,7 @@ def test_a_process_runs_on_when_gdb_and_we_are_killed_at_once(request, number):
 
 @needs_gdbserver
 @pytest.mark.parametrize(
-    "number", [2, pytest.param(8, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.matrix)]
+    "number", [pytest.param(8, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.matrix)]
 )
 def test_a_process_behind_a_gdbserver_runs_on_whoever_of_us_is_killed(request, number):
     # A gdbserver leaves a process that starts children all the time stopped, whoever detaches.

@@ -27,7 +27,11 @@ RECENT = (
 )
 """A toolchain of each release whose programs have Swiss maps by default."""
 
-EACH_RECENT = [pytest.param(toolchain, id=toolchain.name) for toolchain in (OLDER, *RECENT)]
+EACH_RECENT = [
+    pytest.param(toolchain, id=toolchain.name, marks=() if toolchain == RECENT[-1] else pytest.mark.slow)
+    for toolchain in (OLDER, *RECENT)
+]
+"""Parameters: the newest of them in the quick suite, all and an older release in the whole one."""
 
 
 @contextmanager

@@ -588,6 +588,7 @@ def test_writers_that_race_for_a_swiss_map_are_ended_by_the_runtime(release_of: 
         assert "fatal error: concurrent map" in running.stderr()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release_of", EVERY_SWISS)
 def test_plugins_have_swiss_maps_of_their_own(release_of: Toolchain) -> None:
     cgo = {"CGO_ENABLED": "1"}

@@ -16,7 +16,7 @@ from inspector.maps.strings import string_bytes
 def entries_of(view: MapView) -> Iterator[Entry]:
     """See Snapshot.entries: in the order of arrays, buckets, chains and cells."""
     snapshot = view.snapshot
-    decoder = SlotDecoder(snapshot, snapshot.memory)
+    decoder = SlotDecoder(snapshot.types, snapshot.type, snapshot.memory)
     for name, array, rows, cells in view.live_cells:
         keys, elems = array.slots("keys"), array.slots("elems")
         for row, cell in zip(rows.tolist(), cells.tolist(), strict=True):

@@ -13,18 +13,15 @@ from inspector.errors import UnreadableMemory
 from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.mapextra import mapextra
-from inspector.goruntime.releases import Release
 from inspector.goruntime.scalars import slice_header
 from inspector.gotypes.gotype import GoType
-from inspector.gotypes.layouts import ClassicLayout
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
-from inspector.gotypes.table import TypeTable
-from inspector.hashing.keys import HashKeys
 from inspector.maps.classic.account import account_of
 from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray
 from inspector.maps.classic.checks import MapView, judge
 from inspector.maps.classic.contents import entries_of, slots_of_all, string_bytes_of
-from inspector.maps.classic.header import Hmap, MapExtra, read_header
+from inspector.maps.classic.copied import MapCopy
+from inspector.maps.classic.header import MapExtra, read_header
 from inspector.maps.classic.layout import layout_of
 from inspector.maps.classic.mirror.growth import LARGEST_B, PREALLOCATED_FROM_B, allocated_buckets
 from inspector.maps.copying import Copier
@@ -33,7 +30,7 @@ from inspector.maps.findings import Judgement
 from inspector.memory.counting import CountingMemory
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses, RegionMap
+from inspector.memory.protocol import Addresses
 
 OUTSIDE = -9
 """The overflow pointer leads to a bucket that was allocated on its own."""
@@ -46,35 +43,8 @@ CHAIN_ROWS_FLOOR = 1 << 20
 
 
 @dataclass(frozen=True)
-class MapSnapshot:
-    """Everything of one map, copied: immutable, picklable, independent of the target.
-
-    `buckets` or `old` is None when the array is nil, or when it cannot be used, and then `unusable` says why
-    under the name of the header's field. `memory` holds the pointed-to bytes of keys and of shown entries,
-    `regions` what was readable.
-    `late` names what was not read before the stop had to end: it is missing, and says nothing of the map.
-    `bytes_read` counts what was copied.
-    """
-
-    address: int
-    type: GoType
-    types: TypeTable
-    release: Release
-    header: Hmap
-    extra: MapExtra | None
-    buckets: BucketArray | None
-    old: BucketArray | None
-    unusable: dict[str, str]
-    late: tuple[str, ...]
-    memory: FrozenMemory = field(repr=False)
-    regions: RegionMap = field(repr=False)
-    hash_keys: HashKeys | None = field(default=None, repr=False)
-    bytes_read: int = 0
-
-    @property
-    def layout(self) -> ClassicLayout:
-        """The layout of the map's buckets."""
-        return layout_of(self.type)
+class MapSnapshot(MapCopy):
+    """See Snapshot: one map, copied, with what can be asked of it."""
 
     @property
     def view(self) -> MapView:

@@ -13,7 +13,7 @@ from inspector.maps.swiss.checks.view import MapView
 def entries_of(view: MapView) -> Iterator[Entry]:
     """See Snapshot.entries: in the order of tables, groups and slots."""
     snapshot, groups = view.snapshot, view.groups
-    decoder = SlotDecoder(snapshot, snapshot.memory)
+    decoder = SlotDecoder(snapshot.types, snapshot.type, snapshot.memory)
     keys, elems = groups.keys, groups.elems
     rows, slots = groups.live
     for row, slot in zip(rows.tolist(), slots.tolist(), strict=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,18 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.errors import NotReadInTime, UnreadableMemory
-from inspector.goruntime.releases import Release
 from inspector.gotypes.gotype import GoType
-from inspector.gotypes.layouts import SwissLayout
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
-from inspector.gotypes.table import TypeTable
-from inspector.hashing.keys import HashKeys
 from inspector.maps.copying import Copier
 from inspector.maps.family import Account, Books, Entry, Slots, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.account import account_of, row_of
 from inspector.maps.swiss.checks import MapView, Proof, judge
 from inspector.maps.swiss.contents import entries_of, string_bytes_of
+from inspector.maps.swiss.copied import SwissCopy
 from inspector.maps.swiss.groups import NO_TABLE, Groups
 from inspector.maps.swiss.header import SwissMap, read_header
 from inspector.maps.swiss.layout import layout_of
@@ -30,7 +27,7 @@ from inspector.maps.swiss.tables import Tables, read_tables
 from inspector.memory.counting import CountingMemory
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses, RegionMap, Rows
+from inspector.memory.protocol import Addresses, Rows
 
 BYTES_AT_ONCE = 1 << 24
 """Bytes of groups that are read in one go: what was read before a stop has to end is kept."""
@@ -39,35 +36,8 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class SwissSnapshot:
-    """Everything of one map, copied: immutable, picklable, independent of the target.
-
-    A small map has no `tables` and at most one group. `unusable` says under the name of a part ("dirPtr", "tables",
-    "groups") why it is missing, wholly or in part. `memory` holds the pointed-to bytes of keys and of shown entries,
-    `regions` what was readable, `books` the heap's metadata as far as it says
-    anything of the map. `late` names what was not read before the stop had to end: it is missing, and says
-    nothing of the map. `bytes_read` counts what was copied.
-    """
-
-    address: int
-    type: GoType
-    types: TypeTable
-    release: Release
-    header: SwissMap
-    tables: Tables
-    groups: Groups
-    unusable: dict[str, str]
-    late: tuple[str, ...]
-    memory: FrozenMemory = field(repr=False)
-    regions: RegionMap = field(repr=False)
-    hash_keys: HashKeys | None = field(default=None, repr=False)
-    books: Books | None = field(default=None, repr=False)
-    bytes_read: int = 0
-
-    @property
-    def layout(self) -> SwissLayout:
-        """The layout of the map's groups."""
-        return layout_of(self.type)
+class SwissSnapshot(SwissCopy):
+    """See Snapshot: one map, copied, with what can be asked of it."""
 
     @cached_property
     def proof(self) -> Proof:

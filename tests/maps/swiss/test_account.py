@@ -115,6 +115,7 @@ def test_hints_give_the_tables_of_newmap(hint: int, tables: int, capacity: int) 
     assert (made_for(hint).tables, made_for(hint).capacity) == (tables, capacity)
 
 
+@pytest.mark.slow
 def test_every_document_of_a_swiss_program_keeps_the_schema(swiss: Callable[..., SwissProgram]) -> None:
     pid = str(swiss().pid)
     assert promised(cli_here(pid, "main.small[2]", "--json").out)["map"]["family"] == "swiss"

@@ -156,6 +156,7 @@ def insert_as_foretold(program: Running, kind: str, size: int, keys: int) -> Cou
     return met
 
 
+@pytest.mark.slow
 def test_an_absent_key_goes_where_it_was_foretold(program: Running) -> None:
     once = partial(insert_as_foretold, program)
     met = once("int64", 0, 16) + once("string", 60, 12) + once("struct", 900, 6) + once("wide", 3000, 6)

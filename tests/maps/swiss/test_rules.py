@@ -82,6 +82,7 @@ def test_every_rule_holds_in_every_state(subject, swiss, toolchain):
         assert judgement.proof.checked == judgement.proof.matched, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_SWISS_BUILD)
 def test_every_rule_holds_after_random_operations_on_maps_of_many_types(toolchain):
     dice = seeded(toolchain.name)

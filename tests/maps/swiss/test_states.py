@@ -26,6 +26,7 @@ def test_every_state_of_a_live_process_is_decoded_as_the_program_tells_it(
         assert all_differences(target, program.states.values(), "variable") == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", TWO_SWISS_BUILD)
 def test_every_state_of_a_kernel_core_is_decoded_as_the_program_told_it(toolchain: Toolchain) -> None:
     core = states_core(toolchain)

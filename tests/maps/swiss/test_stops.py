@@ -37,6 +37,7 @@ def verdicts(toolchain: Toolchain, stops: int) -> tuple[Counter[str], list[str]]
     return counted, wrong
 
 
+@pytest.mark.slow
 def test_a_few_stops_at_random_moments_find_nothing_inconsistent():
     counted, wrong = verdicts(SWISS_RELEASES[-1], QUICK_STOPS)
     assert wrong == []

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.maps.classic.buckets import BucketArray
+from inspector.maps.classic.copied import MapCopy
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.mirror.growth import GrowthKind
 from inspector.maps.classic.places import Array, Where
-
-if TYPE_CHECKING:
-    # A snapshot knows how it is judged, so it imports this module.
-    from inspector.maps.classic.snapshot import MapSnapshot
 
 
 @dataclass(frozen=True)
 class MapView:
     """The observed state of one map, in the mirror's terms."""
 
-    snapshot: MapSnapshot
+    snapshot: MapCopy
 
     @property
     def header(self) -> Hmap:

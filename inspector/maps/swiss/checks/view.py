@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +12,12 @@ from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY, STALE_INDEX
 from inspector.maps.family import Mask
 from inspector.maps.swiss.checks.blocks import Blocks
+from inspector.maps.swiss.copied import SwissCopy
 from inspector.maps.swiss.groups import Groups
 from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, SwissMap
 from inspector.maps.swiss.places import Where
 from inspector.maps.swiss.tables import Tables
 from inspector.memory.protocol import Addresses, Rows
-
-if TYPE_CHECKING:
-    # A snapshot knows how it is judged, so it imports this module.
-    from inspector.maps.swiss.snapshot import SwissSnapshot
 
 Numbers = NDArray[np.int64]
 
@@ -65,7 +61,7 @@ class Apart:
 class MapView:
     """The observed state of one map. Recounts are of the control bytes, not of what header and tables say."""
 
-    snapshot: SwissSnapshot
+    snapshot: SwissCopy
 
     @property
     def header(self) -> SwissMap:
