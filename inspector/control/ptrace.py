@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.errors import Hint, NotPermitted, TargetGone
@@ -23,10 +24,17 @@ from inspector.memory.threads import Thread
 
 PTRACE_GETREGS = 12
 PTRACE_DETACH = 17
+PTRACE_GETREGSET = 0x4204
 PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
 PTRACE_EVENT_STOP = 128
 WALL = 0x40000000
+
+NT_PRSTATUS, NT_FPREGSET, NT_X86_XSTATE = 1, 2, 0x202
+"""Sets of registers for PTRACE_GETREGSET: the numbers of their notes in a core (elf.h)."""
+
+LARGEST_SET = 1 << 14
+"""Bytes; an XSAVE area with AMX takes 11 KiB."""
 
 PATIENCE = 2.0
 """Seconds to wait for a thread to stand still."""
@@ -154,6 +162,51 @@ def threads(pid: int) -> list[Thread]:
         with suppress(OSError):
             _ptrace(PTRACE_GETREGS, thread, registers)
             found.append(Thread.of(thread, user_regs.parse(registers.raw)))
+    return found
+
+
+@dataclass(frozen=True)
+class RegisterSets:
+    """All registers of a thread, as the kernel's core dumps have them.
+
+    `general` is a struct user_regs_struct. `floating` is a struct user_fpregs_struct, `extended` an XSAVE area; both
+    are empty where the kernel does not give them.
+    """
+
+    id: int
+    general: bytes
+    floating: bytes
+    extended: bytes
+
+
+class _Range(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+
+
+def _register_set(thread: int, kind: int) -> bytes:
+    """One set of registers of a thread that stands still, by the number of its note; raises OSError."""
+    registers = ctypes.create_string_buffer(LARGEST_SET)
+    place = _Range(ctypes.addressof(registers), LARGEST_SET)
+    if _libc.ptrace(PTRACE_GETREGSET, thread, kind, ctypes.addressof(place)) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return registers.raw[: place.len]
+
+
+def register_sets(pid: int) -> list[RegisterSets]:
+    """All registers of all threads of a process that `stopped` holds, the first thread first.
+
+    Threads that have ended are left out.
+    """
+    found = []
+    for thread in sorted(_threads(pid), key=lambda thread: (thread != pid, thread)):
+        with suppress(OSError):
+            general = _register_set(thread, NT_PRSTATUS)
+            others = [b"", b""]
+            for at, kind in enumerate((NT_FPREGSET, NT_X86_XSTATE)):
+                with suppress(OSError):
+                    others[at] = _register_set(thread, kind)
+            found.append(RegisterSets(thread, general, *others))
     return found
 
 
