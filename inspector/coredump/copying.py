@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,12 +29,15 @@ MOST_WORKERS = 4
 PATIENCE = 64
 """Pages in sequence that cannot be read before the rest of their piece is given up."""
 
+URGENT = -15
+"""How a thread that copies while the process is held is scheduled (nice)."""
+
 Vectors = NDArray[np.void]
 
 
 @dataclass
 class Copying:
-    """Copies that are under way; `unreadable` bytes were not there, and are zeros in the copy."""
+    """Copies by `workers` threads, of which ours is one; `unreadable` bytes were not there, and are zeros in the copy."""
 
     memory: ProcessMemory
     pool: ThreadPoolExecutor
@@ -50,7 +53,8 @@ class Copying:
         if it is the place's fault. Raises what it raises, TargetGone and NotPermitted. On every way out, also by a
         signal, workers begin nothing new.
         """
-        batches = iter(list(_batches(starts, sizes, places)))
+        queue = list(_batches(starts, sizes, places))
+        batches = iter(queue)
         late = threading.Event()
 
         def work() -> None:
@@ -65,7 +69,10 @@ class Copying:
                 self._copy_batch(*batch, writable)
 
         try:
-            futures = [self.pool.submit(work) for _ in range(self.workers)]
+            # A thread that has to be woken takes its time on a busy machine, so we work, too.
+            others = min(self.workers, len(queue)) - 1
+            futures = [self.pool.submit(work) for _ in range(others)]
+            work()
             for future in wait(futures, return_when=FIRST_EXCEPTION).done:
                 future.result()
         except BaseException:
@@ -135,8 +142,27 @@ def _batches(starts: Numbers, sizes: Numbers, places: Numbers) -> Iterator[tuple
 def copying(memory: ProcessMemory) -> Iterator[Copying]:
     """Workers that copy from a process. When the block is left none of them writes anywhere any more."""
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-    with ThreadPoolExecutor(workers, thread_name_prefix="copy") as pool:
+    others = max(1, workers - 1)
+    with ThreadPoolExecutor(others, thread_name_prefix="copy", initializer=_hurry) as pool:
         # A thread is started when it is first needed, which shall not be in the hold.
-        together = threading.Barrier(workers)
-        wait([pool.submit(together.wait) for _ in range(workers)])
+        together = threading.Barrier(others)
+        wait([pool.submit(together.wait) for _ in range(others)])
         yield Copying(memory, pool, workers)
+
+
+@contextmanager
+def hurrying() -> Iterator[None]:
+    """Go before others on a busy machine, where we may, for the length of the block."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    _hurry()
+    try:
+        yield
+    finally:
+        # Towards others anybody may be nice.
+        os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
+def _hurry() -> None:
+    # For the thread that calls, not the process: so it is on Linux.
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, URGENT)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import TargetGone
 from inspector.goruntime import scalars as c
+from inspector.goruntime.dtypes import dtype_of
 
 PAGE = 4096
 
@@ -60,6 +61,8 @@ class Pages:
         self.pid = pid
         self.scans = True
         self._regions = np.zeros(REGIONS, REGION)
+        # A row of numpy's: to build the structure anew for each mapping would take most of a short hold.
+        self._request = np.zeros(1, dtype_of(scan))
         try:
             self._file: int | None = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -112,8 +115,7 @@ class Pages:
             found, at = self._ask(
                 file, at, end, len(self._regions), inverted=IS_ZERO, all_of=IS_ZERO, any_of=IS_PRESENT | IS_SWAPPED
             )
-            for region in self._regions[:found]:
-                yield int(region["start"]), int(region["end"])
+            yield from zip(*(self._regions[name][:found].tolist() for name in ("start", "end")), strict=True)
 
     def _any_own(self, file: int, start: int, end: int) -> bool:
         own, _ = self._ask(file, start, end, 1, inverted=IS_FILE, all_of=IS_FILE, any_of=IS_PRESENT | IS_SWAPPED)
@@ -123,18 +125,13 @@ class Pages:
         self, file: int, start: int, end: int, most: int, *, inverted: int, all_of: int, any_of: int
     ) -> tuple[int, int]:
         """How many ranges the kernel wrote, and up to where it looked; raises OSError."""
-        request = bytearray(
-            scan.build(
-                {
-                    "size": scan.sizeof(), "flags": 0, "start": start, "end": end, "walk_end": 0,
-                    "vec": self._regions.ctypes.data, "vec_len": most, "max_pages": 0,
-                    "category_inverted": inverted, "category_mask": all_of, "category_anyof_mask": any_of,
-                    "return_mask": IS_PRESENT,
-                }
-            )
-        )  # fmt: skip
-        found = fcntl.ioctl(file, PAGEMAP_SCAN, request)
-        return found, int(scan.parse(bytes(request)).walk_end)
+        ask = self._request
+        ask["size"], ask["start"], ask["end"] = scan.sizeof(), start, end
+        ask["vec"], ask["vec_len"] = self._regions.ctypes.data, most
+        ask["category_inverted"], ask["category_mask"], ask["category_anyof_mask"] = inverted, all_of, any_of
+        ask["return_mask"] = IS_PRESENT
+        found = fcntl.ioctl(file, PAGEMAP_SCAN, ask.data)
+        return found, int(ask["walk_end"][0])
 
     def _counted(self, file: int, start: int, end: int) -> Iterator[tuple[int, int]]:
         for first, words in self._words(file, start, end):

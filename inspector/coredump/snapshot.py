@@ -15,7 +15,7 @@ import numpy as np
 from inspector.control import ptrace
 from inspector.control.hold import PtraceHolder
 from inspector.control.ptrace import RegisterSets
-from inspector.coredump.copying import Copying, copying
+from inspector.coredump.copying import Copying, copying, hurrying
 from inspector.coredump.notes import Identity, identify, notes
 from inspector.coredump.output import Output, output, unnamed_or_beside
 from inspector.coredump.pages import Pages
@@ -222,7 +222,7 @@ class _Snapshot:
 
     def _hold(self, plan: Plan, workers: Copying, store: _Store) -> _Copied:
         run = Run(self.target, self.max_stop)
-        with run.held():
+        with hurrying(), run.held():
             plan = make_plan(self.pid, self.pages, plan)
             places = store.places(plan)
             ours = places + np.uint64(store.room.base)
