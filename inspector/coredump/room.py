@@ -95,10 +95,19 @@ def in_file(file: int, begin: int, size: int) -> Room:
     return Room(np.frombuffer(mmap.mmap(file, length), dtype=np.uint8), begin)
 
 
-def be_first_to_be_killed() -> None:
+@contextmanager
+def first_to_be_killed() -> Iterator[None]:
     """Have the kernel end this process rather than another, above all the target, where memory runs out."""
+    score = Path("/proc/self/oom_score_adj")
+    before = ""
     with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        before = score.read_text()
+        score.write_text("1000")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            score.write_text(before)
 
 
 def _populate(memory: mmap.mmap, size: int) -> None:

@@ -20,7 +20,7 @@ from inspector.coredump.notes import Identity, identify, notes
 from inspector.coredump.output import Output, output, unnamed_or_beside
 from inspector.coredump.pages import Pages
 from inspector.coredump.plan import Numbers, Plan, make_plan
-from inspector.coredump.room import Room, be_first_to_be_killed, in_file, in_memory
+from inspector.coredump.room import Room, first_to_be_killed, in_file, in_memory
 from inspector.coredump.writing import Compressed, Sink, Sparse, head, head_size, write_memory
 from inspector.errors import Hint, InspectError, UsageError
 from inspector.memory.process import ProcessMemory
@@ -121,8 +121,12 @@ def write_core(
         raise UsageError("only a live process can be written to a core", "give the pid of one")
     if not isinstance(target.memory, ProcessMemory) or not isinstance(target.holder, PtraceHolder):
         raise UsageError("a core needs a process that is held and read without gdb", Hint("open it with {direct}"))
-    be_first_to_be_killed()
-    with noticing_the_end(target.pid), output(Path(path), force) as file, Pages(target.pid) as pages:
+    with (
+        noticing_the_end(target.pid),
+        first_to_be_killed(),
+        output(Path(path), force) as file,
+        Pages(target.pid) as pages,
+    ):
         return _Snapshot(target, target.pid, target.memory, pages, file, zstd, max_stop).write()
 
 
