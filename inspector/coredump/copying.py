@@ -37,7 +37,10 @@ Vectors = NDArray[np.void]
 
 @dataclass
 class Copying:
-    """Copies by `workers` threads, of which ours is one; `unreadable` bytes were not there, and are zeros in the copy."""
+    """Copies by `workers` threads, of which ours is one.
+
+    `unreadable` bytes were not there, and are zeros in the copy.
+    """
 
     memory: ProcessMemory
     pool: ThreadPoolExecutor

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,11 +33,13 @@ from tests.support.commandline import (
     finish,
 )
 from tests.support.gdbsession import gdb
-from tests.support.moments import Moment, come_at, holds
+from tests.support.moments import Moment, Process, come_at, holds
 from tests.support.swiss import SwissProgram
-from tests.support.toolchains import EVERY_SWISS, EVERY_TOOLCHAIN
 
 THREADS = 20
+SIZE, BYTES = "60", 60 << 20
+"""How much memory the program `bulk` takes."""
+
 PACKED = pytest.mark.parametrize("zstd", [False, True], ids=["plain", "zstd"])
 
 
@@ -51,8 +53,8 @@ def beating() -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def bulk() -> Iterator[Running]:
-    """A program with 100 MiB that hardly can be compressed."""
-    with start(build("bulk", USUAL), "100") as running:
+    """A program with SIZE MiB that hardly can be compressed."""
+    with start(build("bulk", USUAL), SIZE) as running:
         yield running
         assert_running(running)
 
@@ -86,18 +88,16 @@ def left_in(core: Path) -> list[str]:
 # What is in it
 
 
-@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
-def test_every_state_of_a_classic_map_is_in_the_core_as_the_program_says(run, toolchain, core):
-    running = run("states", toolchain)
-    snapshot(running, core, zstd=toolchain == USUAL)
+def test_every_state_of_a_classic_map_is_in_the_core_as_the_program_says(run, core):
+    running = run("states", USUAL)
+    snapshot(running, core, zstd=True)
     with open_target(str(core), memory="direct") as target:
         assert target.pid == running.pid
         assert truth.all_differences(target, running.truth["maps"]) == {}
 
 
-@pytest.mark.parametrize("toolchain", EVERY_SWISS)
-def test_every_state_of_a_swiss_map_is_in_the_core_as_the_program_says(swiss, toolchain, core):
-    program: SwissProgram = swiss(toolchain)
+def test_every_state_of_a_swiss_map_is_in_the_core_as_the_program_says(swiss, core):
+    program: SwissProgram = swiss(SWISS_RELEASES[-1])
     snapshot(program.running, core)
     with open_target(str(core), memory="direct") as target:
         assert swisstruth.all_differences(target, program.states.values(), "name") == {}
@@ -130,8 +130,8 @@ def test_gdb_finds_every_thread_its_stack_and_its_registers(core, toolchain):
     with start(build("beating", toolchain), str(THREADS)) as running:
         written = snapshot(running, core)
         tasks = {int(task.name) for task in Path(f"/proc/{running.pid}/task").iterdir()}
-    threads, stack, registers, pages, named = gdb(
-        "info threads", "thread apply all bt", "p $xmm0", "p $_siginfo", "info proc", on=(running.exe, core)
+    threads, stack, registers, named = gdb(
+        "info threads", "thread apply all bt", "p $xmm0", "info proc", on=(running.exe, core)
     )
     seen = {int(number) for number in re.findall(r"LWP (\d+)", threads)}
     assert len(seen) == written.threads > THREADS
@@ -149,7 +149,7 @@ def test_a_core_is_sparse_and_only_its_owner_reads_it(bulk, core):
     assert status.st_mode & 0o777 == 0o600
     assert written.size == status.st_size
     assert written.on_disk == status.st_blocks * 512
-    assert 100 << 20 < written.on_disk < written.memory + (1 << 20) < written.size
+    assert BYTES < written.on_disk < written.memory + (1 << 20) < written.size
 
 
 def test_both_ways_to_ask_the_kernel_for_pages_find_the_same_memory(bulk):
@@ -160,7 +160,7 @@ def test_both_ways_to_ask_the_kernel_for_pages_find_the_same_memory(bulk):
             pytest.skip("this kernel has no PAGEMAP_SCAN")
     assert [segment.size for segment in plans[0].segments] == [segment.size for segment in plans[1].segments]
     pages = [{at for start, end in plan.ranges for at in range(start, end, 4096)} for plan in plans]
-    assert len(pages[0]) > 100 << 8
+    assert len(pages[0]) > BYTES // 4096
     # What was only read is the kernel's page of zeros; the heap goes on between two looks.
     assert len(pages[0] ^ pages[1]) < len(pages[0]) // 50
 
@@ -278,7 +278,7 @@ def test_a_limit_on_the_size_of_files_leaves_nothing_behind(bulk, core):
     assert left_in(core) == []
 
 
-def come_in_the_middle(running: Running, core: Path, dice: random.Random) -> Callable[[], None] | object:
+def come_in_the_middle(running: Running, core: Path, dice: random.Random) -> tuple[Process, bool]:
     """Start a snapshot that compresses, and come back while it holds the process, or while it writes."""
     later = dice.choice([0.0, 0.5])
     return come_at(Moment(holds(running.pid), later), dice, "snapshot", running.pid, "-o", core, "--zstd")
@@ -287,7 +287,7 @@ def come_in_the_middle(running: Running, core: Path, dice: random.Random) -> Cal
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_in_the_middle_leaves_no_file_and_the_process_running(bulk, core, dice, number):
     came = 0
-    for _ in range(3):
+    for _ in range(2):
         process, middle = come_in_the_middle(bulk, core, dice)
         process.send_signal(number)
         answer = finish(process)
@@ -298,15 +298,19 @@ def test_a_signal_in_the_middle_leaves_no_file_and_the_process_running(bulk, cor
             assert left_in(core) == []
         core.unlink(missing_ok=True)
         assert_running(bulk)
-    assert came >= 2
+    assert came >= 1
 
 
 def test_a_process_that_ends_in_the_middle_is_one_line(core, dice):
-    with start(build("bulk", USUAL), "100") as running:
-        process, middle = come_at(Moment(holds(running.pid)), dice, "snapshot", running.pid, "-o", core)
-        running.end()
-        answer = finish(process)
-    assert middle
+    for _ in range(5):
+        with start(build("bulk", USUAL), SIZE) as running:
+            process, _ = come_at(Moment(holds(running.pid)), dice, "snapshot", running.pid, "-o", core)
+            running.end()
+            answer = finish(process)
+        if answer.code:
+            break
+        # It was killed a moment too late: all was copied.
+        core.unlink()
     assert_refused(answer, "ended")
     assert left_in(core) == []
 
