@@ -1,10 +1,10 @@
 """How long a snapshot holds a process, and how large it is, beside a bare copy and gdb's gcore of the same process.
 
 Run it with `python -m benchmarks.snapshot [ROUNDS] [MAPS ...]`. Programs with 4,000, 40,000 and 400,000 maps, classic
-and Swiss, and one with 1 GiB of records and random bytes, are copied in each way in turn. A bare copy takes the same bytes
-with process_vm_readv on one processor, into memory that is there already, while the process runs. How long gcore holds
-is watched from outside: as long as /proc/PID/status names a tracer. Ours is watched in the same way, and reported by
-itself. Printed are medians.
+and Swiss, and one with 1 GiB of records and random bytes, are copied in each way in turn. A bare copy takes the same
+bytes with process_vm_readv on one processor, into memory that is there already, while the process runs. How long gcore
+holds is watched from outside: as long as /proc/PID/status names a tracer. Ours is watched in the same way, and reported
+by itself. Printed are medians.
 """
 
 from __future__ import annotations

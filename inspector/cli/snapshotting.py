@@ -30,14 +30,14 @@ def snapshot(process: str, path: str, force: bool, zstd: bool, max_stop: MaxStop
         written = write_core(target, path, force=force, zstd=packed, max_stop=limit)
         notes = (*target.program.build.notes, *_notes(written, process))
         program = f"{Path(written.executable.removesuffix(DELETED)).name} ({target.program.release.version})"
-        deliver(target, notes, lambda: console().print(_report(written, f"process {process}, {program}"), end=""))
+        report = _report(written, f"process {process}, {program}", packed)
+        deliver(target, notes, lambda: console().print(report, end="", soft_wrap=True))
     return 0
 
 
-def _report(written: Written, process: str) -> str:
-    on_disk = f"{size(written.on_disk)} on disk"
+def _report(written: Written, process: str, packed: bool) -> str:
     lines = (
-        f"{written.path}  {on_disk}, {size(written.size)} with its holes",
+        f"{written.path}  {size(written.on_disk)} on disk, {size(written.size)} {'unpacked' if packed else 'with its holes'}",
         f"{process}, was held for {written.held * 1000:,.1f} ms: {size(written.memory)} of memory, "
         f"{number_of(written.threads, 'thread')}, {number_of(written.mappings, 'mapping')}",
         f"{PROGRAM} {shown(str(written.path))} lists its maps; it needs {shown(written.executable)}",
