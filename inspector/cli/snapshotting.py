@@ -36,8 +36,9 @@ def snapshot(process: str, path: str, force: bool, zstd: bool, max_stop: MaxStop
 
 
 def _report(written: Written, process: str, packed: bool) -> str:
+    whole = "unpacked" if packed else "with its holes"
     lines = (
-        f"{written.path}  {size(written.on_disk)} on disk, {size(written.size)} {'unpacked' if packed else 'with its holes'}",
+        f"{written.path}  {size(written.on_disk)} on disk, {size(written.size)} {whole}",
         f"{process}, was held for {written.held * 1000:,.1f} ms: {size(written.memory)} of memory, "
         f"{number_of(written.threads, 'thread')}, {number_of(written.mappings, 'mapping')}",
         f"{PROGRAM} {shown(str(written.path))} lists its maps; it needs {shown(written.executable)}",
