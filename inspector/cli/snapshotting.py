@@ -41,7 +41,7 @@ def _report(written: Written, process: str, packed: bool) -> str:
         f"{written.path}  {size(written.on_disk)} on disk, {size(written.size)} {whole}",
         f"{process}, was held for {written.held * 1000:,.1f} ms: {size(written.memory)} of memory, "
         f"{number_of(written.threads, 'thread')}, {number_of(written.mappings, 'mapping')}",
-        f"{PROGRAM} {shown(str(written.path))} lists its maps; it needs {shown(written.executable)}",
+        f"its maps: {PROGRAM} {shown(str(written.path))}, which needs the executable {shown(written.executable)}",
     )
     return "".join(f"{one_line(line)}\n" for line in lines)
 

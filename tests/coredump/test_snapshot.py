@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -9,17 +10,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from fixtures import SWISS_RELEASES, USUAL, Running, build, start
+from fixtures import CLASSIC, SWISS_RELEASES, USUAL, Running, build, start
+from fixtures.debian import NoPackage
+from fixtures.delve import delve
 from inspector.census import take_census
 from inspector.coredump import Written, write_core
 from inspector.coredump.pages import Pages
 from inspector.coredump.plan import make_plan
 from inspector.errors import UsageError
 from inspector.inspection.one_map import inspect
+from inspector.memory.corefile import CoreFile
 from inspector.target.opening import open_target
 from tests.support import swisstruth, truth
 from tests.support.chance import seeded
@@ -34,9 +39,10 @@ from tests.support.commandline import (
 )
 from tests.support.gdbsession import gdb
 from tests.support.moments import Moment, Process, come_at, holds
-from tests.support.swiss import SwissProgram
+from tests.support.swiss import HEADER, TABLE, SwissProgram
 
 THREADS = 20
+GOROUTINES = 50
 SIZE, BYTES = "60", 60 << 20
 """How much memory the program `bulk` takes."""
 
@@ -96,9 +102,26 @@ def test_every_state_of_a_classic_map_is_in_the_core_as_the_program_says(run, co
         assert truth.all_differences(target, running.truth["maps"]) == {}
 
 
-def test_every_state_of_a_swiss_map_is_in_the_core_as_the_program_says(swiss, core):
+def test_every_word_of_a_swiss_map_is_in_the_core_as_the_program_says(swiss, core):
     program: SwissProgram = swiss(SWISS_RELEASES[-1])
     snapshot(program.running, core)
+    with closing(CoreFile(core)) as read:
+        for state in program.states.values():
+            if state.header is not None:
+                assert HEADER.unpack(read.read(state.address, HEADER.size)) == state.header.words
+            for table in state.tables:
+                assert TABLE.unpack(read.read(table.address, TABLE.size)) == table.words
+            if state.descriptor is not None:
+                for groups in (each for each in (*(one.groups for one in state.tables), state.group) if each):
+                    at, step = groups.address, state.descriptor.group_size
+                    words = [read.read(at + step * number, 8) for number in range(len(groups.control_words))]
+                    assert b"".join(words) == groups.control
+
+
+@pytest.mark.slow
+def test_every_state_of_a_swiss_map_is_in_the_core_as_the_program_says(swiss, core):
+    program: SwissProgram = swiss(SWISS_RELEASES[-1])
+    snapshot(program.running, core, zstd=True)
     with open_target(str(core), memory="direct") as target:
         assert swisstruth.all_differences(target, program.states.values(), "name") == {}
 
@@ -141,6 +164,20 @@ def test_gdb_finds_every_thread_its_stack_and_its_registers(core, toolchain):
     assert "v2_double" in registers
     assert "beating" in named
     assert "Cannot access memory" not in stack
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("toolchain", [CLASSIC[0], SWISS_RELEASES[-1]], ids=lambda each: each.name)
+def test_delve_finds_the_threads_and_every_goroutine(core, toolchain):
+    with start(build("parked", toolchain), str(GOROUTINES)) as running:
+        written = snapshot(running, core)
+    try:
+        said = delve(running.exe, core, ["threads", "goroutines", "goroutine 1 bt 20"], core.parent)
+    except NoPackage as reason:
+        pytest.skip(str(reason))
+    assert len(re.findall(r"Thread \d+ at", said)) == written.threads
+    assert len(re.findall(r"Goroutine \d+ - User: .*main\.(?:park|main\.gowrap1)", said)) == GOROUTINES
+    assert "in main.main" in said
 
 
 def test_a_core_is_sparse_and_only_its_owner_reads_it(bulk, core):
@@ -301,15 +338,20 @@ def test_a_signal_in_the_middle_leaves_no_file_and_the_process_running(bulk, cor
     assert came >= 1
 
 
-def test_a_process_that_ends_in_the_middle_is_one_line(core, dice):
+def test_a_process_that_ends_while_it_is_held_is_one_line(core, dice):
     for _ in range(5):
         with start(build("bulk", USUAL), SIZE) as running:
-            process, _ = come_at(Moment(holds(running.pid)), dice, "snapshot", running.pid, "-o", core)
-            running.end()
+            held = holds(running.pid)
+            process, _ = come_at(Moment(held), dice, "snapshot", running.pid, "-o", core)
+            # It cannot let go of the process now.
+            process.send_signal(signal.SIGSTOP)
+            in_time = held(process)
+            if in_time:
+                os.kill(running.pid, signal.SIGKILL)
+            process.send_signal(signal.SIGCONT)
             answer = finish(process)
-        if answer.code:
+        if in_time:
             break
-        # It was killed a moment too late: all was copied.
         core.unlink()
     assert_refused(answer, "ended")
     assert left_in(core) == []
