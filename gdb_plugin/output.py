@@ -69,6 +69,8 @@ IN_GDB = Spelling(
     key="-key",
     remote="gdb's command `target remote`",
     save="info gomap EXPR -json",
+    force="--force",
+    zstd="--zstd",
 )
 """What hints are called inside of gdb."""
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from inspector.errors import InspectError, UsageError
+from inspector.errors import Hint, InspectError, UsageError
 
 MODE = 0o600
 """A core holds whatever the process knew."""
@@ -121,9 +121,9 @@ def writing(path: Path) -> Iterator[None]:
         raise InspectError(f"cannot write {path}: {error.strerror}", _hint(path, error)) from None
 
 
-def _hint(path: Path, error: OSError) -> str:
+def _hint(path: Path, error: OSError) -> Hint | str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "write to a disk with more room, or compress with --zstd"
+        return Hint("write to a disk with more room, or compress with {zstd}")
     if error.errno == errno.EFBIG:
         return "the limit on the size of files (ulimit -f) is in the way"
     if error.errno == errno.ENOENT and not path.parent.exists():
@@ -143,7 +143,7 @@ def _require_free(path: Path, force: bool) -> None:
 
 
 def _exists(path: Path) -> UsageError:
-    return UsageError(f"{path} exists already", "choose another name, or replace it with --force")
+    return UsageError(f"{path} exists already", Hint("choose another name, or replace it with {force}"))
 
 
 def _beside(path: Path) -> Path:

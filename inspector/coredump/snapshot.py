@@ -197,7 +197,7 @@ class _Snapshot:
             raise InspectError(
                 f"cannot write {self.output.path}: the process has {size:,} bytes of memory, and the disk has "
                 f"{free:,} bytes left",
-                "write to a disk with more room, or compress with --zstd",
+                Hint("write to a disk with more room, or compress with {zstd}"),
             )
 
     def _require_time(self, seconds: float, plan: Plan, workers: Copying, store: _Store) -> None:

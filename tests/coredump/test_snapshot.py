@@ -118,7 +118,7 @@ def test_every_word_of_a_swiss_map_is_in_the_core_as_the_program_says(swiss, cor
                     assert b"".join(words) == groups.control
 
 
-@pytest.mark.slow
+@pytest.mark.matrix
 def test_every_state_of_a_swiss_map_is_in_the_core_as_the_program_says(swiss, core):
     program: SwissProgram = swiss(SWISS_RELEASES[-1])
     snapshot(program.running, core, zstd=True)
