@@ -69,6 +69,8 @@ IN_GDB = Spelling(
     key="-key",
     remote="gdb's command `target remote`",
     save="info gomap EXPR -json",
+    force="the command line of go-map-inspect",
+    zstd="the command line of go-map-inspect",
 )
 """What hints are called inside of gdb."""
 

@@ -25,6 +25,8 @@ class Spelling:
     key: str
     remote: str
     save: str
+    force: str
+    zstd: str
 
 
 PYTHON = Spelling(
@@ -38,6 +40,8 @@ PYTHON = Spelling(
     key="look_up",
     remote="open_remote",
     save="write_census",
+    force="force=True",
+    zstd="zstd=True",
 )
 
 

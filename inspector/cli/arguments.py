@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from inspector.census.select import ORDERS
-from inspector.cli.completing import MapType, TargetType
+from inspector.cli.completing import MapType, ProcessType, TargetType
 from inspector.cli.options import duration, number_or_all, pattern, share, size
 from inspector.cli.request import TOP
 from inspector.cli.saying import PROGRAM
@@ -50,7 +50,7 @@ def _all_of(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-TARGET, ONE_MAP, ALL_MAPS, OUTPUT, GDB = "Target", "One map", "All maps", "Output", "gdb"
+TARGET, ONE_MAP, ALL_MAPS, CORE, OUTPUT, GDB = "Target", "One map", "All maps", "Core dump", "Output", "gdb"
 
 target = click.argument("target", required=False, type=TargetType(), panel=TARGET,
                         help="A pid, a core dump (plain, or .zst .lz4 .xz .gz .bz2), or demo.")  # fmt: skip
@@ -84,6 +84,18 @@ remote = _option(TARGET, "--remote", metavar="HOST:PORT", allow_from_autoenv=Fal
 old_demo = _option(
     TARGET, "--demo", is_flag=True, allow_from_autoenv=False, help="The same as the TARGET demo; also --demo swiss."
 )
+
+process = click.argument("pid", metavar="PID", type=ProcessType(), panel=TARGET, help="The process.")
+hold = _option(TARGET, "--max-stop", callback=duration, metavar="TIME",
+               help="How long the process may be held: 50ms, 1s; 5 is 5s (default: as long as the copy takes). Where "
+                    "a measured sample says that it will take longer, nothing is held or written.")  # fmt: skip
+core = _all_of(
+    _option(CORE, "-o", "--output", metavar="FILE", required=True, allow_from_autoenv=False, type=click.Path(),
+            help="Where the core dump is written."),
+    _option(CORE, "--force", is_flag=True, allow_from_autoenv=False, help="Replace FILE if it exists."),
+    _option(CORE, "--zstd", is_flag=True, allow_from_autoenv=False,
+            help="Compress while it is written; the same if FILE ends in .zst. gdb and Delve need it unpacked."),
+)  # fmt: skip
 
 not_for_the_demo = _all_of(
     # Accepted, so that their refusal can say why.

@@ -17,7 +17,9 @@ from inspector.cli.logs import log_to_standard_error
 from inspector.cli.request import Request
 from inspector.cli.running import run
 from inspector.cli.saying import PROGRAM, say
+from inspector.cli.snapshotting import snapshot
 from inspector.errors import UsageError
+from inspector.target.run import MaxStop
 
 COMPLETING = f"_{arguments.ENVIRONMENT}_COMPLETE"
 """Set in the environment by a shell that asks for completions (click's own name)."""
@@ -163,6 +165,29 @@ def diff_command(before: str, after: str, exe: tuple[str, ...], **options: Any) 
     # One executable is for both; of two the first is for the first.
     both = exe * 2 if len(exe) == 1 else exe[::-1]
     return _answer(target=after, diff=before, map=None, exe=both, **options)
+
+
+@command.command("snapshot", context_settings=arguments.SETTINGS, add_help_option=False)
+@arguments.process
+@arguments.hold
+@arguments.core
+@arguments.verbose
+@arguments.help_
+def snapshot_command(pid: str, output: str, force: bool, zstd: bool, max_stop: MaxStop, verbose: bool) -> int:
+    """Write a core dump of a live process, and hold it only while its memory is copied.
+
+    \b
+    Examples:
+      go-map-inspect snapshot 4090 -o core.4090
+      go-map-inspect snapshot 4090 -o core.4090.zst --max-stop 500ms
+      go-map-inspect core.4090 main.sessions   then think, elsewhere if you like
+
+    gdb, Delve and every command of this program read it, beside the executable that the process runs. A core dump
+    holds all that the process had in memory, passwords, keys and personal data too: keep it as safe as those.
+    """
+    if verbose:
+        log_to_standard_error()
+    return snapshot(pid, output, force, zstd, max_stop)
 
 
 @command.group("gdb", cls=click.RichGroup, context_settings=arguments.SETTINGS)

@@ -30,6 +30,16 @@ class TargetType(click.ParamType[str]):
         return [*items, CompletionItem(incomplete, type="file")]
 
 
+class ProcessType(click.ParamType[str]):
+    """A pid."""
+
+    name = "pid"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The pids of Go programs."""
+        return [CompletionItem(pid, help=exe) for pid, exe in _go_processes() if pid.startswith(incomplete)]
+
+
 class MapType(click.ParamType[str]):
     """A variable, or an address."""
 

@@ -16,4 +16,6 @@ OPTIONS = Spelling(
     key="--key",
     remote="--remote",
     save=f"{PROGRAM} TARGET --json > FILE",
+    force="--force",
+    zstd="--zstd",
 )

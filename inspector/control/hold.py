@@ -15,6 +15,7 @@ from typing import Protocol
 
 from inspector.control import waiting
 from inspector.control.gdbmi import GdbBridge
+from inspector.control.ptrace import RegisterSets
 from inspector.control.tracer import Tracer
 from inspector.memory.threads import Thread
 
@@ -154,6 +155,10 @@ class PtraceHolder:
     def threads(self) -> list[Thread]:
         """The registers of all threads but those that the kernel does not let run; raises HoldLost."""
         return self.tracer.threads()
+
+    def register_sets(self) -> list[RegisterSets]:
+        """All registers of those threads, as a core has them; raises HoldLost."""
+        return self.tracer.register_sets()
 
     def free_since(self) -> float:
         """When the tracer had let the last thread go: until we hear of that, others may have the processor."""

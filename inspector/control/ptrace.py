@@ -18,6 +18,7 @@ import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from inspector.errors import Hint, NoSuchTarget, NotPermitted, TargetGone
 from inspector.memory import procfs
@@ -29,6 +30,7 @@ PTRACE_CONT = 7
 PTRACE_GETREGS = 12
 PTRACE_DETACH = 17
 PTRACE_GETSIGINFO = 0x4202
+PTRACE_GETREGSET = 0x4204
 PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
 PTRACE_EVENT_STOP = 128
@@ -38,6 +40,11 @@ SIGINFO = 128
 SI_USER, SI_KERNEL, SI_TKILL = 0, 0x80, -6
 siginfo_head = struct.Struct("<i4xi4xi")
 """si_signo, si_code and si_pid of a siginfo_t."""
+NT_PRSTATUS, NT_FPREGSET, NT_X86_XSTATE = 1, 2, 0x202
+"""Sets of registers for PTRACE_GETREGSET: the numbers of their notes in a core (elf.h)."""
+
+LARGEST_SET = 1 << 14
+"""Bytes; an XSAVE area with AMX takes 11 KiB."""
 
 PATIENCE = 2.0
 """Seconds to wait for a thread to stand still."""
@@ -153,6 +160,34 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         os.sched_setscheduler(0, policy, parameters)
+
+
+@dataclass(frozen=True)
+class RegisterSets:
+    """All registers of a thread, as the kernel's core dumps have them.
+
+    `general` is a struct user_regs_struct. `floating` is a struct user_fpregs_struct, `extended` an XSAVE area; both
+    are empty where the kernel does not give them.
+    """
+
+    id: int
+    general: bytes
+    floating: bytes
+    extended: bytes
+
+
+class _Range(ctypes.Structure):
+    _fields_ = [("base", ctypes.c_void_p), ("len", ctypes.c_size_t)]
+
+
+def _register_set(thread: int, kind: int) -> bytes:
+    """One set of registers of a thread that stands still, by the number of its note; raises OSError."""
+    registers = ctypes.create_string_buffer(LARGEST_SET)
+    place = _Range(ctypes.addressof(registers), LARGEST_SET)
+    if _libc.ptrace(PTRACE_GETREGSET, thread, kind, ctypes.addressof(place)) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return registers.raw[: place.len]
 
 
 class Threads:
@@ -275,6 +310,17 @@ class Threads:
     def interrupt(self, thread: int) -> None:
         """Ask one thread to stop."""
         _interrupt(thread)
+
+    def register_sets(self) -> Iterator[RegisterSets]:
+        """All registers of all threads, the first thread first; without those that have none to show."""
+        for thread in sorted(self.stops, key=lambda thread: (thread != self.pid, thread)):
+            with suppress(OSError):
+                general = _register_set(thread, NT_PRSTATUS)
+                others = [b"", b""]
+                for at, kind in enumerate((NT_FPREGSET, NT_X86_XSTATE)):
+                    with suppress(OSError):
+                        others[at] = _register_set(thread, kind)
+                yield RegisterSets(thread, general, *others)
 
     def registers(self) -> Iterator[tuple[int, bytes]]:
         """The threads and their registers, each a struct user_regs_struct; without those that have none to show."""

@@ -21,9 +21,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from inspector.control.apart import LOOK, Channel, deaf_to
-from inspector.control.ptrace import LATE, PATIENCE, PTRACE_CALL, WALL, Threads, parsed, undisturbed
+from inspector.control.ptrace import LATE, PATIENCE, PTRACE_CALL, WALL, RegisterSets, Threads, parsed, undisturbed
 from inspector.control.waiting import letting_go
 from inspector.errors import Hint, HoldLost, InspectError, NotPermitted
 from inspector.memory import procfs
@@ -35,7 +36,11 @@ ANSWER = PATIENCE + 1
 LET_GO = 2.0
 """Seconds that it has for letting all threads go."""
 THREADS_AT_ONCE = 200
-"""Threads whose registers are sent in one message."""
+SETS_AT_ONCE = 16
+"""Threads whose registers, or all sets of registers, are sent in one message."""
+
+REGISTERS, REGISTER_SETS = "registers", "register sets"
+"""What the tracer is asked while it holds."""
 
 AGAIN = Hint("try again, or read without stopping: {no_stop}")
 
@@ -79,19 +84,26 @@ class Tracer:
 
     def threads(self) -> list[Thread]:
         """The registers of the threads, none where they run: a thread that runs cannot be asked. Raises HoldLost."""
+        return parsed(self._asked(REGISTERS))
+
+    def register_sets(self) -> list[RegisterSets]:
+        """All registers of the threads, likewise; raises HoldLost."""
+        return self._asked(REGISTER_SETS)
+
+    def _asked(self, what: str) -> list[Any]:
         if not self._holds:
             return []
-        registers: list[tuple[int, bytes]] = []
+        found: list[Any] = []
         self._waiting = True
         if self._beside is not None:
             with suppress(EOFError), undisturbed():
-                self._beside.channel.send("registers")
+                self._beside.channel.send(what)
                 while self._beside.channel.waits(ANSWER):
                     some = self._beside.channel.receive()
-                    registers += some
+                    found += some
                     if not some:
                         self._waiting = False
-                        return parsed(registers)
+                        return found
         raise HoldLost(f"process {self.life.pid} ran again too early, so what was copied may be torn", AGAIN)
 
     def _ready(self) -> _Beside:
@@ -197,10 +209,11 @@ def _hold(threads: Threads, channel: Channel) -> None:
     except InspectError as error:
         # Let go when the other end says so, as after a success.
         channel.send(error)
-    while channel.receive() != "release":
-        registers = list(threads.registers())
-        for first in range(0, len(registers), THREADS_AT_ONCE):
-            channel.send(registers[first : first + THREADS_AT_ONCE])
+    while (asked := channel.receive()) != "release":
+        found: list[Any] = list(threads.registers() if asked == REGISTERS else threads.register_sets())
+        at_once = THREADS_AT_ONCE if asked == REGISTERS else SETS_AT_ONCE
+        for first in range(0, len(found), at_once):
+            channel.send(found[first : first + at_once])
         channel.send([])
     threads.release()
     channel.send(time.perf_counter())

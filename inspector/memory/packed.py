@@ -123,7 +123,7 @@ def _pieces(reader: Any) -> Iterator[bytes]:
 def _write(file: IO[bytes], at: int, data: bytes, path: str) -> None:
     """Write data at an offset, but leave holes for its pages of zeros."""
     try:
-        for start, end in _written(data):
+        for start, end in without_zeros(data):
             file.seek(at + start)
             left = memoryview(data)[start:end]
             while left:
@@ -138,7 +138,7 @@ def _no_room(path: str, error: OSError) -> InspectError:
     )
 
 
-def _written(data: bytes) -> Iterator[tuple[int, int]]:
+def without_zeros(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
     """The ranges of data that are not whole pages of zeros."""
     whole = len(data) // PAGE * PAGE
     used = np.frombuffer(data[:whole], "<u8").reshape(-1, PAGE // 8).any(axis=1)

@@ -104,6 +104,20 @@ class ProcessMemory:
         """Return the readable mappings as they are now."""
         return procfs.mappings(self.pid)
 
+    def copy(self, remote: NDArray[np.void], local: NDArray[np.void]) -> int:
+        """Copy ranges of the process to our own addresses in one system call; returns bytes copied, 0 for a fault.
+
+        `remote` and `local` are up to IOV_MAX IOVECs each, as long as each other. No deadline is asked. Raises
+        NotPermitted, TargetGone.
+        """
+        if self._mem is not None:
+            into = (ctypes.c_char * int(local["len"][0])).from_address(int(local["base"][0]))
+            try:
+                return os.preadv(self._mem, [into], int(remote["base"][0]))
+            except OSError:
+                return 0
+        return self._vm_readv(remote, local)
+
     def _transfer(self, addresses: Addresses, sizes: NDArray[np.uint64], into: NDArray[np.uint8]) -> int:
         """Copy from as many of the ranges as one system call takes; returns bytes copied, 0 for a fault."""
         if self._mem is not None:
@@ -114,7 +128,10 @@ class ProcessMemory:
         remote = np.empty(len(addresses), dtype=IOVEC)
         remote["base"], remote["len"] = addresses, sizes
         local = np.array([(into.ctypes.data, into.nbytes)], dtype=IOVEC)
-        done = _process_vm_readv(self.pid, local.ctypes.data, 1, remote.ctypes.data, len(remote), 0)
+        return self._vm_readv(remote, local)
+
+    def _vm_readv(self, remote: NDArray[np.void], local: NDArray[np.void]) -> int:
+        done = _process_vm_readv(self.pid, local.ctypes.data, len(local), remote.ctypes.data, len(remote), 0)
         if done >= 0:
             return int(done)
         code = ctypes.get_errno()

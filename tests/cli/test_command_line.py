@@ -23,7 +23,7 @@ from tests.support.commandline import (
     thread_states,
 )
 
-VERBS: tuple[list[str], ...] = ([], ["demo"], ["diff"], ["gdb"], ["gdb", "setup"], ["gdb", "script"])
+VERBS: tuple[list[str], ...] = ([], ["demo"], ["diff"], ["snapshot"], ["gdb"], ["gdb", "setup"], ["gdb", "script"])
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +288,11 @@ def test_verbs_and_pids_of_go_programs_are_completed(plain):
 
 def test_variables_of_a_process_are_completed(plain):
     assert completed(str(plain.pid), "main.wor") == ["plain,main.words"]
+
+
+def test_pids_of_go_programs_are_completed_for_a_snapshot(plain):
+    assert completed("snapshot", str(plain.pid)[:-1]).count(f"plain,{plain.pid}") == 1
+    assert completed("snapshot", "--zs") == ["plain,--zstd"]
 
 
 def test_options_of_a_verb_are_completed():
