@@ -24,7 +24,7 @@ from inspector.coredump.writing import Compressed, Sink, Sparse, head, head_size
 from inspector.errors import Hint, InspectError, UsageError
 from inspector.memory.process import ProcessMemory
 from inspector.target.run import Run
-from inspector.target.target import Target, noticing_the_end
+from inspector.target.target import Target, gone, noticing_the_end
 
 logger = logging.getLogger(__name__)
 
@@ -237,6 +237,8 @@ class _Snapshot:
                 )
             assert isinstance(run.holder, PtraceHolder)
             threads = run.holder.register_sets()
+        if not threads:
+            raise gone(self.pid)
         return _Copied(plan, places, threads, workers.unreadable, run.clock.total)
 
     # After the hold
