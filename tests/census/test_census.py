@@ -161,6 +161,7 @@ def test_every_map_of_a_movable_executable_is_found():
         assert differences(running.truth, census_of(str(running.pid))) == []
 
 
+@pytest.mark.slow
 def test_a_map_too_large_for_one_stop_is_copied_while_the_process_runs(counted):
     with open_target(str(counted.pid), memory="direct") as target:
         census = take_census(target, max_stop=0.001, max_share=None)
@@ -381,6 +382,7 @@ def test_every_map_listed_of_programs_by_releases_without_a_toolchain_here_is_co
     assert {one.verdict for one in census.maps} <= {"consistent", "write-in-progress"}
 
 
+@pytest.mark.slow
 def test_the_bytes_of_strings_are_counted_where_that_is_asked(run):
     running = run("states")
     with open_target(str(running.pid), memory="direct") as target:

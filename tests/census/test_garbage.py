@@ -28,6 +28,7 @@ def littered(request: pytest.FixtureRequest) -> Iterator[Running]:
         yield running
 
 
+@pytest.mark.slow
 def test_garbage_that_says_it_has_long_strings_costs_few_copies_and_hides_no_map(littered):
     with open_target(str(littered.pid), memory="direct") as target:
         target.memory = counting = CountingMemory(target.memory)

@@ -27,6 +27,7 @@ def runs(monkeypatch):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("goroutines", quick_are(["400", "2000"], "400"))
 def test_a_program_with_many_goroutines_is_held_far_fewer_times(runs, goroutines):
     with start(build("parked", USUAL), goroutines) as running, start(build("parked", USUAL), "1") as small:

@@ -63,6 +63,7 @@ def test_emptied_maps_lead_by_waste_before_all_that_are_in_use(toolchain, ldflag
     assert {(one.count, one.verdict, one.bytes.if_rebuilt) for one in leading} == {(0, "consistent", 48)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", TWO_SWISS)
 def test_maps_that_are_written_all_the_time_are_sound_and_only_their_churn_is_waste(toolchain):
     with start(build("churn", toolchain)) as running:

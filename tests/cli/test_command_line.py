@@ -281,6 +281,7 @@ def completed(*words: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_verbs_and_pids_of_go_programs_are_completed(plain):
     assert "plain,diff" in completed("di")
     assert f"plain,{plain.pid}" in completed(str(plain.pid)[:-1])
@@ -290,6 +291,7 @@ def test_variables_of_a_process_are_completed(plain):
     assert completed(str(plain.pid), "main.wor") == ["plain,main.words"]
 
 
+@pytest.mark.slow
 def test_pids_of_go_programs_are_completed_for_a_snapshot(plain):
     assert completed("snapshot", str(plain.pid)[:-1]).count(f"plain,{plain.pid}") == 1
     assert completed("snapshot", "--zs") == ["plain,--zstd"]

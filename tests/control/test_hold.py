@@ -179,6 +179,7 @@ def test_types_that_reflect_makes_later_are_found_later():
 # The share of the time
 
 
+@pytest.mark.slow
 def test_a_process_is_held_for_no_more_than_its_share_of_any_second(run):
     with open_target(str(run("million").pid)) as target:
         asking = Run(target, USUAL_STOP, 0.1)

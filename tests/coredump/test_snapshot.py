@@ -126,6 +126,7 @@ def test_every_state_of_a_swiss_map_is_in_the_core_as_the_program_says(swiss, co
         assert swisstruth.all_differences(target, program.states.values(), "name") == {}
 
 
+@pytest.mark.slow
 def test_the_census_of_the_core_is_that_of_the_process(core):
     with start(build("census", SWISS_RELEASES[-1], ldflags="-s -w"), "2") as running:
         snapshot(running, core)
@@ -225,6 +226,7 @@ def test_a_generous_limit_is_kept(bulk, core):
     assert core.exists()
 
 
+@pytest.mark.slow
 def test_where_memory_is_short_the_copy_goes_into_the_file(bulk, core):
     for path in (core, core.with_suffix(".zst")):
         answer = cli("snapshot", bulk.pid, "-o", path, before=("prlimit", f"--data={250 << 20}"))
@@ -285,6 +287,7 @@ def test_what_cannot_be_written_is_one_line(beating, core, words, said):
     assert left_in(core) == []
 
 
+@pytest.mark.slow
 def test_somebody_elses_process_is_not_written(beating, core):
     if not shutil.which("setpriv"):
         pytest.skip("no setpriv here")
@@ -297,6 +300,7 @@ def test_somebody_elses_process_is_not_written(beating, core):
 # When something goes wrong in the middle
 
 
+@pytest.mark.slow
 def test_a_disk_that_becomes_full_leaves_nothing_behind(bulk, core):
     small = core.parent / "small"
     small.mkdir()
@@ -321,6 +325,7 @@ def come_in_the_middle(running: Running, core: Path, dice: random.Random) -> tup
     return come_at(Moment(holds(running.pid), later), dice, "snapshot", running.pid, "-o", core, "--zstd")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_in_the_middle_leaves_no_part_of_a_file_and_the_process_running(bulk, core, dice, number):
     came = 0

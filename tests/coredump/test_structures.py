@@ -47,6 +47,7 @@ def test_what_a_core_holds_of_each_mapping_is_what_the_kernel_would_dump():
     assert [one.held_unchanged for one in parse_maps(MAPS)[:2]] == [Held.FIRST_PAGE, Held.NOTHING]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [3, 0xFFFE, 0xFFFF, 70_000])
 def test_any_number_of_mappings_has_its_headers(count):
     [mapping] = parse_maps("00601000-00602000 rw-p 00000000 00:00 0 \n")

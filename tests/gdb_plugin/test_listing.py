@@ -105,6 +105,7 @@ def test_maps_of_the_selected_frame_have_its_names(tmp_path):
     assert [row["address"] for row in rows(chosen)] == [json.loads(inspected)["map"]["address"]]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_search_and_leaves_gdb_usable():
     with start(build("census", SWISS)) as running:
         line = ["gdb", *QUIET, "-p", str(running.pid), *plugin(), "-ex", "echo begun\\n", "-ex", "info gomaps"]

@@ -58,6 +58,7 @@ def differing(states: list[dict], said: list[str]) -> dict[str, list[str]]:
     return {name: wrong for name, wrong in found.items() if wrong}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", RELEASES)
 def test_states_of_a_live_process_are_told_as_the_program_tells_them(toolchain):
     with start(build(PROGRAM, toolchain)) as running:

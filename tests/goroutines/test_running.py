@@ -13,6 +13,7 @@ ROUNDS = 300
 ENOUGH = 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ldflags", ["", "-s -w"], ids=["symbols", "stripped"])
 @pytest.mark.parametrize("toolchain", EACH_RECENT)
 def test_calls_lead_from_map_functions_to_their_caller(toolchain, ldflags):

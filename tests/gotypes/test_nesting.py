@@ -52,6 +52,7 @@ def test_a_slice_that_has_no_end_is_shown_up_to_the_place_where_that_is_plain(ru
     assert time.monotonic() - started < SECONDS
 
 
+@pytest.mark.slow
 def test_the_census_and_the_command_answer_for_a_program_full_of_knots(run):
     running = run("tangled")
     answer = cli_here(running.pid, "--memory", "direct", "--json")

@@ -113,6 +113,7 @@ def test_thousands_of_the_values_of_an_int16_end_as_in_the_program_in_the_middle
 # Swiss maps: the form of a map and its tombstones take the place of growths.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_SWISS)
 def test_a_few_random_keys_of_every_kind_of_swiss_map_end_as_in_the_program(run, toolchain):
     running = run("keys", toolchain)

@@ -13,7 +13,7 @@ import pytest
 
 from fixtures import CLASSIC, NEWEST, USUAL, build, gcore_core, kernel_core, start
 from inspector import inspect, open_target
-from inspector.errors import UnknownVariable
+from inspector.errors import UnknownVariable, UsageError
 from inspector.gotypes.dwarf import location
 from inspector.gotypes.render import go_form
 from inspector.image.elf import open_image
@@ -181,6 +181,11 @@ def test_what_leads_to_no_map_is_said_to_be_what_it_is(opened, path, words):
         inspect(opened, path)
     for word in words:
         assert word in str(refused.value)
+
+
+def test_an_index_below_zero_is_said_to_be_none(opened):
+    with pytest.raises(UsageError, match=r"'\[-1\]' is not an index of main.front.limits"):
+        inspect(opened, "main.front.limits[-1][0]")
 
 
 def test_a_map_type_that_the_linker_dropped_is_said_to_be_missing(opened):

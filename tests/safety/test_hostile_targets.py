@@ -145,6 +145,7 @@ def test_packages_of_the_user_do_not_run_in_our_gdb(tmp_path, pwned):
     assert not pwned.exists()
 
 
+@pytest.mark.slow
 def test_setting_gdb_up_imports_nothing_from_the_current_folder(tmp_path, pwned):
     for name in ("pip", "packaging", "numpy", "gdb"):
         (tmp_path / name).mkdir()

@@ -113,6 +113,7 @@ def test_of_a_process_that_calls_exec_all_the_time_nothing_is_said_but_that(tool
         assert harm(target, {}) == []
 
 
+@pytest.mark.slow
 def test_a_process_is_inspected_while_one_of_its_threads_waits_for_a_child_of_vfork():
     with living(USUAL, 20, "vfork") as target:
         for _ in range(3):

@@ -344,6 +344,7 @@ def test_an_interrupted_remote_inspection_leaves_a_started_program_where_it_was(
     assert_enough(interrupted, tries)
 
 
+@pytest.mark.slow
 @TWICE_OR_OFTEN
 def test_a_gdb_killed_at_any_moment_leaves_the_remote_process_running(plain, dice, tries, tmp_path):
     killed = failed = 0

@@ -183,6 +183,7 @@ def test_what_only_looks_like_a_map_and_cannot_be_looked_at_is_counted(monkeypat
     assert any("could not be checked" in note for note in census.notes)
 
 
+@pytest.mark.slow
 def test_the_end_of_the_process_is_no_failure_of_one_map(run, monkeypatch):
     running = run()
 

@@ -81,6 +81,7 @@ def test_every_other_change_that_is_not_seen_leaves_a_map_that_the_runtime_could
     assert len(missed) < 40
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_was_seen_and_why_the_rest_was_not():
     done = CliRunner().invoke(main, ["150", "--toolchain", "go1.23.9"], catch_exceptions=False)
     assert done.exit_code == 0, done.output

@@ -123,6 +123,7 @@ WRITER = {
 """Maps of the program `churn`: type, fast path, and the function that writes them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "memory", ["direct", *(pytest.param(each, marks=pytest.mark.slow) for each in ("auto", "gdb-mi"))]
 )

@@ -25,6 +25,7 @@ def test_every_state_of_a_kernel_core_is_decoded_as_the_program_told_it(crash, t
         assert all_differences(target, core.truth["maps"]) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_every_state_is_decoded_without_gdb_by_address_and_type(run, toolchain):
     running = run("states", toolchain)

@@ -44,6 +44,7 @@ def verdicts(toolchain, stops: int) -> tuple[Counter[str], list[str]]:
     return counted, wrong
 
 
+@pytest.mark.slow
 def test_a_few_stops_at_random_moments_find_nothing_inconsistent():
     counted, wrong = verdicts(USUAL, QUICK_STOPS)
     assert wrong == []

@@ -136,6 +136,7 @@ def text_of(inspection: Inspection) -> str:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_lines_about_a_map_fit_80_columns_in_every_state(reports: Reports) -> None:
     for name, (_, inspection) in reports.items():
         lines = [f"{title}: {line}" for title, line in first_lines(inspection.account)]
@@ -206,6 +207,7 @@ def subject(target: Target, state: SwissState) -> Subject:
     return Subject(target, state.address, go_type, keys)
 
 
+@pytest.mark.slow
 def test_a_map_with_any_bytes_overwritten_is_described(core: tuple[Target, dict[str, SwissState]]) -> None:
     target, states = core
     chance = unforeseen()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fixtures import Toolchain
+from fixtures import SWISS_RELEASES, Toolchain
 from inspector.target.opening import open_target
 from tests.support.swiss import SwissProgram, states_core, swiss_states
 from tests.support.swisstruth import all_differences
@@ -16,6 +16,13 @@ STATES = 190
 """The program has more of them."""
 
 
+def test_a_quarter_of_the_states_is_decoded_as_the_program_tells_it(swiss: Callable[..., SwissProgram]) -> None:
+    program = swiss(SWISS_RELEASES[-1])
+    with open_target(str(program.pid)) as target:
+        assert all_differences(target, list(program.states.values())[::4], "variable") == {}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_SWISS_BUILD)
 def test_every_state_of_a_live_process_is_decoded_as_the_program_tells_it(
     swiss: Callable[..., SwissProgram], toolchain: Toolchain

@@ -124,6 +124,7 @@ def types_of(told: dict, part: str) -> dict[str, int]:
     return {name: names.count(name) for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", TRIES)
 def test_a_stripped_program_shows_its_tries_by_the_hash_function_that_they_have(toolchain):
     core = cached_core(build("syncmaps", toolchain, ldflags=STRIPPED))
@@ -194,6 +195,7 @@ def test_a_pointer_to_one_and_one_in_a_struct_are_named_like_maps(crash, toolcha
     assert json.loads(lines[1])["part"] == ("trie" if is_trie(toolchain) else "read")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", BOTH_FORMS)
 def test_one_that_is_written_all_the_time_is_never_called_inconsistent(toolchain):
     with start(build("syncmaps", toolchain)) as running:
