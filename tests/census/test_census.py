@@ -279,6 +279,7 @@ def test_a_core_cut_short_is_answered_in_part_and_says_what_may_be_wrong(crashed
     assert dead or all(one["type"] in LIBRARY_TYPES for one in others), others
 
 
+@pytest.mark.slow
 def test_a_core_of_concurrent_map_writes_names_the_map(tmp_path):
     core = kernel_core(build("racing", USUAL), directory=tmp_path, command="race")
     done = go_map_inspect(core.path, "--json")

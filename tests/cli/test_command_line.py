@@ -116,6 +116,7 @@ def test_diff_says_what_target_and_diff_say(plain, tmp_path):
     assert verb.document["diff"] == option.document["diff"] == {"matched_by": "address", "changes": []}
 
 
+@pytest.mark.slow
 def test_a_demo_can_be_compared_with_itself():
     assert cli_here("diff", "demo", "demo", "--json").document["diff"]["changes"] == []
 
@@ -287,6 +288,7 @@ def test_verbs_and_pids_of_go_programs_are_completed(plain):
     assert f"plain,{plain.pid}" in completed(str(plain.pid)[:-1])
 
 
+@pytest.mark.slow
 def test_variables_of_a_process_are_completed(plain):
     assert completed(str(plain.pid), "main.wor") == ["plain,main.words"]
 

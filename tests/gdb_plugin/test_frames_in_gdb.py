@@ -57,6 +57,7 @@ def test_every_map_behind_gdbserver_is_found_by_its_frame():
     assert differing(states, said) == {}
 
 
+@pytest.mark.slow
 def test_what_is_selected_and_set_stays(crash):
     core = crash("handlers", SWISS)
     look = ["info frame", "info threads", "show language", "thread", "frame"]

@@ -127,6 +127,7 @@ def test_archives_of_something_else_and_unknown_ones_are_refused(tmp_path):
     assert_refused(cli_here(tmp_path / "zip", WORDS), "not an ELF file", ".zst")
 
 
+@pytest.mark.slow
 def test_where_there_is_no_room_to_unpack_that_is_said(packed):
     limit = ["prlimit", f"--fsize={SMALLEST_FILE_LIMIT}"]
     assert_refused(cli(packed["zst"], WORDS, before=limit), "cannot unpack", "File too large", "TMPDIR")
