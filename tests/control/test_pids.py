@@ -16,7 +16,7 @@ from inspector.control.gdbmi import GdbBridge
 from inspector.errors import InspectError
 
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
-TRIES = 50
+TRIES = 300
 COUNTER = """
 import signal, sys, time
 def told(number, _):
