@@ -143,7 +143,7 @@ def test_a_map_in_the_middle_of_a_split_is_printed_with_each_entry_once(tmp_path
         found = entries(text)
         assert all(key == 7919 * value for key, value in found)
         assert len({key for key, _ in found}) == len(found)
-        assert f"({length.split()[-1]} entr" in text
+        assert f"({int(length.split()[-1]):,} entr" in text
         # The entry that is being written may be counted already, or not yet.
         assert 890 < len(found) <= int(length.split()[-1]) + 1
     # The directory was there, and became longer meanwhile.
