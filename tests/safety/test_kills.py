@@ -135,17 +135,21 @@ def test_threads_that_run_show_no_registers_and_nobody_waits_for_them(resting):
     assert harm(resting, {}) == []
 
 
+def require_for_a_while(life: Lifetime) -> None:
+    """Ask again and again: in the middle of an exec there is no telling."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        life.require()
+        time.sleep(0.01)
+
+
 def test_a_pid_stands_for_one_process_and_one_program():
     with living(USUAL, 1, "exec") as target, closing(Lifetime(target.pid)) as life:
         execs = target.count(100)
         while target.count(100) < execs + 2:
             time.sleep(0.01)
-        deadline = time.monotonic() + 30
-        # In the middle of an exec there is no telling.
         with pytest.raises(ProgramReplaced):
-            while time.monotonic() < deadline:
-                life.require()
-                time.sleep(0.01)
+            require_for_a_while(life)
         target.process.kill()
         target.process.wait()
         assert life.ended
