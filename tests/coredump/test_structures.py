@@ -11,8 +11,6 @@ from inspector.coredump.mappings import Held, parse_maps
 from inspector.coredump.plan import Plan, Segment
 from inspector.coredump.writing import head, head_size
 
-pytestmark = pytest.mark.pure
-
 MAPS = """\
 00400000-004e1000 r-xp 00000000 fe:00 1234   /srv/my service
 004e1000-005f1000 r--p 000e1000 fe:00 1234   /srv/my service
@@ -30,6 +28,7 @@ ffffffffff600000-ffffffffff601000 r-xp 00000000 00:00 0    [vsyscall]
 """
 
 
+@pytest.mark.pure
 def test_what_a_core_holds_of_each_mapping_is_what_the_kernel_would_dump():
     held = [(one.path, one.held) for one in parse_maps(MAPS) if one.in_core]
     assert held == [
