@@ -87,12 +87,12 @@ def identify(
     if not len(header):
         return Identity((), 0)
     every = source.types.map_types if among is None else tuple(among)
-    storage = _Storage(family, source, header)
+    storage = Storage(family, source, header)
     ranked = _ranked(family, source, header, storage, every, prove)
     noted = bool(ranked) and storage.noted
     if not ranked and source.heap is not None:
         # A map may be damaged so that its arrays are not where its numbers say.
-        unknown = _Storage(family, replace(source, heap=None), header)
+        unknown = Storage(family, replace(source, heap=None), header)
         ranked = _ranked(family, source, header, unknown, every, prove)
     if not ranked:
         return Identity((), 0)
@@ -103,7 +103,7 @@ def identify(
 
 
 def _ranked(
-    family: Family, source: Source, header: Headers, storage: _Storage, among: Iterable[GoType], prove: bool
+    family: Family, source: Source, header: Headers, storage: Storage, among: Iterable[GoType], prove: bool
 ) -> list[tuple[int, int, GoType]]:
     """The types that fit one map: how many keys prove each, how specific what it asks of bytes is, the type."""
     matcher = _Matcher(family, source, source.functions if prove else None)
@@ -135,7 +135,7 @@ def shortlist(family: Family, source: Source, headers: Headers) -> list[list[GoT
     for first in range(0, len(headers), TOGETHER):
         some = slice(first, first + TOGETHER)
         seeds = family.seeds(headers.rows[some])
-        storage = _Storage(family, source, headers.where(some))
+        storage = Storage(family, source, headers.where(some))
         for layout, alike in layouts:
             sample = family.sample(source, headers.where(some), layout, storage.may_have(layout), SPREAD_OF_MANY)
             if not sample.possible.any():
@@ -159,7 +159,7 @@ def _by_layout(map_types: Iterable[GoType]) -> Iterator[tuple[Layout, list[list[
         yield layout, list(alike.values())
 
 
-class _Storage:
+class Storage:
     """The heap objects that arrays of many maps are in, which rule layouts out before any key is read."""
 
     def __init__(self, family: Family, source: Source, headers: Headers) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fixtures import SWISS_RELEASES, USUAL, build, start
 from inspector.inspection.in_use import look_for_heap
 from inspector.inspection.one_map import inspect
-from inspector.maps.identify import _Storage, read_headers
+from inspector.maps.identify import Storage, read_headers
 from inspector.target.opening import open_target
 from inspector.target.run import Run
 
@@ -36,7 +36,7 @@ def test_the_type_that_the_allocator_noted_is_that_of_the_map(program, toolchain
                 if not int(told["address"] or "0", 16) or not own:
                     continue
                 headers = read_headers(run.family, source, np.array([int(told["address"], 16)], np.uint64))
-                storage = _Storage(run.family, source, headers)
+                storage = Storage(run.family, source, headers)
                 assert all(storage.may_have(each.layout)[0] and storage.may_be(each)[0] for each in own), told["name"]
                 if len(storage.types) and storage.types[0]:
                     noted[told["name"]] = told["address"], told["type"], own[0].cells_address
