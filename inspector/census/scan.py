@@ -17,7 +17,7 @@ from inspector.maps.family import WORD, Arena, Headers
 from inspector.memory.protocol import Memory, Region
 from inspector.target.run import Run
 
-PIECE = 1 << 22
+PIECE = 1 << 23
 """Bytes that are copied at a time: a few milliseconds of a process that is held for it."""
 
 RANGES_AT_ONCE = 1 << 8
