@@ -11,12 +11,11 @@ import gdb
 
 from inspector.census.select import ORDERS, Selection
 from inspector.errors import UsageError
-from inspector.inspection.one_map import DEFAULT_ENTRIES
-from inspector.naming.locate import shown
+from inspector.settings import DEFAULT_ENTRIES, shown
 
-OPTIONS = ("-type", "-entries", "-key", "-json")
+OPTIONS = ("-type", "-entries", "-key", "-json", "-redact")
 LIST_OPTIONS = (
-    "-sort", "-top", "-min-bytes", "-type-matches", "-only-findings", "-strings", "-variables", "-json"
+    "-sort", "-top", "-min-bytes", "-type-matches", "-only-findings", "-strings", "-variables", "-json", "-redact"
 )  # fmt: skip
 """Options of `info gomap` and of `info gomaps`."""
 
@@ -29,8 +28,8 @@ _SIZE = re.compile(r"(\d{1,15})(?:([kmgt])(?:i?b)?|b)?", re.IGNORECASE)
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|['"\\])+""")
 """A word of the command line, its quotes included."""
 
-_NAME = re.compile(r"'([^']+)'([^\s']*)")
-"""A Go name in quotes, as `print` wants it, and the path behind it."""
+_STRINGS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`""", re.DOTALL)
+"""What blanks and brackets mean nothing in."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class Arguments:
     entries: int | None
     key: str | None
     json: bool
+    redact: bool
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class ListArguments:
     strings: bool
     variables: bool
     json: bool
+    redact: bool
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,18 +62,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(text: str) -> Arguments:
-    """Read EXPR [-type T] [-entries N|all] [-key LITERAL] [-json]; raises UsageError."""
+    """Read EXPR [-type T] [-entries N|all] [-key LITERAL] [-json] [-redact]; raises UsageError."""
     parser = _Parser(prog="info gomap", add_help=False, allow_abbrev=False)
     parser.add_argument("expression", nargs="+", metavar="EXPR")
     parser.add_argument("-type", "--type", type=_unquoted)
     parser.add_argument("-entries", "--entries", type=_entries, default=DEFAULT_ENTRIES)
     parser.add_argument("-key", "--key", type=_unquoted)
     parser.add_argument("-json", "--json", action="store_true")
-    found = parser.parse_args(_WORD.findall(text))
-    # The quotes in an expression are gdb's to understand.
-    expression = " ".join(found.expression)
-    name = _NAME.fullmatch(expression)
-    return Arguments("".join(name.groups()) if name else expression, found.type, found.entries, found.key, found.json)
+    parser.add_argument("-redact", "--redact", action="store_true")
+    found = parser.parse_args(_words(text))
+    return Arguments(" ".join(found.expression), found.type, found.entries, found.key, found.json, found.redact)
 
 
 def parse_list(text: str) -> ListArguments:
@@ -83,7 +82,7 @@ def parse_list(text: str) -> ListArguments:
     parser.add_argument("-top", "--top", type=_entries, default=TOP)
     parser.add_argument("-min-bytes", "--min-bytes", type=_size, default=0)
     parser.add_argument("-type-matches", "--type-matches", type=_pattern)
-    for flag in ("only-findings", "strings", "variables", "json"):
+    for flag in ("only-findings", "strings", "variables", "json", "redact"):
         parser.add_argument(f"-{flag}", f"--{flag}", action="store_true")
     # Backslashes in a regular expression are not for us to understand.
     found = parser.parse_args(_WORD.findall(text))
@@ -91,7 +90,27 @@ def parse_list(text: str) -> ListArguments:
     selection = Selection(found.sort, found.min_bytes, found.type_matches, found.only_findings, top)
     if found.variables and (selection != Selection(top=top) or found.top != TOP or found.strings or found.json):
         raise UsageError("-variables goes with a regular expression only", "leave the other options out, or -variables")
-    return ListArguments(found.regexp, selection, found.strings, found.variables, found.json)
+    return ListArguments(found.regexp, selection, found.strings, found.variables, found.json, found.redact)
+
+
+def _words(text: str) -> list[str]:
+    """The words of an expression and its options: no blank inside of brackets, strings and characters ends one.
+
+    So keys of maps are one word: main.m[{-1, 2}], main.m["a  b"]. The quotes are left for others to understand.
+    """
+    words, depth, at, start = [], 0, 0, 0
+    while at < len(text):
+        string = _STRINGS.match(text, at)
+        if string:
+            at = string.end()
+            continue
+        depth += (text[at] in "[({") - (text[at] in "])}")
+        if text[at].isspace() and depth <= 0:
+            words.append(text[start:at])
+            start = at + 1
+        at += 1
+    # Where brackets do not close, what comes behind them may still be an option.
+    return _WORD.findall(text) if depth else [word for word in (*words, text[start:]) if word]
 
 
 def _pattern(word: str) -> re.Pattern[str]:

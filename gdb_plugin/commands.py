@@ -13,6 +13,7 @@ from gdb_plugin.listing import list_all, list_variables
 from gdb_plugin.opening import open_inferior
 from gdb_plugin.output import console, errors_in_one_line, output, write_notes
 from inspector.errors import InspectError
+from inspector.gotypes.redaction import Redactor, redacting
 from inspector.image.elf import GO_NAME
 from inspector.inspection.one_key import look_up
 from inspector.inspection.one_map import inspect
@@ -25,17 +26,20 @@ from inspector.target.target import Target
 
 class InfoGomap(gdb.Command):
     """Decode a Go map, and judge whether it is in a state that the Go runtime produces.
-    Usage: info gomap EXPR [-type TYPE] [-entries N|all] [-key LITERAL] [-json]
+    Usage: info gomap EXPR [-type TYPE] [-entries N|all] [-key LITERAL] [-json] [-redact]
 
-    EXPR is a Go variable (main.sessions, no quotes needed), a local or argument of
-    the selected frame, a path of fields from one of them (main.server.sessions), a
-    register or convenience variable ($rax), or the address of a map (0xc000012345).
-    Of an address the type is found by hashing the keys as the runtime does.
+    EXPR is the address of a map (0xc000012345), whose type is found by hashing the
+    keys as the runtime does; a local or argument of the selected frame; a package
+    variable (main.sessions, no quotes needed); a path from one of them, written as
+    in Go and as lists of maps print it: main.server.shards[3].table,
+    main.byTenant["tenant-35"].jobs; a variable of any goroutine's function
+    (main.handler:sessions); or whatever print evaluates to a map: $rax, *p.
 
       -type TYPE        the map's Go type, for example 'map[string]int'
       -entries N|all    how many entries to show (20)
       -key LITERAL      look one key up as the runtime does, and show the way
       -json             write one JSON document
+      -redact           hide what maps hold: short hashes stand for keys and elements
 
     Go 1.13 to 1.27: classic maps (hmap) and, since 1.24, Swiss maps.
     """
@@ -48,10 +52,11 @@ class InfoGomap(gdb.Command):
         with errors_in_one_line():
             arguments = parse(argument)
             target = open_inferior()
-            if arguments.key is not None:
-                _show_lookup(target, arguments, arguments.key)
-            else:
-                _show(target, arguments)
+            with redacting(Redactor.random() if arguments.redact else None):
+                if arguments.key is not None:
+                    _show_lookup(target, arguments, arguments.key)
+                else:
+                    _show(target, arguments)
 
     def complete(self, text: str, word: str | None) -> Sequence[str]:
         """Names of variables and options; gdb wants what stands behind the last dot only."""
@@ -63,7 +68,7 @@ class InfoGomap(gdb.Command):
 class InfoGomaps(gdb.Command):
     """List every Go map of the program: its address, type, name, entries, bytes and verdict.
     Usage: info gomaps [REGEXP] [-sort bytes|waste|count|growing] [-top N|all] [-min-bytes SIZE]
-                       [-type-matches REGEX] [-only-findings] [-strings] [-json]
+                       [-type-matches REGEX] [-only-findings] [-strings] [-json] [-redact]
            info gomaps [REGEXP] -variables
 
     The heap and the stacks of all goroutines are searched, so this takes as long as
@@ -76,6 +81,7 @@ class InfoGomaps(gdb.Command):
       -only-findings    only maps with findings
       -strings          count the bytes of strings in keys and elements, too
       -json             write one JSON document
+      -redact           hide the keys in names: short hashes stand for them
       -variables        search nothing: list the locals and arguments of the selected
                         frame and the package variables that are declared as maps
     """
@@ -88,10 +94,11 @@ class InfoGomaps(gdb.Command):
         with errors_in_one_line():
             arguments = parse_list(argument)
             target = open_inferior()
-            if arguments.variables:
-                list_variables(target, arguments.name)
-            else:
-                list_all(target, arguments)
+            with redacting(Redactor.random() if arguments.redact else None):
+                if arguments.variables:
+                    list_variables(target, arguments.name)
+                else:
+                    list_all(target, arguments)
 
     def complete(self, text: str, word: str | None) -> Sequence[str]:
         """Options; gdb wants what stands behind the last dash only."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gdb
 
 from gdb_plugin.elements import Given, element_of
@@ -11,8 +13,11 @@ from gdb_plugin.output import errors_in_one_line
 from inspector.control.gdbvalues import is_map
 from inspector.errors import UsageError
 from inspector.gotypes.gotype import Kind
+from inspector.gotypes.syncmaps import is_sync_map
 from inspector.inspection.identification import believe, header_at
 from inspector.inspection.one_key import look_up
+from inspector.inspection.one_map import inspect
+from inspector.maps.readers import recognise_trie
 from inspector.naming.locate import Locator, locate
 from inspector.target.run import Run
 from inspector.target.target import Target
@@ -23,7 +28,7 @@ class GomapLen(gdb.Function):
     Usage: $gomap_len (MAP)
 
     MAP is a map, the address of one, or in double quotes whatever `info gomap`
-    takes: $gomap_len ("main.sessions").
+    takes: $gomap_len ("main.sessions"). All of a sync.Map is read for it.
     """
 
     def __init__(self) -> None:
@@ -40,6 +45,10 @@ class GomapLen(gdb.Function):
             address = where.address if where else found.address
             if not address:
                 return 0
+            sync_map = where.type if where else recognise_trie(run.source(), address)
+            if sync_map is not None and is_sync_map(sync_map):
+                # It counts nothing itself.
+                return inspect(run.target, replace(found, type=sync_map), None, 0).entries_total
             # A package variable that is declared as a map is one, anything else has to look like one.
             if where and where.declared:
                 return header_at(run, address).count
@@ -68,6 +77,8 @@ class GomapGet(gdb.Function):
             found = _located(Run(target), map_value)
             literal = _literal(target, found, key)
             answer = look_up(target, found, literal)
+            if answer.doubt:
+                raise UsageError(f"key {literal}: {answer.doubt}")
             if answer.lookup.found is None:
                 raise UsageError(f"key {literal} is not in the map: {answer.lookup.ended}")
             declared = map_value.type if is_map(map_value.type) else None

@@ -48,7 +48,9 @@ def _gomap_culprit(error: ImportError) -> str:
 def _gomap_repair() -> str:
     """The command that brings the packages for this gdb."""
     running, usual = os.path.realpath("/proc/self/exe"), shutil.which("gdb")
-    named = "" if usual and os.path.realpath(usual) == running else f" --gdb {running}"
+    # A gdb that brings its own libraries is run by the dynamic loader: nobody knows by which name it was started.
+    known = os.path.basename(running).startswith("ld-") or (usual and os.path.realpath(usual) == running)
+    named = "" if known else f" --gdb {running}"
     return f"`go-map-inspect gdb setup{named}`"
 
 

@@ -12,14 +12,16 @@ from gdb_plugin.arguments import ListArguments
 from gdb_plugin.expressions import frame_variables, locate_value, map_value
 from gdb_plugin.output import console, output, write_notes
 from inspector.census import Census, CensusMap, take_census
-from inspector.control.gdbvalues import is_map, name_of
+from inspector.control.gdbvalues import is_map, is_sync_map, name_of
 from inspector.errors import InspectError, UnknownVariable
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.render import plain
+from inspector.gotypes.syncmaps import is_sync_map as is_go_sync_map
 from inspector.image.elf import GO_NAME
 from inspector.inspection.one_map import inspect
 from inspector.report.json.census import write_census
 from inspector.report.text.census import print_census
+from inspector.report.text.view import View
 from inspector.target.target import Target
 
 
@@ -32,7 +34,7 @@ def list_all(target: Target, arguments: ListArguments) -> None:
     if arguments.json:
         write_census(chosen, arguments.selection, None, output())
     else:
-        print_census(chosen, arguments.selection, None, console())
+        print_census(chosen, arguments.selection, None, console(), View(maps=True))
 
 
 def _chosen(census: Census, wanted: re.Pattern[str], local: dict[int, str]) -> Census:
@@ -73,7 +75,7 @@ def list_variables(target: Target, wanted: re.Pattern[str]) -> None:
 def _declared(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]]:
     """Names, types and values of maps; no value for a package variable, which the inspector reads by itself."""
     for name, value in frame_variables():
-        if is_map(value.type):
+        if is_map(value.type) or is_sync_map(value.type):
             yield name, name_of(value.type), value
     declared = target.program.declarations.variables()
     if target.program.declarations.damage:
@@ -84,7 +86,7 @@ def _declared(target: Target) -> Iterator[tuple[str, str, gdb.Value | None]]:
             "give `info gomap` an address, or load an unstripped copy with gdb's command `file`",
         )
     for variable in sorted(declared, key=lambda variable: variable.name):
-        if variable.type.kind == Kind.MAP:
+        if variable.type.kind == Kind.MAP or is_go_sync_map(variable.type):
             yield variable.name, variable.type.name, None
 
 

@@ -67,7 +67,8 @@ def _core_sections() -> list[Region]:
 
 def _remote_mappings() -> list[Region]:
     try:
-        lines = gdb.execute("info proc mappings", to_string=True).splitlines()
+        # Names of files may have every other line break in them.
+        lines = gdb.execute("info proc mappings", to_string=True).split("\n")
     except gdb.error:
         return []
     found = (match.groups() for match in map(_MAPPING.fullmatch, lines) if match)

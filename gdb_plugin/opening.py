@@ -57,8 +57,8 @@ def open_inferior() -> Target:
         raise UsageError("the program is running, so its maps may change at any time", "stop it: interrupt -a")
     connection = getattr(inferior, "connection", None)
     memory = InferiorMemory(inferior, connection.type if connection else "remote")
-    files = tuple(objfile.filename for objfile in gdb.objfiles())
-    key = inferior.num, inferior.pid, memory.connection, gdb.current_progspace().filename, files
+    files = tuple(map(_file_of, gdb.objfiles()))
+    key = inferior.num, inferior.pid, memory.connection, _file_of(gdb.current_progspace()), files
     known = _known.get(key)
     if known is None or not known.is_still_there(memory):
         known = _learn(key, memory)
@@ -118,7 +118,7 @@ def _executable(memory: InferiorMemory) -> tuple[ElfImage, bool]:
 
 def _candidates(memory: InferiorMemory) -> Iterator[tuple[str, str]]:
     """Paths to open, and to show: the file that gdb has, which may be an unstripped copy, and the one that runs."""
-    filename = gdb.current_progspace().filename
+    filename = _file_of(gdb.current_progspace())
     if filename:
         # A remote side that is this very machine has it in the same place; build ids tell whether it is the same.
         path = filename.removeprefix(ON_THE_REMOTE_SIDE)
@@ -127,7 +127,15 @@ def _candidates(memory: InferiorMemory) -> Iterator[tuple[str, str]]:
         link = procfs.executable_path(memory.inferior.pid)
         yield link, os.readlink(link)
     elif not filename:
-        raise BadExecutable("gdb does not know the executable", Hint("name it with {exe}"))
+        raise BadExecutable("gdb does not know the executable, or its name is not UTF-8", Hint("name it with {exe}"))
+
+
+def _file_of(what: gdb.Objfile | gdb.Progspace) -> str | None:
+    """The name of a file that gdb has opened; None where it has none, or where gdb cannot decode it."""
+    try:
+        return str(what.filename) if what.filename else None
+    except UnicodeError:
+        return None
 
 
 def _entry_point() -> int:

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import IO, cast
 
 import gdb
-from rich.console import Console
 
 from inspector.errors import InspectError, Spelling
 from inspector.gotypes.render import plain
+from inspector.report.text.console import EscapingConsole
 
-UNLIMITED_WIDTH = 160
+UNLIMITED_WIDTH = 1 << 16
 """Columns where gdb does not limit them, as the command line has it for pipes."""
 
 DEBUG_VARIABLE = "GO_MAP_INSPECT_DEBUG"
@@ -38,15 +38,12 @@ def output() -> IO[str]:
     return cast(IO[str], _GdbOutput())
 
 
-def console() -> Console:
+def console() -> EscapingConsole:
     """A console as wide as gdb thinks the screen is."""
     width = gdb.parameter("width") or UNLIMITED_WIDTH
-    return Console(
+    return EscapingConsole(
         file=output(),
         width=width,
-        markup=False,
-        highlight=False,
-        emoji=False,
         color_system=None,
         force_terminal=False,
     )
@@ -71,6 +68,8 @@ IN_GDB = Spelling(
     save="info gomap EXPR -json",
     force="the command line of go-map-inspect",
     zstd="the command line of go-map-inspect",
+    max_memory="more memory",
+    max_unpacked="the command line of go-map-inspect",
 )
 """What hints are called inside of gdb."""
 

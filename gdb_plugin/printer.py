@@ -12,8 +12,12 @@ from gdb_plugin.opening import open_inferior
 from gdb_plugin.types import key_and_elem, value_at
 from inspector.control.gdbvalues import is_map, name_of
 from inspector.errors import InspectError
+from inspector.gotypes.render import plain
 from inspector.gotypes.words import number_of
 from inspector.inspection.one_map import Inspection, inspect
+
+LONGEST_CHARACTER = 4
+"""Bytes of UTF-8."""
 
 PARAMETER = "gomap pretty-print"
 
@@ -40,9 +44,10 @@ class MapPrinter:
     def to_string(self) -> str:
         """The type and the count, and what is wrong with the map."""
         found = self._inspection
-        name = name_of(self._value.type)
+        # gdb prints what this returns as it is.
+        name = plain(name_of(self._value.type))
         if isinstance(found, str):
-            return f"{name} at {int(self._value):#x} <{found}>"
+            return f"{name} at {int(self._value):#x} <{plain(found)}>"
         if found.snapshot is None:
             return f"{name}(nil)"
         verdict = found.judgement.verdict
@@ -76,7 +81,27 @@ class StringPrinter:
     def to_string(self) -> gdb.LazyString | str:
         """The text, as much of it as gdb is set to print."""
         length = int(self._value["len"])
-        return self._value["str"].lazy_string(length=length) if length > 0 else ""
+        if length <= 0:
+            return ""
+        text = self._value["str"]
+        # gdb prints what reverses the direction of a text as it is, unless it is told that the text is ASCII.
+        encoding = {"encoding": "ascii"} if _reverses(text, _printed(length)) else {}
+        return text.lazy_string(length=length, **encoding)
+
+
+def _printed(length: int) -> int:
+    """How many bytes of a string gdb prints at the most."""
+    limit = gdb.parameter("print elements")
+    return min(length, LONGEST_CHARACTER * limit) if limit else length
+
+
+def _reverses(text: gdb.Value, length: int) -> bool:
+    """Whether a string has characters beyond ASCII that are not printable, such as those that reverse its direction."""
+    try:
+        data = bytes(gdb.selected_inferior().read_memory(int(text), length))
+    except (gdb.error, OverflowError):
+        return False
+    return not all(char.isprintable() or char.isascii() for char in data.decode(errors="ignore"))
 
 
 def find_printer(value: gdb.Value) -> MapPrinter | StringPrinter | None:

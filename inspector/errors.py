@@ -27,6 +27,8 @@ class Spelling:
     save: str
     force: str
     zstd: str
+    max_memory: str
+    max_unpacked: str
 
 
 PYTHON = Spelling(
@@ -39,9 +41,11 @@ PYTHON = Spelling(
     max_stop="max_stop",
     key="look_up",
     remote="open_remote",
-    save="write_census",
+    save="census.save(path)",
     force="force=True",
     zstd="zstd=True",
+    max_memory="more memory",
+    max_unpacked="max_unpacked",
 )
 
 
@@ -94,6 +98,16 @@ class NotPermitted(InspectError):
     """The kernel does not let this user read the target."""
 
 
+class TooFewDescriptors(InspectError):
+    """We may open no more files: nothing can be said of those that were not opened."""
+
+    def __init__(self) -> None:
+        super().__init__("no more files can be opened: the limit is too low", "raise it: ulimit -n 1024")
+
+    def __reduce__(self) -> tuple[type[TooFewDescriptors], tuple[()]]:
+        return (TooFewDescriptors, ())
+
+
 class TargetGone(InspectError):
     """The process ended while it was being inspected."""
 
@@ -138,6 +152,36 @@ class UnknownMap(NotAMap):
     """The memory at the address may be a map, but it fits no map type that is known."""
 
 
+class TooLarge(InspectError, MemoryError):
+    """What a target claims to have takes more memory than may be taken.
+
+    `size` and `left` are bytes: what it claims, and what may still be taken.
+    """
+
+    def __init__(self, what: str, size: int, left: int) -> None:
+        super().__init__(
+            f"{what} of {size:,} bytes takes more memory than may be taken: {left:,} bytes are left",
+            Hint("the target may be lying about it; if not, raise the limit: {max_memory}"),
+        )
+        self.what, self.size, self.left = what, size, left
+
+    def __reduce__(self) -> tuple[type[TooLarge], tuple[str, int, int]]:
+        return (TooLarge, (self.what, self.size, self.left))
+
+
+class MissingPackage(InspectError, ImportError):
+    """A package that only this needs is not installed: `package` is its name."""
+
+    def __init__(self, package: str, extra: str, why: object = "") -> None:
+        super().__init__(
+            f"{package} cannot be imported{f': {why}' if why else ''}", f"pip install 'go-map-inspect[{extra}]'"
+        )
+        self.package, self.extra, self.why = package, extra, str(why)
+
+    def __reduce__(self) -> tuple[type[MissingPackage], tuple[str, str, str]]:
+        return (MissingPackage, (self.package, self.extra, self.why))
+
+
 class GdbError(InspectError):
     """gdb answered a command with an error."""
 
@@ -155,8 +199,6 @@ class UnreadableMemory(InspectError):
 
     `address` and `size` (bytes) name the range that was asked for, `reason` says why in plain words.
     """
-
-    exit_code = EXIT_PARTIAL
 
     def __init__(self, address: int, size: int, reason: str) -> None:
         super().__init__(f"cannot read {size} bytes at {address:#x}: {reason}")
@@ -177,8 +219,6 @@ class NotReadInTime(InspectError):
 
     `size` is in bytes, `allowed` in seconds.
     """
-
-    exit_code = EXIT_PARTIAL
 
     def __init__(self, size: int, allowed: float) -> None:
         super().__init__(

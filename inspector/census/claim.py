@@ -18,13 +18,14 @@ NO_NAME = Name(None, None)
 EVIDENCE = ("consistent", "write-in-progress", "unreadable")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
     """A map that may be at an address. `types` are what it may be, the likeliest first.
 
     Something typed leads to it if `number` is one of a walk's, and `named` if that is a path from a package variable:
     then there is a map, whatever its state. If only an object leads to it, which may be out of use, it has to be sound;
-    if it was found only by its shape, its keys have to prove it.
+    if it was found only by its shape, its keys have to prove it. Of a `damaged` one most of its keys have done so:
+    what is wrong with it is a finding.
     """
 
     address: int
@@ -34,10 +35,11 @@ class Claim:
     number: int | None = None
     named: bool = False
     name: Name = NO_NAME
+    damaged: bool = False
 
     def believed(self, judgement: Judgement, snapshot: Snapshot) -> bool:
         """Whether the map is to be listed, judging by its buckets."""
-        if self.named:
+        if self.named or self.damaged:
             return True
         proof = judgement.proof
         proven = self.number is not None or 0 < proof.checked == proof.matched or snapshot.proven_without_keys()
@@ -48,6 +50,48 @@ class Claim:
         tried = {other.layout for other in self.types[: self.types.index(go_type)]} - {go_type.layout}
         rest = (other for other in self.types if other is not go_type and other.layout not in tried)
         return replace(self, types=(go_type, *rest))
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What maps are compared by, out of a header: there may be a million of them."""
+
+    storage: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What became of a claim: the row of the map, None if it is not one; its header, None where it was not read."""
+
+    claim: Claim
+    row: CensusMap | None
+    header: Header | Marks | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is a map with nothing wrong about it."""
+        return self.row is not None and self.row.verdict in ("consistent", "write-in-progress")
+
+    @property
+    def storage(self) -> int:
+        """What its header leads to."""
+        return self.header.storage if self.header else 0
+
+
+def same_as(model: CensusMap, claim: Claim) -> CensusMap:
+    """The row of a map that is as another one of its type, which was judged by the rules."""
+    alternatives = tuple(other.name for other in claim.types[1:])
+    return replace(
+        model,
+        address=claim.address,
+        type_source=claim.source,
+        # Rows that are alike share what they can: there may be a million of them.
+        alternatives=model.alternatives if alternatives == model.alternatives else alternatives,
+        found_by=claim.found_by,
+        name=claim.name.path,
+        holder=claim.name.holder,
+    )
 
 
 def listed(claim: Claim, snapshot: Snapshot, judgement: Judgement, with_strings: bool) -> CensusMap:

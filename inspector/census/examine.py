@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
-from inspector.census.claim import Claim, failed, listed, unjudged
-from inspector.census.model import CensusMap
+from inspector.census.claim import Claim, Examined, failed, listed, unjudged
+from inspector.census.crowds import Crowds
 from inspector.census.reached import Ways
-from inspector.errors import InspectError, NotReadInTime, UnreadableMemory
+from inspector.errors import InspectError, NotReadInTime, TooLarge, UnreadableMemory
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.layouts import Layout
 from inspector.gotypes.table import BadType
 from inspector.inspection.identification import MOST_TRIED, header_at
+from inspector.inspection.in_use import doubt_of_heap
+from inspector.inspection.moving import settled
 from inspector.inspection.one_map import judge
 from inspector.maps.family import Header, Snapshot
 from inspector.maps.findings import Judgement
@@ -33,9 +36,12 @@ SHARE = 4
 BYTES_KEPT = 1 << 25
 """Bytes copied that wait to be judged."""
 
-LEAST_PATIENCE = 1.0
+LEAST_PATIENCE, LEAST_PATIENCE_STILL = 1.0, 4.0
 PATIENCE = 4.0
-"""Seconds, and times what was estimated, that a copy may take while the process runs."""
+"""Seconds (more where the target stands still), and times what was estimated, that a copy may take outside a stop."""
+
+LEAST_PROOF = 3
+"""Keys that prove a damaged map."""
 
 TRIES = 3
 """How often a map is copied again that looks wrong in a process that was not stopped."""
@@ -54,20 +60,6 @@ Copy = Snapshot | Uncopied | None
 Judged = tuple[Claim, Snapshot, Judgement]
 
 
-@dataclass(frozen=True)
-class Examined:
-    """What became of a claim: the row of the map, None if it is not one; its header, None where it was not read."""
-
-    claim: Claim
-    row: CensusMap | None
-    header: Header | None = None
-
-    @property
-    def storage(self) -> int:
-        """What its header leads to."""
-        return self.header.storage if self.header else 0
-
-
 class Examiner:
     """Takes claims and gives what they turn out to be, in the same order; `strings` are counted too if asked for.
 
@@ -79,9 +71,17 @@ class Examiner:
         self.most = math.inf if run.patience is None else run.patience
         self.too_large = self.failures = 0
         self.ways: Ways | None = None
+        self.crowds = Crowds(run)
 
     def examine(self, claims: list[Claim]) -> Iterator[Examined]:
         """Copy and judge each; nothing is judged while the target is held."""
+        together = self.run.still and not self.strings
+        crowds = self.crowds.examine(claims, self._one) if together else {}
+        rest = self._one_by_one([claim for at, claim in enumerate(claims) if at not in crowds])
+        for at in range(len(claims)):
+            yield crowds.pop(at) if at in crowds else next(rest)
+
+    def _one_by_one(self, claims: list[Claim]) -> Iterator[Examined]:
         at = 0
         while at < len(claims):
             copies = self._copies(claims[at:])
@@ -98,6 +98,9 @@ class Examiner:
             if not _is_of_one_map(error):
                 raise
             return error
+
+    def _one(self, claim: Claim) -> Examined:
+        return self._judged_or_failed(claim, self._copied(claim))
 
     def _judged_or_failed(self, claim: Claim, copy: Copy | Exception) -> Examined:
         if isinstance(copy, Exception):
@@ -162,11 +165,25 @@ class Examiner:
             return None
         if bounded and self._too_long(go_type, uncopied.header):
             return uncopied
-        try:
-            copy = run.reader_of(go_type).take_snapshot(run.source(), claim.address, go_type, 0)
-        except UnreadableMemory:
+        if claim.damaged and not run.still and (run.heap is None or doubt_of_heap(run, claim.address)):
+            # What was freed since is no damaged map.
             return None
+        # Nobody waits for a target that stands still, but a list without end must not be followed without end.
+        with self._patient(go_type, uncopied.header) if run.still else nullcontext():
+            try:
+                copy = run.reader_of(go_type).take_snapshot(run.source(), claim.address, go_type, 0)
+            except UnreadableMemory:
+                return None
+            except NotReadInTime:
+                if run.still:
+                    return uncopied
+                raise
         return uncopied if copy.late else copy
+
+    def _patient(self, go_type: GoType, header: Header) -> AbstractContextManager[None]:
+        """Read for as long as a map of its size can take, and no longer."""
+        least = LEAST_PATIENCE_STILL if self.run.still else LEAST_PATIENCE
+        return self.run.within(least + PATIENCE * self._seconds(go_type, header))
 
     def _copy_again(self, claim: Claim) -> Copy:
         """The map in a stop of its own, if it is still reached; its header where that took too long."""
@@ -175,6 +192,11 @@ class Examiner:
                 return self._copy(claim) if self._still_reached(claim) else None
         except NotReadInTime:
             return self._uncopied(claim.address, claim.types[0])
+
+    def _copy_unstopped(self, claim: Claim) -> Snapshot | None:
+        """The map once more, if something still leads to it and it is there."""
+        copy = self._copy_again(claim)
+        return None if isinstance(copy, Uncopied) else copy
 
     def _judged(self, claim: Claim, copy: Copy) -> Examined:
         if copy is None:
@@ -191,8 +213,10 @@ class Examiner:
             if better is None:
                 return Examined(claim, None)
             claim, copy, judgement = better
-        row = listed(claim, copy, judgement, self.strings) if claim.believed(judgement, copy) else None
-        return Examined(claim, row, copy.header)
+        if not claim.believed(judgement, copy) or (claim.damaged and not self.run.still and not _proves(judgement)):
+            return Examined(claim, None, copy.header)
+        judgement = settled(self.run, copy, judgement, partial(self._copy_unstopped, claim))
+        return Examined(claim, listed(claim, copy, judgement, self.strings), copy.header)
 
     def _too_large(self, claim: Claim, header: Header) -> Examined:
         """A map that takes too long to copy in one stop is copied while the process runs: often that goes well.
@@ -202,9 +226,8 @@ class Examiner:
         reached = self.run.copied(partial(self._still_reached, claim))
         if not reached and header.doubts(self.run.regions(), claim.types[0].layout, self.run.missing > 0):
             return Examined(claim, None)
-        for attempt in _by_layout(claim) * TRIES:
-            # Nobody waits for it now, but a list without end must not be followed without end.
-            with self.run.within(LEAST_PATIENCE + PATIENCE * self._seconds(attempt.types[0], header)):
+        for attempt in [] if self.run.still else _by_layout(claim) * TRIES:
+            with self._patient(attempt.types[0], header):
                 copy = self._copy(attempt, bounded=False)
             if isinstance(copy, Uncopied):
                 break
@@ -269,7 +292,13 @@ class Examiner:
 
 def _is_of_one_map(error: Exception) -> bool:
     """Whether an error says nothing about the target as a whole: that it is gone, or can no longer be read."""
-    return isinstance(error, BadType) or not isinstance(error, InspectError)
+    return isinstance(error, (BadType, TooLarge)) or not isinstance(error, InspectError)
+
+
+def _proves(judgement: Judgement) -> bool:
+    """Whether most keys of a map that may be damaged lie where they hash to, and are more than chance would give."""
+    proof = judgement.proof
+    return proof.matched >= LEAST_PROOF and 2 * proof.matched > proof.checked
 
 
 def _by_layout(claim: Claim) -> list[Claim]:

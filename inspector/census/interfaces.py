@@ -23,6 +23,7 @@ from inspector.gotypes.table import TypeTable, map_descriptors_among
 from inspector.maps.family import WORD
 from inspector.maps.readers import tries_among
 from inspector.memory.protocol import Addresses, Memory, Region, RegionMap
+from inspector.memory.sets import distinct, is_among
 
 MOST_VALUES = 1 << 20
 """Values of one type that are kept."""
@@ -60,7 +61,7 @@ class Interfaces:
 
     def values(self) -> dict[GoType, Addresses]:
         """All that was found, each value once."""
-        return {go_type: np.unique(np.concatenate(parts)) for go_type, parts in self.found.items()}
+        return {go_type: distinct(np.concatenate(parts)) for go_type, parts in self.found.items()}
 
     def _look(self, region: Region, territory: Territory | None, copied: Copied = lambda read: read()) -> None:
         size = (region.end - region.start) // WORD * WORD
@@ -73,16 +74,16 @@ class Interfaces:
         self.sync_maps += [region.start + at for at in tries_among(words, self.types)]
         tabs, data = words[:-1], words[1:]
         likely = np.flatnonzero(self._can_be(tabs, data, territory))
-        for tab in np.unique(tabs[likely]).tolist():
+        for tab in distinct(tabs[likely]).tolist():
             if tab not in self._dynamic:
                 self._dynamic[tab] = self.types.dynamic_of_any(tab, self.memory)
         known = np.array([tab for tab, dynamic in self._dynamic.items() if dynamic is not None], np.uint64)
-        likely = likely[np.isin(tabs[likely], known)]
+        likely = likely[is_among(tabs[likely], known)]
         places = np.uint64(region.start) + likely.astype(np.uint64) * np.uint64(WORD)
         if territory is not None:
             real = self._in_objects(places, territory)
             likely, places = likely[real], places[real]
-        for tab in np.unique(tabs[likely]).tolist():
+        for tab in distinct(tabs[likely]).tolist():
             dynamic = self._dynamic[tab]
             assert dynamic is not None
             chosen = tabs[likely] == tab

@@ -10,12 +10,13 @@ from inspector.errors import EXIT_CONSISTENT, EXIT_INCONSISTENT, EXIT_PARTIAL
 from inspector.inspection.one_map import TargetInfo
 from inspector.maps.family import Held
 from inspector.maps.findings import Finding, Verdict
+from inspector.maps.shrinking import Keeping, Shrinking, shrinking_of_maps
 from inspector.naming.locate import TypeSource
 
 FoundBy = Literal["global", "heap", "stack", "argument"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CensusMap:
     """One map. `name` is the path from a package variable, `holder` the type of the object that holds it.
 
@@ -23,7 +24,8 @@ class CensusMap:
     parts of the row in the JSON document. `bytes` has what is stored apart as "indirect", and the strings in cells as
     "strings" (0 where that was not asked for). `alternatives` are types that cannot be distinguished from this one.
     `clones` are addresses of maps that it is a clone of, or that are clones of it; `parts` those of maps that are parts
-    of it (a sync.Map of two maps), and listed with it.
+    of it (a sync.Map of two maps), and listed with it. `unreachable` says that nothing leads to it any more: it waits
+    for the next collection. False where that is not known.
     """
 
     address: int
@@ -44,6 +46,22 @@ class CensusMap:
     growth: dict[str, Any] | None = None
     clones: tuple[int, ...] = ()
     parts: tuple[int, ...] = ()
+    unreachable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """What looks like a map in use, and could neither be proven nor refuted.
+
+    `types` are what it may be, `count` what its header claims, `why` says in words why it is not proven. `evidence`
+    says that some of its keys lie where they hash to.
+    """
+
+    address: int
+    types: tuple[str, ...]
+    count: int
+    why: str
+    evidence: bool
 
 
 @dataclass(frozen=True)
@@ -75,6 +93,9 @@ class Census:
     """Every map found. `scanned_bytes` counts heap memory that was looked through for headers.
 
     `process` is a name for the process that no other has (process_identity); None where no such name is known.
+    `heap_in_use` counts the bytes of the heap's spans in use; None where the heap's metadata was not found. `unproven`
+    are not among the maps. `keeping` says what maps of this program keep when their entries go. `marked` says that
+    unreachable maps are known as such.
     """
 
     target: TargetInfo
@@ -84,13 +105,26 @@ class Census:
     notes: tuple[str, ...] = ()
     partial: bool = field(default=False)
     process: str | None = None
+    heap_in_use: int | None = None
+    unproven: tuple[Unproven, ...] = ()
+    keeping: Keeping | None = None
+    marked: bool = False
+
+    def unreachable(self, maps: list[CensusMap]) -> Sum | None:
+        """The sum of those of some maps that nothing leads to any more; None where that is not known."""
+        return total([one for one in maps if one.unreachable]) if self.marked else None
+
+    def shrinking(self, maps: list[CensusMap]) -> Shrinking | None:
+        """Why some of the maps hold more than their entries need, and what to do; None where they do not."""
+        return shrinking_of_maps(self.keeping, total(maps).wasted) if self.keeping is not None else None
 
     @property
     def exit_code(self) -> int:
-        """0 all is well, 1 a map is inconsistent, 3 a partial result."""
+        """0 all is well, 1 a map is inconsistent, 3 a partial result, or evidence of a map that is not proven."""
         if any(one.verdict == "inconsistent" for one in self.maps):
             return EXIT_INCONSISTENT
-        lacking = self.partial or any(one.verdict in ("unreadable", "not-read") for one in self.maps)
+        lacking = self.partial or any(one.verdict in ("unreadable", "not-read", "moving") for one in self.maps)
+        lacking |= any(one.evidence for one in self.unproven)
         return EXIT_PARTIAL if lacking else EXIT_CONSISTENT
 
 

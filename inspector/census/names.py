@@ -25,7 +25,7 @@ MOST_STEPS = 8
 WORD = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Name:
     """`path` is what leads to a map from a package variable, `holder` the type of the object that holds it.
 
@@ -39,10 +39,14 @@ class Name:
 
 @dataclass(frozen=True)
 class Root:
-    """Where a walk began: a package variable, or (without a name) a map whose type its keys prove."""
+    """Where a walk began: a package variable, or (without a name) a map whose type its keys prove, or values of a type.
+
+    `in_array` says that the values are elements of arrays on the heap.
+    """
 
     name: str | None
     type: GoType
+    in_array: bool = False
 
 
 class Namer:
@@ -60,9 +64,7 @@ class Namer:
             if step.origin < 0:
                 root = self.roots[-1 - step.origin]
                 if root.name is None:
-                    # Roots without a name are maps, and what lies directly below is one of their elements.
-                    own = is_sync_map(root.type) and self.visited.step(number).address == step.address
-                    return Name(None, holder or (None if own else root.type.name))
+                    return Name(None, holder or _without_name(root, step))
                 return Name(root.name + labels if spellable else None, holder)
             parent = self.visited.step(step.origin)
             try:
@@ -93,6 +95,13 @@ class Namer:
         except InspectError as error:
             raise Unspellable(str(error)) from None
         return Speller(self.types, self.memory).spell(key, data)
+
+
+def _without_name(root: Root, step: Step) -> str | None:
+    """What holds a map that lies in no struct: another map, or a slice."""
+    if step.index in (ELEM, KEY):
+        return root.type.name
+    return f"[]{root.type.name}" if root.in_array and root.type.kind != Kind.ARRAY else None
 
 
 def named_by_symbols(run: Run, rows: Collection[CensusMap]) -> list[CensusMap]:

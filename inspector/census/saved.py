@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from inspector.errors import Hint, UsageError
+from inspector.inspection.one_map import TargetInfo
 from inspector.memory.files import open_file
 
 LARGEST_FILE = 1 << 30
@@ -92,5 +93,43 @@ class Part:
             raise self._is_not("a whole number that a census has")
         return self.value
 
+    def flag(self) -> bool:
+        """Yes or no."""
+        if not isinstance(self.value, bool):
+            raise self._is_not("true or false")
+        return self.value
+
+    def one_of(self, words: Collection[str]) -> str:
+        """One of some words."""
+        if self.text() not in words:
+            raise self._is_not(f"one of {', '.join(words)}")
+        return self.text()
+
     def _is_not(self, what: str) -> UsageError:
         return UsageError(f"the file to compare with is not a saved census: {self.path} is not {what}", HINT)
+
+
+def saved_target(document: Part) -> TargetInfo:
+    """What a saved census is of; raises UsageError for anything else."""
+    target = document.field("target")
+    pid = target.optional("pid")
+    return TargetInfo(
+        kind=target.field("kind").one_of(("process", "core", "gdb")),
+        pid=pid.number() if pid else None,
+        exe=target.field("exe").text(),
+        go_version=target.field("go_version").text(),
+        experiments=tuple(each.text() for each in target.field("experiments").items()),
+        stripped=target.field("stripped").flag(),
+        memory=target.field("memory").text(),
+    )
+
+
+def key_id_of(document: Part) -> str | None:
+    """With which key names were hidden in a saved census; None where they were not. Raises UsageError."""
+    redacted = document.optional("redacted")
+    return redacted.field("key_id").text() if redacted else None
+
+
+def has_inconsistent(document: Part) -> bool:
+    """Whether a saved census has a map that is inconsistent; raises UsageError."""
+    return any(one.field("verdict").text() == "inconsistent" for one in document.field("census").field("maps").items())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inspector.goroutines.everyone import LARGEST_STACK, find_allgs, read_goroutines
+from inspector.goruntime.goroutine import DEAD, SCANNED
 from inspector.goruntime.sizes import MALLOC_HEADER_SIZE, roundup_size
 from inspector.heap.extent import likely_regions, regions_of_spans
 from inspector.heap.objects import Heap, read_heap
 from inspector.heap.spans import Spans
-from inspector.maps.family import Arena, Family, Headers
+from inspector.maps.family import Arena, Family, Headers, Source
 from inspector.memory.protocol import Addresses, Region, RegionMap
 from inspector.target.run import Run
 
@@ -43,6 +44,10 @@ class Territory:
     def size(self) -> int:
         """Bytes to look through."""
         return sum(region.end - region.start for region in (*self.slots, *self.stacks))
+
+    def source(self, run: Run) -> Source:
+        """Where maps are read from, with the heap's metadata as it was when the territory was surveyed."""
+        return replace(run.source(), heap=self.heap)
 
     def header_objects(self, addresses: Addresses) -> NDArray[np.bool_]:
         """Which addresses begin an object in use of the size that headers have."""
@@ -123,6 +128,8 @@ def _stacks(run: Run) -> list[Region]:
     rows, running = run.copied(partial(_goroutines, run, allgs))
     stacks = []
     for one in rows:
+        if int(one["atomicstatus"]) & ~SCANNED in DEAD:
+            continue  # its stack is kept for the next goroutine, and nothing on it is in use
         low, high = int(one["stack"]["lo"]), int(one["stack"]["hi"])
         if not 0 < high - low <= LARGEST_STACK:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -12,14 +13,12 @@ from click.core import ParameterSource
 
 from inspector.cli import arguments
 from inspector.cli.failing import exit_code_of
-from inspector.cli.gdbsetup import fetch_packages, script_path
-from inspector.cli.logs import log_to_standard_error
-from inspector.cli.request import Request
-from inspector.cli.running import run
+from inspector.cli.progress import showing_progress
+from inspector.cli.redacting import redacting_as_asked
+from inspector.cli.request import EARLIER, Request
 from inspector.cli.saying import PROGRAM, say
-from inspector.cli.snapshotting import snapshot
 from inspector.errors import UsageError
-from inspector.target.run import MaxStop
+from inspector.settings import MaxStop
 
 COMPLETING = f"_{arguments.ENVIRONMENT}_COMPLETE"
 """Set in the environment by a shell that asks for completions (click's own name)."""
@@ -66,13 +65,19 @@ class Program(click.RichGroup):
 @arguments.no_stop
 @arguments.max_stop
 @arguments.max_share
+@arguments.budget
+@arguments.max_unpacked
 @arguments.remote
 @arguments.old_demo
 @arguments.one_map
+@arguments.questions
 @arguments.listed_maps
 @arguments.diff
 @arguments.json
 @arguments.ndjson
+@arguments.export
+@arguments.redact
+@arguments.max_memory
 @arguments.verbose
 @arguments.about
 @arguments.help_
@@ -83,7 +88,7 @@ def command(target: str | None, map: str | None, demo: bool, gdb_setup: bool, gd
 
     \b
     Examples:
-      go-map-inspect 4090                      all maps, the largest first
+      go-map-inspect 4090                      all maps, by where they hang
       go-map-inspect 4090 main.sessions        one map, by its variable
       go-map-inspect core.zst 0xc00007c420     one map of a core dump, by address
       go-map-inspect demo                      try it on the core dump that comes with it
@@ -110,10 +115,14 @@ def command(target: str | None, map: str | None, demo: bool, gdb_setup: bool, gd
 @arguments.not_for_the_demo
 @arguments.memory
 @arguments.one_map
+@arguments.questions
 @arguments.listed_maps
-@arguments.diff
+@arguments.demo_diff
 @arguments.json
 @arguments.ndjson
+@arguments.export
+@arguments.redact
+@arguments.max_memory
 @arguments.verbose
 @arguments.help_
 @arguments.gdb
@@ -124,16 +133,20 @@ def demo_command(family: str | None, map: str | None, demo: bool, **options: Any
     Examples:
       go-map-inspect demo                      its map, caught in mid-growth
       go-map-inspect demo swiss                the same of a Go 1.27 program
-      go-map-inspect demo --top 5              all its maps, the largest first
+      go-map-inspect demo --maps               all its maps, the largest first
+      go-map-inspect demo --diff               what changed since an earlier core dump
       go-map-inspect demo --key '"session-0101"'
       go-map-inspect demo 0xc000094420 --json
 
     MAP is as in go-map-inspect TARGET MAP; without it the map main.sessions is shown, or with any option of the
-    panel All maps, the list of all maps. A core dump that is called demo is written ./demo.
+    panel All maps, the list of all maps. demo stands for a TARGET elsewhere, too: go-map-inspect diff 'demo earlier'
+    demo --map main.sessions. A core dump that is called demo is written ./demo.
     """
     if demo:
         raise UsageError("--demo and the word demo are the same", "leave --demo out")
     target, map = Request.of_demo(family, map)
+    if options["diff"] == arguments.BEFORE:
+        options["diff"] = target.removesuffix(EARLIER) + EARLIER
     return _answer(target=target, map=map, **options)
 
 
@@ -145,22 +158,28 @@ def demo_command(family: str | None, map: str | None, demo: bool, **options: Any
 @arguments.no_stop
 @arguments.max_stop
 @arguments.max_share
+@arguments.budget
+@arguments.entries_of
+@arguments.max_unpacked
 @arguments.listed_maps
 @arguments.json
+@arguments.redact
+@arguments.max_memory
 @arguments.verbose
 @arguments.help_
 @arguments.gdb
 def diff_command(before: str, after: str, exe: tuple[str, ...], **options: Any) -> int:
-    """List all maps of AFTER, and what changed since BEFORE: the same as go-map-inspect AFTER --diff BEFORE.
+    """Say what changed between BEFORE and AFTER, by group first: the same as go-map-inspect AFTER --diff BEFORE.
 
     \b
     Examples:
       go-map-inspect 4090 --json > before.json
       go-map-inspect diff before.json 4090     which maps grew since then
       go-map-inspect diff core.1 core.2        two core dumps
+      go-map-inspect diff core.1 core.2 --map main.sessions
 
-    AFTER is a pid, a core dump or demo; BEFORE may be a file that --json wrote, too. How a process is treated
-    (--no-stop, --max-stop, --memory, --gdb) holds for both.
+    Each is a pid, a core dump, demo, or a file that --json wrote. How a process is treated (--no-stop, --max-stop,
+    --memory, --gdb) holds for both. --maps lists the maps of AFTER, too.
     """
     # One executable is for both; of two the first is for the first.
     both = exe * 2 if len(exe) == 1 else exe[::-1]
@@ -171,9 +190,14 @@ def diff_command(before: str, after: str, exe: tuple[str, ...], **options: Any) 
 @arguments.process
 @arguments.hold
 @arguments.core
+@arguments.not_for_a_core
+@arguments.max_memory
 @arguments.verbose
 @arguments.help_
-def snapshot_command(pid: str, output: str, force: bool, zstd: bool, max_stop: MaxStop, verbose: bool) -> int:
+def snapshot_command(
+    pid: str, output: str, force: bool, zstd: bool, max_stop: MaxStop, max_memory: int | None, verbose: bool,
+    redact: bool, redact_key: str | None,
+) -> int:  # fmt: skip
     """Write a core dump of a live process, and hold it only while its memory is copied.
 
     \b
@@ -185,12 +209,23 @@ def snapshot_command(pid: str, output: str, force: bool, zstd: bool, max_stop: M
     gdb, Delve and every command of this program read it, beside the executable that the process runs. A core dump
     holds all that the process had in memory, passwords, keys and personal data too: keep it as safe as those.
     """
+    if {"redact", "redact_key"} & _given():
+        raise UsageError(
+            "a core dump cannot be redacted: it is the memory of the process as it is",
+            "share the census instead: go-map-inspect PID --json --redact",
+        )
+    from inspector.cli.logs import log_to_standard_error
+    from inspector.cli.snapshotting import snapshot
+    from inspector.copying.limit import limited_memory
+
+    _collect_again()
     if verbose:
         log_to_standard_error()
-    return snapshot(pid, output, force, zstd, max_stop)
+    with limited_memory(max_memory), showing_progress(verbose):
+        return snapshot(pid, output, force, zstd, max_stop)
 
 
-@command.group("gdb", cls=click.RichGroup, context_settings=arguments.SETTINGS)
+@command.group("gdb", cls=click.RichGroup, context_settings=arguments.SETTINGS, no_args_is_help=False)
 def gdb_command() -> None:
     """Bring info gomap, info gomaps and the pretty-printer into gdb."""
 
@@ -208,10 +243,32 @@ def gdb_script_command() -> int:
     return _for_gdb(False, True, frozenset(), "gdb")
 
 
-def _answer(verbose: bool, **options: Any) -> int:
+def _answer(verbose: bool, max_memory: int | None, redact: bool, redact_key: str | None, **options: Any) -> int:
+    request = Request(**options, given=_given() | ({"diff"} if options.get("diff") else set()))
+    # What makes no sense is refused before all that answers is loaded.
+    request.check()
+    if redact or redact_key is not None:
+        request.check_hidden()
+    request.check_presence()
+    from inspector.cli.logs import log_to_standard_error
+    from inspector.cli.running import run
+    from inspector.copying.limit import limited_memory
+
+    _collect_again()
     if verbose:
         log_to_standard_error()
-    return run(Request(**options, given=_given() | ({"diff"} if options.get("diff") else set())))
+    with limited_memory(max_memory), redacting_as_asked(redact, redact_key), showing_progress(verbose):
+        return run(request)
+
+
+def _collect_again() -> None:
+    """Enable the garbage collector, which was off while modules were loaded, and spare it all that they made.
+
+    So no collection takes as long as before, also of those that happen in a stop.
+    """
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def _given() -> frozenset[str]:
@@ -229,6 +286,8 @@ def _for_gdb(setup: bool, script: bool, others: frozenset[str], gdb: str) -> int
         raise UsageError(
             f"{asked} inspects nothing, so it takes no TARGET, no MAP and no other option", "leave them out"
         )
+    from inspector.cli.gdbsetup import fetch_packages, script_path
+
     print(fetch_packages(gdb, say) if setup else script_path())
     return 0
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 from click.shell_completion import CompletionItem
 
 from inspector.cli.request import DEMO
 from inspector.errors import InspectError
-from inspector.image.buildinfo import read_build_info
-from inspector.image.elf import ElfImage, open_image
-from inspector.memory import procfs
+
+if TYPE_CHECKING:
+    from inspector.image.elf import ElfImage
 
 
 class TargetType(click.ParamType[str]):
@@ -56,13 +56,22 @@ class MapType(click.ParamType[str]):
 
 
 def _image(pid: int) -> ElfImage:
+    from inspector.image.elf import open_image
+    from inspector.memory import procfs
+
     return open_image(procfs.executable_path(pid))
 
 
 def _go_processes() -> Iterator[tuple[str, str]]:
     """Pids and executables of the Go programs that this user may look at."""
+    from pathlib import Path
+
+    from inspector.gotypes.render import plain
+    from inspector.image.buildinfo import read_build_info
+
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(InspectError, OSError), closing(_image(int(entry.name))) as image:
                 read_build_info(image)
-                yield entry.name, os.readlink(entry / "exe")
+                # A shell prints it, and takes a line break for the end of the item.
+                yield entry.name, plain(os.readlink(entry / "exe"))

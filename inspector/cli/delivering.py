@@ -6,39 +6,37 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from inspector import watching
 from inspector.cli.saying import say
 from inspector.errors import InspectError
-from inspector.report.text.lines import WithoutTrailingBlanks
-from inspector.target.target import Target
 
-PIPE_WIDTH = 160
-"""Columns where the output is not a terminal."""
-
-
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        # rich would exit with 1, which says "inconsistent" here.
-        raise BrokenPipeError
+if TYPE_CHECKING:
+    from inspector.report.text.console import EscapingConsole
+    from inspector.target.target import Target
 
 
-def console() -> Console:
-    """The console for text: as wide as the terminal, or a pipe's, where no line ends in blanks."""
-    terminal = _Console(markup=False, highlight=False, emoji=False)
-    if terminal.is_terminal:
-        return terminal
-    return _Console(
-        file=WithoutTrailingBlanks(sys.stdout), markup=False, highlight=False, emoji=False, width=PIPE_WIDTH
-    )
+def console() -> EscapingConsole:
+    """The console for text; JSON does without, and does not wait for it."""
+    from inspector.cli.consoles import console_of_output
+
+    return console_of_output()
 
 
 def deliver(target: Target, notes: tuple[str, ...], show: Callable[[], None]) -> None:
     """Let the target go, then print notes and answer; raises InspectError when the output cannot be written."""
     target.close()
+    write_answer(notes, show)
+
+
+def write_answer(notes: tuple[str, ...], show: Callable[[], None]) -> None:
+    """Print notes and answer; raises InspectError when the output cannot be written."""
+    watching.over()
     for note in notes:
         say(f"note: {note}")
+    if not sys.stdout.isatty():
+        watching.again("Writing the answer")
     try:
         show()
         sys.stdout.flush()

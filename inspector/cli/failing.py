@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -13,20 +13,22 @@ import rich_click as click
 
 from inspector.cli.hints import OPTIONS
 from inspector.cli.interrupting import INTERRUPTED, Interrupted, catch_interruptions, ignore_interruptions
-from inspector.cli.saying import PROGRAM, say
-from inspector.errors import EXIT_ERROR, InspectError
+from inspector.cli.redacting import asked_for, without_typed_keys
+from inspector.cli.saying import PROGRAM, say, say_lines
+from inspector.errors import EXIT_ERROR, InspectError, TooFewDescriptors
 
 DEBUG_VARIABLE = "GO_MAP_INSPECT_DEBUG"
 
 
 def exit_code_of(command: Callable[[], int | None]) -> int:
     """Run the command line and return how the program ends."""
-    catch_interruptions()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a character must not cost the answer.
-            stream.reconfigure(errors="backslashreplace")
     try:
+        # A signal may have come before its handler, which then is called at once.
+        catch_interruptions()
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that cannot show a character must not cost the answer.
+                stream.reconfigure(errors="backslashreplace")
         code = _guarded(command)
         ignore_interruptions()
     except Interrupted as interruption:
@@ -46,11 +48,16 @@ def _guarded(command: Callable[[], int | None]) -> int:
     except click.ClickException as error:
         # The help of the verb, where there is one.
         context = getattr(error, "ctx", None)
-        return _fail(f"{error.format_message()} (see {context.command_path if context else PROGRAM} --help)")
+        return _fail(
+            f"{without_typed_keys(error.format_message())} (see {context.command_path if context else PROGRAM} --help)"
+        )
     except InspectError as error:
-        _fail(error.spelled(OPTIONS))
+        _fail(without_typed_keys(error.spelled(OPTIONS)))
         return error.exit_code
     except BaseException as error:
+        if isinstance(error.__cause__, Interrupted):
+            # The signal came while a class was made: Python 3.11 raises an error of its own then.
+            raise error.__cause__ from None
         # Looked at outside of this block: as long as the error is handled here, its frames keep all that they hold.
         message = _described(error)
     return _fail(message)
@@ -58,10 +65,19 @@ def _guarded(command: Callable[[], int | None]) -> int:
 
 def _described(error: BaseException) -> str:
     if os.environ.get(DEBUG_VARIABLE):
-        traceback.print_exception(error)
+        # The message of an error may have a value in it.
+        import traceback
+
+        lines = traceback.format_tb(error.__traceback__) if asked_for() else traceback.format_exception(error)
+        say_lines("".join(lines))
     if isinstance(error, MemoryError):
-        return "there is not enough memory for the answer (raise the limit, or ask for less: one map, fewer --entries)"
-    what = f"{type(error).__name__}: {error}"
+        return (
+            "the answer takes more memory than --max-memory allows, or than there is "
+            "(raise the limit, or ask for less: one map, fewer --entries)"
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        return str(TooFewDescriptors())
+    what = type(error).__name__ if asked_for() else f"{type(error).__name__}: {error}"
     return f"internal error ({what}); please report it, with {DEBUG_VARIABLE}=1 for the details"
 
 

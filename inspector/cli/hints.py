@@ -13,9 +13,11 @@ OPTIONS = Spelling(
     gdb_mi="--memory gdb-mi",
     no_stop="--no-stop",
     max_stop="--max-stop",
+    max_memory="--max-memory",
     key="--key",
     remote="--remote",
     save=f"{PROGRAM} TARGET --json > FILE",
     force="--force",
     zstd="--zstd",
+    max_unpacked="--max-unpacked",
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from inspector.control.waiting import INTERRUPTIONS, when_free, when_let_go
-from inspector.target.target import Target
+
+if TYPE_CHECKING:
+    from inspector.target.target import Target
 
 INTERRUPTED = 130
 """The exit code."""

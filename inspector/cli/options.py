@@ -7,8 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from inspector.naming.locate import shown
-from inspector.target.run import MaxStop
+from inspector.settings import MaxStop, shown
 
 MOST_DIGITS = 15
 SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -28,11 +27,21 @@ def number_or_all(_: Any, parameter: click.Parameter, value: str | None) -> int 
     return int(value)
 
 
-def size(_: Any, __: Any, value: str) -> int:
-    """Read a number of bytes: 4096, 64k, 10MB, 2GiB; every unit is a power of 1024."""
+def number(_: Any, parameter: click.Parameter, value: str | None) -> int | None:
+    """Read a number; None if none is given."""
+    if value is not None and (not value.isdecimal() or len(value) > MOST_DIGITS):
+        raise click.BadParameter(f"{shown(value)!r} is not a number", param_hint=parameter.opts[0])
+    return None if value is None else int(value)
+
+
+def size(_: Any, parameter: click.Parameter, value: str | None) -> int | None:
+    """Read a number of bytes: 4096, 64k, 10MB, 2GiB; every unit is a power of 1024. None if none is given."""
+    if value is None:
+        return None
     match = _SIZE.fullmatch(value)
     if match is None:
-        raise click.BadParameter(f"{shown(value)!r} is not a size: try 4096, 64k or 10MiB", param_hint="--min-bytes")
+        option = parameter.opts[0]
+        raise click.BadParameter(f"{shown(value)!r} is not a size: try 4096, 64k or 10MiB", param_hint=option)
     return int(match.group(1)) * SIZES[(match.group(2) or "").lower()]
 
 
@@ -40,11 +49,20 @@ def duration(_: Any, __: Any, value: str | None) -> MaxStop:
     """Read a time in seconds: 200ms, 1s, 5 for 5s; the usual one if none is given."""
     if value is None:
         return "usual"
+    return _seconds(value, "--max-stop")
+
+
+def _seconds(value: str, option: str) -> float:
     match = _DURATION.fullmatch(value)
     seconds = float(match.group(1)) * UNITS[match.group(2)] if match else 0.0
     if not seconds:
-        raise click.BadParameter(f"{shown(value)!r} is not a length of time: try 200ms or 1s", param_hint="--max-stop")
+        raise click.BadParameter(f"{shown(value)!r} is not a length of time: try 200ms or 1s", param_hint=option)
     return seconds
+
+
+def budget(_: Any, __: Any, value: str | None) -> float | None:
+    """Read a time in seconds, as `duration` does; None for no limit if none is given."""
+    return None if value is None else _seconds(value, "--budget")
 
 
 def share(_: Any, __: Any, value: str | None) -> float | None:
@@ -58,11 +76,11 @@ def share(_: Any, __: Any, value: str | None) -> float | None:
     return None if percent == 100 else percent / 100
 
 
-def pattern(_: Any, __: Any, value: str | None) -> re.Pattern[str] | None:
+def pattern(_: Any, parameter: click.Parameter, value: str | None) -> re.Pattern[str] | None:
     """Read a regular expression."""
     try:
         return re.compile(value) if value is not None else None
     except (re.error, RecursionError, OverflowError) as error:
         raise click.BadParameter(
-            f"{shown(value or '')!r} is not a regular expression: {error}", param_hint="--type-matches"
+            f"{shown(value or '')!r} is not a regular expression: {error}", param_hint=parameter.opts[0]
         ) from None

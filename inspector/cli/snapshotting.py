@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from inspector import watching
 from inspector.cli.delivering import console, deliver
 from inspector.cli.interrupting import reporting_its_outcome
+from inspector.cli.request import DEMOS
 from inspector.cli.saying import PROGRAM, one_line
 from inspector.coredump import Written, write_core
 from inspector.errors import UsageError
 from inspector.gotypes.words import number_of, size
-from inspector.naming.locate import shown
+from inspector.settings import MaxStop, shown
 from inspector.target.opening import open_target
-from inspector.target.run import MaxStop
 
 PACKED = ".zst"
 DELETED = " (deleted)"
@@ -20,11 +21,16 @@ DELETED = " (deleted)"
 
 def snapshot(process: str, path: str, force: bool, zstd: bool, max_stop: MaxStop) -> int:
     """Write a core of a process; returns the exit code. Raises the InspectError family."""
+    if process in DEMOS:
+        raise UsageError(
+            "the demo is a core dump already, and only a live process can be written to one", "give the pid of one"
+        )
     if not process.isdecimal():
         raise UsageError(
             f"{shown(process)!r} is not a pid, and only a live process can be written to a core", "give the pid of one"
         )
     limit = None if max_stop == "usual" else max_stop
+    watching.begin("Opening the target")
     with open_target(process, memory="direct") as target, reporting_its_outcome(target):
         packed = zstd or path.endswith(PACKED)
         written = write_core(target, path, force=force, zstd=packed, max_stop=limit)
@@ -41,7 +47,7 @@ def _report(written: Written, process: str, packed: bool) -> str:
         f"{written.path}  {size(written.on_disk)} on disk, {size(written.size)} {whole}",
         f"{process}, was held for {written.held * 1000:,.1f} ms: {size(written.memory)} of memory, "
         f"{number_of(written.threads, 'thread')}, {number_of(written.mappings, 'mapping')}",
-        f"its maps: {PROGRAM} {shown(str(written.path))}, which needs the executable {shown(written.executable)}",
+        f"its maps: {PROGRAM} {written.path}, which needs the executable {written.executable}",
     )
     return "".join(f"{one_line(line)}\n" for line in lines)
 

@@ -17,8 +17,10 @@ import gdb
 import gdb.unwinder
 
 from inspector.control.gdbvalues import (
+    SYNC_MAP,
     follow,
     is_map,
+    is_sync_map,
     name_of,
     plain_name,
     points_to_map,
@@ -357,6 +359,11 @@ def describe(symbol: Any, frame: gdb.Frame, known: bool, path: str) -> dict[str,
         if points_to_map(value.type):
             value = value.dereference()
         declared = without_parameter(value.type)
+        if is_sync_map(declared):
+            # The variable is the map itself: parts of it in registers would be a copy.
+            if value.address is None:
+                return {"problem": OPTIMIZED_OUT}
+            return {"type": SYNC_MAP, "value": int(value.address), "may_be_map": True}
         is_pointer = value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR
         return {
             "type": str(declared),

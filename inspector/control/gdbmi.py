@@ -6,7 +6,6 @@ it only where nothing faster reaches.
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import re
@@ -21,11 +20,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
-from pygdbmi.IoManager import IoManager
+from pygdbmi.gdbmiparser import parse_response, response_is_finished
 
 from inspector.control.apart import LOOK, deaf_to
-from inspector.control.guard import Guard, Undo, leave_as_before
+from inspector.control.guard import Guard, Undo, leave_as_before, stop_is_left
 from inspector.control.ptrace import PATIENCE, PTRACE_CALL, waits_for_a_child
+from inspector.control.turns import BeingTraced, Turn
 from inspector.control.waiting import letting_go
 from inspector.errors import (
     GdbDied,
@@ -36,13 +36,9 @@ from inspector.errors import (
     NotPermitted,
     ProgramReplaced,
     TargetGone,
-    UnreadableMemory,
 )
 from inspector.memory import procfs
-from inspector.memory.deadline import Deadline
-from inspector.memory.grouping import read_grouped
 from inspector.memory.lifetime import Lifetime
-from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Region, Rows
 from inspector.memory.prstatus import GENERAL
 from inspector.memory.threads import Thread
 
@@ -58,16 +54,16 @@ PIECE = 1 << 20
 """Bytes of gdb's output that are read at a time."""
 MOST_NONSENSE = 10_000
 """Lines that are not MI, after which a program is refused as not being gdb."""
-CHUNK = 1 << 14
-"""Bytes asked for in one MI read at most: its answer is hex in text, so more than this goes through a file."""
-DUMPED = 1 << 25
-"""Bytes dumped by one command, which must not take longer than a command may."""
 
 FRAME_SEARCH = os.path.join(os.path.dirname(__file__), "gdbscript.py")
 """The script that gdb runs to find variables in goroutines' frames."""
 NO_SHELL = os.path.join(os.path.dirname(__file__), "gdbnoshell.py")
 """The script that takes the convenience functions from gdb that run commands."""
 
+WITHOUT_GDB = Hint(
+    "detach the other debugger; a package variable or an address can be read without gdb and without a stop: {direct}, "
+    "{no_stop}"
+)
 AGAIN = "that may be over in a moment: try again"
 
 
@@ -133,7 +129,8 @@ def environment() -> dict[str, str]:
 class GdbBridge:
     """One gdb process. Use as a context manager: leaving it detaches and ends gdb, whatever happened.
 
-    `inherited` are descriptors of files for `open_executable` and `open_core`.
+    `inherited` are descriptors of files for `open_executable` and `open_core`. `waited` says for whom it had to wait
+    before it attached the last time, or nothing.
 
     Raises GdbMissing when gdb cannot be started; every method raises GdbError when gdb refuses and GdbDied
     when it is gone.
@@ -143,6 +140,7 @@ class GdbBridge:
 
     def __init__(self, gdb: str = "gdb", inherited: tuple[int, ...] = ()) -> None:
         self.attached: int | None = None
+        self.waited = ""
         self._state_before = "R"
         self._token = 0
         self._nonsense = 0
@@ -183,8 +181,7 @@ class GdbBridge:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        # pygdbmi's own waiting is switched off: _next_records waits for exactly what is there.
-        self._io = IoManager(self._process.stdin, _Output(self._process.stdout.fileno()), None, 0)
+        self._input, self._output = self._process.stdin, _Output(self._process.stdout.fileno())
         try:
             self.command("-gdb-version", START_TIMEOUT)
             self._take_functions_away()
@@ -221,7 +218,7 @@ class GdbBridge:
         token = self._token
         self._console = []
         try:
-            self._io.stdin.write(f"{token}{text}\n".encode(errors="surrogateescape"))
+            self._input.write(f"{token}{text}\n".encode(errors="surrogateescape"))
         except (BrokenPipeError, ValueError):
             raise self._died() from None
         if timeout is None:
@@ -239,10 +236,7 @@ class GdbBridge:
         if remaining <= 0:
             raise GdbSilent("gdb does not answer", self.advice.failing)
         patience = LOOK if self._attaching else POLL
-        ready, _, _ = select.select([self._io.stdout], [], [], min(remaining, patience))
-        records: list[dict[str, Any]] = []
-        if ready:
-            records = self._io.get_gdb_response(timeout_sec=0, raise_error_on_timeout=False)
+        records = self._output.records(min(remaining, patience))
         # A child of gdb may hold its output open after it: the end of gdb counts, not the end of that.
         if not records and self._process.poll() is not None:
             raise self._died()
@@ -304,15 +298,14 @@ class GdbBridge:
         # Opened first: what the pid stands for from now on, signals reach this process or nobody.
         if self._life is None:
             self._life = Lifetime(pid)
+        turn = Turn(pid)
+        try:
+            turn.await_free()
+        except BeingTraced as error:
+            error.hint = WITHOUT_GDB
+            raise
+        self.waited = turn.waited
         before = procfs.status(pid)
-        if before.tracer:
-            raise NotPermitted(
-                f"process {pid} is already traced by process {before.tracer}",
-                Hint(
-                    "detach the other debugger; a package variable or an address can be read without gdb and without "
-                    "a stop: {direct}, {no_stop}"
-                ),
-            )
         _require_no_exec(pid)
         self._state_before = before.state
         self._ready_guard(self._life).arm(before.state)
@@ -414,8 +407,9 @@ class GdbBridge:
         with suppress(OSError, NoSuchTarget):
             if state_before == "T":
                 self._stop_again(life)
-            elif self._process.poll() is not None or procfs.status(pid).state == "T":
-                # A gdb that died while it attached leaves a SIGSTOP that may take effect only later.
+            elif self._process.poll() is not None or stop_is_left(pid, procfs.threads(pid)):
+                # A gdb that died while it attached leaves a SIGSTOP that may take effect only later, and one that lets
+                # go of a program that forks sometimes does.
                 guard = self._guard
                 if guard is None or not guard.undo():
                     life.signal(signal.SIGCONT)
@@ -449,9 +443,9 @@ class GdbBridge:
         if self._process.poll() is None:
             with suppress(OSError, ValueError):
                 # On end of input gdb quits, and quitting detaches from an attached process.
-                self._io.stdin.write(b"-gdb-exit\n")
+                self._input.write(b"-gdb-exit\n")
             with suppress(OSError):
-                self._io.stdin.close()
+                self._input.close()
             try:
                 self._process.wait(EXIT_TIMEOUT)
             except subprocess.TimeoutExpired:
@@ -534,88 +528,24 @@ def quote(text: str) -> str:
 
 
 class _Output:
-    """gdb's output for pygdbmi: what is there, but never more than a piece of it, however fast it comes."""
+    """gdb's output, record by record, and never more than a piece of it at a time, however fast it comes.
+
+    pygdbmi parses it. Its IoManager would wait with select(2), which knows no descriptor above 1,023: the process that
+    uses us may have more of them.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._ready = select.poll()
+        self._ready.register(descriptor, select.POLLIN)
+        self._begun = bytearray()
 
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def flush(self) -> None:
-        """Do nothing: there is no input."""
-
-    def read(self) -> bytes | None:
-        try:
-            return os.read(self._descriptor, PIECE)
-        except BlockingIOError:
-            return None
-
-
-class GdbMemory:
-    """Memory read through gdb alone: a process it holds, or a core it has open.
-
-    `pid` names the process, None for a core. Reads work while the bridge is attached or has a core.
-    """
-
-    name = "gdb-mi"
-
-    def __init__(self, bridge: GdbBridge, pid: int | None) -> None:
-        self.bridge = bridge
-        self.pid = pid
-        self._deadline = Deadline()
-
-    def within(self, deadline: Deadline) -> GdbMemory:
-        """The same memory, read only as long as a deadline allows: everything then raises NotReadInTime."""
-        bound = copy.copy(self)
-        bound._deadline = deadline
-        return bound
-
-    def read(self, address: int, size: int) -> memoryview:
-        """Return `size` bytes at `address`; raises UnreadableMemory, GdbError."""
-        if not 0 <= address < END_OF_USER_SPACE or size < 0:
-            raise UnreadableMemory(address, size, "no such address")
-        out = bytearray()
-        while len(out) < size:
-            self._deadline.ask(size - len(out))
-            piece = min(DUMPED, size - len(out))
-            read = self._dumped if piece > CHUNK else self._chunk
-            out += read(address + len(out), piece, address, size)
-        return memoryview(bytes(out))
-
-    def _dumped(self, at: int, size: int, address: int, whole: int) -> bytes:
-        try:
-            data = self.bridge.taken(f"dump binary memory {{}} {at} {at + size}")
-        except GdbDied:
-            raise
-        except GdbError as error:
-            raise UnreadableMemory(address, whole, error.message.removeprefix("gdb: ")) from None
-        if len(data) != size:
-            raise UnreadableMemory(address, whole, "gdb can read only part of it")
-        return data
-
-    def _chunk(self, at: int, size: int, address: int, whole: int) -> bytes:
-        try:
-            answer = self.bridge.command(f"-data-read-memory-bytes {at} {size}")
-        except GdbDied:
-            raise
-        except GdbError as error:
-            raise UnreadableMemory(address, whole, error.message.removeprefix("gdb: ")) from None
-        blocks = answer.get("memory", [])
-        data = bytes.fromhex(blocks[0]["contents"]) if blocks and int(blocks[0]["begin"], 16) == at else b""
-        if len(data) != size:
-            raise UnreadableMemory(address, whole, "gdb can read only part of it")
-        return data
-
-    def read_many(self, addresses: Addresses, size: int) -> Rows:
-        """Return rows of shape (len(addresses), size); raises UnreadableMemory, GdbError."""
-        return read_grouped(self.read, addresses, size)
-
-    def regions(self) -> list[Region]:
-        """Return the mappings of the process, or the sections that gdb has of core and executable."""
-        if self.pid is not None:
-            return procfs.mappings(self.pid)
-        found = re.findall(r"(0x[0-9a-f]+) - (0x[0-9a-f]+) is (\S+)", self.bridge.console("info files"))
-        # gdb numbers the segments of a core, and names only the sections of files.
-        named = ((start, end, "" if name.startswith("load") else name) for start, end, name in found)
-        return [Region(int(start, 16), int(end, 16), name) for start, end, name in named]
+    def records(self, patience: float) -> list[dict[str, Any]]:
+        """The records that are there, or that come within `patience` seconds; none at the end of the output."""
+        if not self._ready.poll(patience * 1000):
+            return []
+        self._begun += os.read(self._descriptor, PIECE)
+        whole = self._begun.rfind(b"\n") + 1
+        lines = self._begun[:whole].decode(errors="replace").split("\n")
+        del self._begun[:whole]
+        return [parse_response(line) for line in lines if line and not response_is_finished(line)]

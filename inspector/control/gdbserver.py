@@ -16,7 +16,10 @@ from functools import partial
 from typing import Any
 
 from inspector.control.detaching import detach
-from inspector.control.gdbmi import EXIT_TIMEOUT, ONLY_GDB, GdbBridge, GdbMemory, GdbSilent
+from inspector.control.gdbmemory import GdbMemory
+from inspector.control.gdbmi import EXIT_TIMEOUT, ONLY_GDB, GdbBridge, GdbSilent
+from inspector.control.guard import Guard, is_traced, undo_late_stop
+from inspector.control.listening import process_behind
 from inspector.control.waiting import held, letting_go
 from inspector.errors import (
     BadExecutable,
@@ -30,11 +33,14 @@ from inspector.errors import (
     UsageError,
 )
 from inspector.memory import procfs
+from inspector.memory.lifetime import Lifetime
 from inspector.memory.protocol import END_OF_USER_SPACE, Region
 
 CONNECT_TIMEOUT = 15.0
 FETCH_TIMEOUT = 300.0
 """Executables are large, and come through a protocol that is slow."""
+FREE = "free"
+"""Stands for the state of a process that gdbserver has let go of."""
 LARGEST_PORT = 65535
 LOWEST_ADDRESS = 1 << 16
 
@@ -66,9 +72,28 @@ def parse_endpoint(text: str) -> str:
     return text
 
 
-def _detach(endpoint: str, _: str) -> None:
+def _let_go(endpoint: str, life: Lifetime | None, state: str) -> None:
+    """Ask gdbserver to let its process go, unless it is FREE already. One on this machine is seen to run after that."""
+    if state != FREE:
+        detach(*_host_and_port(endpoint))
+    if life is not None:
+        undo_late_stop(life.pid, life.handle)
+
+
+def _host_and_port(endpoint: str) -> tuple[str, int]:
     host, _, port = endpoint.rpartition(":")
-    detach(host.strip("[]"), int(port))
+    return host.strip("[]"), int(port)
+
+
+def _lifetime_here(pid: int | None) -> Lifetime | None:
+    """The process with this pid on this machine, if a gdbserver of this machine traces it."""
+    if pid is None:
+        return None
+    try:
+        tracer = procfs.process_of(procfs.status(pid).tracer)
+        return Lifetime(pid) if procfs.thread_name(tracer).startswith("gdbserver") else None
+    except NoSuchTarget:
+        return None
 
 
 class RemoteBridge(GdbBridge):
@@ -84,7 +109,7 @@ class RemoteBridge(GdbBridge):
         self.endpoint = endpoint
         self.pid: int | None = None
         self._gdb = gdb
-        self._connected = False
+        self._connected = self._left = False
         self._standing = ExitStack()
         # Files come into memory that gdb shares with us: nothing is left on a disk, however we end.
         self._fetched = os.memfd_create("executable", 0)
@@ -97,27 +122,27 @@ class RemoteBridge(GdbBridge):
 
     # Connecting
 
-    def connect(self, patiently: bool = False) -> None:
-        """Connect, `patiently` to a gdbserver that does not listen yet; raises NoSuchTarget."""
+    def connect(self) -> None:
+        """Connect; raises NoSuchTarget."""
         for setting in REMOTE_SETTINGS:
             self.console(setting)
-        if patiently:
-            self.console("set tcp auto-retry on")
         # From here on gdb may be connected, whatever it answers.
         self._standing.enter_context(held())
-        self._guard = self._start_guard(f"the process at {self.endpoint}", partial(_detach, self.endpoint))
-        self._guard.arm("")
+        # Whoever is killed while gdb connects must know already what has to run again.
+        self._life = _lifetime_here(process_behind(*_host_and_port(self.endpoint)))
+        self._guard = self._armed_guard(self._life)
         self._connected = True
         try:
             self.command(f"-target-select remote {self.endpoint}", CONNECT_TIMEOUT)
             self.pid = self._find_pid()
+            self._look_after_it()
         except TargetGone:
             raise NoSuchTarget(f"{self.endpoint} is not a gdbserver: it closed the connection", HINT) from None
         except GdbDied:
             raise
         except GdbSilent:
-            # Nobody answers who could let the process go.
-            self._connected = False
+            # Nobody answers who could let the process go: it is left to whoever holds it.
+            self._connected, self._left = False, True
             self._end()
             raise NoSuchTarget(
                 f"{self.endpoint} does not answer as a gdbserver does",
@@ -125,6 +150,21 @@ class RemoteBridge(GdbBridge):
             ) from None
         except GdbError as error:
             raise self._refused(error) from None
+
+    def _armed_guard(self, life: Lifetime | None) -> Guard:
+        keeps = (life.handle,) if life is not None else ()
+        guard = self._start_guard(f"the process at {self.endpoint}", partial(_let_go, self.endpoint, life), *keeps)
+        guard.arm("")
+        return guard
+
+    def _look_after_it(self) -> None:
+        """A stop that gdbserver leaves can be undone where its process is here, behind a forwarded port, too."""
+        assert self.pid is not None
+        assert self._guard is not None
+        if self._life is None and (life := _lifetime_here(self.pid)) is not None:
+            self._life = life
+            before, self._guard = self._guard, self._armed_guard(self._life)
+            before.close()
 
     def _refused(self, error: GdbError) -> NoSuchTarget:
         reason = error.message.removeprefix("gdb: ").removeprefix(f"{self.endpoint}: ").rstrip(".")
@@ -214,22 +254,41 @@ class RemoteBridge(GdbBridge):
             try:
                 free = not self._connected or self._disconnect()
                 self._end()
-                # A gdb that quits by itself has let go.
-                if not free and self._process.returncode < 0:
-                    self._try_again()
                 self._connected = False
+                if not self._left:
+                    self._see_it_run(free)
             finally:
                 if self._guard is not None:
                     self._guard.close()
                     self._guard = None
+                if self._life is not None:
+                    self._life.close()
+                    self._life = None
                 with suppress(OSError):
                     os.close(self._fetched)
+
+    def _runs_here(self) -> bool:
+        """Whether the process is known to be free: a gdbserver whose process calls exec may hang, and answer nobody."""
+        with suppress(NoSuchTarget):
+            return self._life is not None and not is_traced(self._life.pid)
+        return False
+
+    def _see_it_run(self, free: bool) -> None:
+        """Let the process go where gdb did not: one that was killed, or told to quit while it connected."""
+        state = FREE if free or self._runs_here() else ""
+        if state == FREE and self._life is None:
+            return
+        if self._guard is not None:
+            self._guard.arm(state)
+            if self._guard.undo():
+                return
+        _let_go(self.endpoint, self._life, state)
 
     def _disconnect(self) -> bool:
         """Detach from a process, leave a program that gdbserver started; returns whether gdb did that."""
         try:
-            leave = self.started_by_gdbserver and not self._ends_with_us()
-            self.command("-target-disconnect" if leave else "-target-detach", EXIT_TIMEOUT)
+            self._left = self.started_by_gdbserver and not self._ends_with_us()
+            self.command("-target-disconnect" if self._left else "-target-detach", EXIT_TIMEOUT)
         except TargetGone:
             return True
         except GdbError:
@@ -246,11 +305,6 @@ class RemoteBridge(GdbBridge):
 
     def _command_line(self, pid: str) -> list[bytes]:
         return self.fetch(f"/proc/{pid}/cmdline", EXIT_TIMEOUT).split(b"\0")
-
-    def _try_again(self) -> None:
-        """A gdb that was killed leaves the process to gdbserver, stopped: another gdb lets it go."""
-        with suppress(InspectError), RemoteBridge(self._gdb, self.endpoint) as another:
-            another.connect(patiently=True)
 
 
 class RemoteMemory(GdbMemory):
@@ -275,13 +329,16 @@ class RemoteMemory(GdbMemory):
         try:
             super().read(self.sign_of_life, 1)
         except UnreadableMemory:
-            raise TargetGone(
-                f"the process at {self._remote.endpoint} ended while it was being inspected",
-                "inspect its core dump, if it left one",
-            ) from None
+            raise self._gone() from None
+
+    def _gone(self) -> TargetGone:
+        return TargetGone(
+            f"the process at {self._remote.endpoint} ended while it was being inspected",
+            "inspect its core dump, if it left one",
+        )
 
     def regions(self) -> list[Region]:
-        """The readable mappings, as the kernel of the remote machine reports them."""
+        """The readable mappings, as the kernel of the remote machine reports them; raises TargetGone."""
         try:
             lines = self._remote.fetch(f"/proc/{self._remote.pid}/maps").decode(errors="surrogateescape")
         except GdbDied:
@@ -289,4 +346,8 @@ class RemoteMemory(GdbMemory):
         except GdbError:
             self.knows_regions = False
             return [Region(LOWEST_ADDRESS, END_OF_USER_SPACE)]
-        return procfs.parse_mappings(lines)
+        regions = procfs.parse_mappings(lines)
+        if not regions:
+            # That of a process that was killed is empty until somebody takes note of its end.
+            raise self._gone()
+        return regions

@@ -15,6 +15,8 @@ import gdb
 CLASSIC_MAP, SWISS_MAP = "hash<", "map<"
 """How DWARF names of what a map variable points to begin (cmd/link/internal/ld/dwarf.go)."""
 
+SYNC_MAP = "sync.Map"
+
 ESCAPED = "&"
 """How DWARF names of variables that moved to the heap begin: the variable holds a pointer to them."""
 
@@ -63,10 +65,17 @@ def family_prefix(declared: Any) -> str:
     return next((prefix for prefix in (CLASSIC_MAP, SWISS_MAP) if name.startswith(prefix)), "")
 
 
-def points_to_map(declared: Any) -> bool:
-    """Whether a type is a pointer to a map variable."""
+def is_sync_map(declared: Any) -> bool:
+    """Whether DWARF declares a type as sync.Map: a variable of it is the map itself, and no pointer to one."""
+    # The linker writes a typedef of the same name before the struct of every named type.
     stripped = declared.strip_typedefs()
-    return stripped.code == gdb.TYPE_CODE_PTR and is_map(stripped.target())
+    return bool(stripped.code == gdb.TYPE_CODE_STRUCT and stripped.name == SYNC_MAP)
+
+
+def points_to_map(declared: Any) -> bool:
+    """Whether a type is a pointer to a map variable, or to a sync.Map."""
+    stripped = declared.strip_typedefs()
+    return stripped.code == gdb.TYPE_CODE_PTR and (is_map(stripped.target()) or is_sync_map(stripped.target()))
 
 
 def without_parameter(declared: Any) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 
@@ -30,6 +30,8 @@ ANSWER = QUITS + 7.0
 """Seconds that the guard may take to undo a stop."""
 TAKES = 0.3
 """Seconds in which a thread has to take a signal that is there for it."""
+LOOK = 0.002
+TRIES = 3
 Undo = Callable[[str], None]
 STOPS = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
@@ -88,7 +90,8 @@ def undo_stop(pid: int, handle: int, gdb: int = 0) -> None:
         for thread, stop in threads.stops.items():
             if stop is not None and stop > 0 and stop.signal and threads.sent_by_tracer(thread, gdb):
                 threads.forget_signal(thread)
-        if _stop_is_left(threads):
+        by_signal = any(stop is not None and stop > 0 and stop.by_signal for stop in threads.stops.values())
+        if by_signal or stop_is_left(pid, threads.stops):
             signal.pidfd_send_signal(handle, signal.SIGCONT)
             _take_back(threads, signal.SIGCONT)
     except InspectError:
@@ -99,15 +102,40 @@ def undo_stop(pid: int, handle: int, gdb: int = 0) -> None:
         threads.release()
 
 
-def _stop_is_left(threads: Threads) -> bool:
-    """Whether the process is stopped, or will be by a signal that is there for it."""
-    if any(stop is not None and stop > 0 and stop.by_signal for stop in threads.stops.values()):
-        return True
-    for thread in threads.stops:
-        signals = procfs.thread_signals(threads.pid, thread)
+def stop_is_left(pid: int, threads: Iterable[int]) -> bool:
+    """Whether threads of a process are stopped, or will be by a signal that is there for them.
+
+    One that waits in vfork stops only after it, and the process of which it is the first looks as if it ran.
+    """
+    for thread in threads:
+        signals = procfs.thread_signals(pid, thread)
         if any((signals.get("SigPnd", 0) | signals.get("ShdPnd", 0)) >> (number - 1) & 1 for number in STOPS):
             return True
+        if procfs.thread_state(pid, thread) == "T":
+            return True
     return False
+
+
+def undo_late_stop(pid: int, handle: int) -> None:
+    """Let a process run that another debugger is about to let go of, in case that it leaves a stop; raises nothing.
+
+    A gdbserver does so, now and then, with a program that forks.
+    """
+    with suppress(OSError, InspectError):
+        deadline = time.monotonic() + QUITS
+        while is_traced(pid) and not over(handle):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(LOOK)
+        for _ in range(TRIES):
+            if over(handle) or not stop_is_left(pid, procfs.threads(pid)):
+                return
+            undo_stop(pid, handle)
+
+
+def is_traced(pid: int) -> bool:
+    """Whether anybody traces a thread of a process; raises NoSuchTarget where one ends meanwhile."""
+    return any(procfs.status(thread).tracer for thread in procfs.threads(pid))
 
 
 def _take_back(threads: Threads, number: signal.Signals) -> None:

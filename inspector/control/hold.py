@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from inspector.control import waiting
-from inspector.control.gdbmi import GdbBridge
 from inspector.control.ptrace import RegisterSets
 from inspector.control.tracer import Tracer
 from inspector.memory.threads import Thread
+
+if TYPE_CHECKING:
+    from inspector.control.gdbmi import GdbBridge
 
 WINDOW = 1.0
 """Seconds over which the share of the time that a process is held is kept."""
@@ -27,11 +29,18 @@ WINDOW = 1.0
 class Clock:
     """Stops of one request: `stops` are (began, ended) in seconds of time.perf_counter().
 
-    `busy` is how much processor time this process had in the last of them, in seconds.
+    `busy` is how much processor time this process had in the last of them, in seconds. `began` is when the stop began
+    that is under way.
     """
 
     stops: list[tuple[float, float]] = field(default_factory=list)
     busy: float = 0.0
+    began: float | None = None
+
+    def so_far(self, now: float) -> float:
+        """Seconds that the target was held until now, the stop that is under way among them; for any thread."""
+        began = self.began
+        return self.total + (max(0.0, now - began) if began is not None else 0.0)
 
     def add(self, began: float, ended: float, busy: float) -> None:
         """A stop is over."""
@@ -71,6 +80,7 @@ class Holder(Protocol):
 
     `still` says that it needs no holding: it does not run (a core), or somebody else holds it until the end.
     `stops` says whether it is still inside `holding`; without that, copies may be torn. `words` say how, for the log.
+    `waited` is a sentence for the user if others had to let go of the target first, else empty.
     """
 
     @property
@@ -79,6 +89,8 @@ class Holder(Protocol):
     def stops(self) -> bool: ...
     @property
     def words(self) -> str: ...
+    @property
+    def waited(self) -> str: ...
 
     def holding(self) -> AbstractContextManager[float]:
         """Hold the target for the length of the block; it always runs again afterwards. Raises InspectErrors.
@@ -104,6 +116,7 @@ class Still:
     stops: bool = True
     still: bool = True
     words: str = "standing still"
+    waited: str = ""
 
     def holding(self) -> AbstractContextManager[float]:
         """Do nothing."""
@@ -125,6 +138,7 @@ class Unheld:
     stops: bool = False
     still: bool = False
     words: str = "never stopped"
+    waited: str = ""
 
     def holding(self) -> AbstractContextManager[float]:
         """Do nothing."""
@@ -147,6 +161,11 @@ class PtraceHolder:
     stops: bool = True
     still: bool = False
     words: str = "stopped by ptrace"
+
+    @property
+    def waited(self) -> str:
+        """For whom the tracer had to wait."""
+        return self.tracer.waited
 
     def holding(self) -> AbstractContextManager[float]:
         """See Tracer.holding."""
@@ -175,6 +194,11 @@ class GdbHolder:
     still: bool = False
     words: str = "stopped by gdb"
 
+    @property
+    def waited(self) -> str:
+        """For whom gdb had to wait."""
+        return self.bridge.waited
+
     def holding(self) -> AbstractContextManager[float]:
         """See GdbBridge.holding."""
         return self.bridge.holding(self.pid)
@@ -194,7 +218,9 @@ def timed(holder: Holder, clock: Clock) -> Iterator[float]:
     began, busy = math.inf, time.process_time()
     try:
         with waiting.held() if holder.stops and not holder.still else nullcontext(), holder.holding() as began:
+            clock.began = began if holder.stops and not holder.still else None
             yield began
     finally:
+        clock.began = None
         if holder.stops and not holder.still and began != math.inf:
             clock.add(began, holder.free_since(), time.process_time() - busy)

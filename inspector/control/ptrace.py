@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from inspector.control.turns import refusal
 from inspector.errors import Hint, NoSuchTarget, NotPermitted, TargetGone
 from inspector.memory import procfs
 from inspector.memory.lifetime import over
@@ -80,13 +81,10 @@ def _seize(pid: int, thread: int) -> bool:
         if error.errno == errno.ESRCH or procfs.thread_state(pid, thread) in procfs.ENDED:
             return False
         tracer = procfs.status(thread).tracer
-        if tracer in procfs.threads(os.getpid()) and _is_free(thread):
+        if tracer in procfs.threads_of_ours() and _is_free(thread):
             return _seize(pid, thread)
         if tracer:
-            raise NotPermitted(
-                f"process {pid} is already traced by process {tracer}",
-                Hint("detach the other debugger, or read without stopping: {no_stop}"),
-            ) from None
+            raise refusal(pid, tracer) from None
         raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
     return True
 

@@ -17,17 +17,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from inspector.control.apart import LOOK, Channel, deaf_to
+from inspector.control.apart import LOOK, Channel, deaf_to, set_name
 from inspector.control.ptrace import LATE, PATIENCE, PTRACE_CALL, WALL, RegisterSets, Threads, parsed, undisturbed
+from inspector.control.turns import BeingTraced, Turn
 from inspector.control.waiting import letting_go
 from inspector.errors import Hint, HoldLost, InspectError, NotPermitted
 from inspector.memory import procfs
+from inspector.memory.helpers import Helper
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.threads import Thread
 
@@ -39,6 +40,9 @@ THREADS_AT_ONCE = 200
 SETS_AT_ONCE = 16
 """Threads whose registers, or all sets of registers, are sent in one message."""
 
+NAME = "gomap-tracer"
+"""What the thread is called in lists of threads."""
+
 REGISTERS, REGISTER_SETS = "registers", "register sets"
 """What the tracer is asked while it holds."""
 
@@ -48,12 +52,14 @@ AGAIN = Hint("try again, or read without stopping: {no_stop}")
 class Tracer:
     """Holds one process, again and again. Close it in the end.
 
-    `free_since` is when it ran again after the last time, in seconds of time.perf_counter().
+    `free_since` is when it ran again after the last time, in seconds of time.perf_counter(). `waited` says for whom it
+    had to wait before it could hold it, or nothing.
     """
 
     def __init__(self, life: Lifetime) -> None:
         self.life = life
         self.free_since = 0.0
+        self.waited = ""
         self._beside: _Beside | None = None
         self._waiting = self._holds = False
 
@@ -113,6 +119,22 @@ class Tracer:
         return self._beside
 
     def _hold(self) -> float:
+        """Hold every thread, as soon as nobody else traces one; raises BeingTraced if that takes too long."""
+        turn = Turn(self.life.pid)
+        while True:
+            turn.await_free()
+            try:
+                began = self._hold_now()
+            except BeingTraced:
+                # Somebody else was quicker, perhaps with some of the threads only.
+                self._let_go()
+                if not turn.goes_on("another tracer"):
+                    raise
+            else:
+                self.waited = turn.waited
+                return began
+
+    def _hold_now(self) -> float:
         pid = self.life.pid
         procfs.status(pid)
         self.life.require()
@@ -135,7 +157,7 @@ class Tracer:
         """What the tracer answers; None when it waits in the kernel for too long. Raises EOFError when it has ended."""
         deadline, before = time.monotonic() + ANSWER, ""
         while not beside.channel.waits(LOOK):
-            now = procfs.system_call(os.getpid(), beside.native_id or 0)
+            now = procfs.system_call(os.getpid(), beside.native_id)
             if now.startswith(PTRACE_CALL) and now == before:
                 self._reap()
             if time.monotonic() > deadline:
@@ -170,21 +192,26 @@ class Tracer:
             return False
 
 
-class _Beside(threading.Thread):
+class _Beside(Helper):
     """The thread that traces, as its other end of `channel` asks; it ends with the channel."""
 
     def __init__(self, life: Lifetime) -> None:
-        # Nothing waits for it when the program ends.
-        super().__init__(name="tracer", daemon=True)
+        super().__init__()
         ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel = Channel(ours)
         # Its own: the thread may outlive the target's descriptors.
         self._pid, self._handle = life.pid, os.dup(life.handle)
-        self.start()
+        try:
+            self.begin()
+        except BaseException:
+            self.channel.close()
+            raise
 
     def run(self) -> None:
         """Hold and let go as it is asked; in the end, wait for threads that could not be let go."""
         signal.pthread_sigmask(signal.SIG_BLOCK, deaf_to())
+        # Another inspector, or a debugger that is refused, reports who is in its way.
+        set_name(NAME)
         channel, threads = Channel(self._theirs), Threads(self._pid, self._handle)
         try:
             while True:

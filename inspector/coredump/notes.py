@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspector.control.ptrace import RegisterSets
+from inspector.copying.mappings import Mapping
+from inspector.copying.pages import PAGE
 from inspector.coredump import structures as schema
-from inspector.coredump.mappings import Mapping
-from inspector.coredump.pages import PAGE
+from inspector.memory import elfnotes
 from inspector.memory.prstatus import TIMES, prstatus, user_regs
 
 CORE, LINUX = b"CORE\0", b"LINUX\0"
@@ -73,19 +74,19 @@ def notes(identity: Identity, threads: list[RegisterSets], mappings: list[Mappin
 
 
 def _of_thread(thread: RegisterSets, identity: Identity, first: bool, mappings: list[Mapping]) -> Iterator[bytes]:
-    yield _note(CORE, schema.NT_PRSTATUS, _prstatus(thread, identity))
+    yield _note(CORE, elfnotes.NT_PRSTATUS, _prstatus(thread, identity))
     if first:
-        yield _note(CORE, schema.NT_PRPSINFO, _prpsinfo(identity))
-        yield _note(CORE, schema.NT_AUXV, identity.auxv)
-        yield _note(CORE, schema.NT_FILE, _files(mappings))
+        yield _note(CORE, elfnotes.NT_PRPSINFO, _prpsinfo(identity))
+        yield _note(CORE, elfnotes.NT_AUXV, identity.auxv)
+        yield _note(CORE, elfnotes.NT_FILE, _files(mappings))
     if thread.floating:
-        yield _note(CORE, schema.NT_FPREGSET, thread.floating)
+        yield _note(CORE, elfnotes.NT_FPREGSET, thread.floating)
     if thread.extended:
         yield _note(LINUX, schema.NT_X86_XSTATE, thread.extended)
 
 
 def _note(owner: bytes, kind: int, description: bytes) -> bytes:
-    head: bytes = schema.note_header.build({"n_namesz": len(owner), "n_descsz": len(description), "n_type": kind})
+    head: bytes = elfnotes.note_header.build({"n_namesz": len(owner), "n_descsz": len(description), "n_type": kind})
     return head + _padded(owner) + _padded(description)
 
 
@@ -107,7 +108,7 @@ def _prstatus(thread: RegisterSets, identity: Identity) -> bytes:
 
 
 def _prpsinfo(identity: Identity) -> bytes:
-    built: bytes = schema.prpsinfo.build(
+    built: bytes = elfnotes.prpsinfo.build(
         {
             "pr_state": max(0, STATES.find(identity.state)), "pr_sname": identity.state.encode()[:1],
             "pr_zomb": 0, "pr_nice": identity.nice & 0xFF, "pr_flag": identity.flags,
@@ -123,9 +124,9 @@ def _files(mappings: list[Mapping]) -> bytes:
     files = [mapping for mapping in mappings if mapping.of_file]
     return b"".join(
         (
-            schema.file_count.build({"count": len(files), "page_size": PAGE}),
+            elfnotes.file_count.build({"count": len(files), "page_size": PAGE}),
             *(
-                schema.file_entry.build({"start": each.start, "end": each.end, "page_offset": each.offset // PAGE})
+                elfnotes.file_entry.build({"start": each.start, "end": each.end, "page_offset": each.offset // PAGE})
                 for each in files
             ),
             *(os.fsencode(each.path) + b"\0" for each in files),

@@ -21,6 +21,8 @@ from inspector.errors import Hint, InspectError, UsageError
 MODE = 0o600
 """A core holds whatever the process knew."""
 
+WHEN_FULL = Hint("write to a disk with more room, or compress with {zstd}")
+
 NO_UNNAMED = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL)
 """How file systems and kernels refuse a file without a name."""
 
@@ -77,14 +79,16 @@ class Output:
 
 
 @contextmanager
-def output(path: Path, force: bool) -> Iterator[Output]:
+def output(path: Path, force: bool, when_full: Hint | str = WHEN_FULL) -> Iterator[Output]:
     """Open a file to write a core to; what is not published when the block is left is gone.
+
+    `when_full` is what to try where the disk is full.
 
     Raises UsageError where the file exists already and is not to be replaced (`force`), InspectError where it cannot
     be written.
     """
     _require_free(path, force)
-    with writing(path), unnamed_or_beside(path) as (file, name):
+    with writing(path, when_full), unnamed_or_beside(path) as (file, name):
         one = Output(path, file, force, name)
         try:
             yield one
@@ -113,17 +117,17 @@ def unnamed_or_beside(path: Path) -> Iterator[tuple[int, Path | None]]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, when_full: Hint | str = WHEN_FULL) -> Iterator[None]:
     """Turn what the kernel says about a file into a sentence."""
     try:
         yield
     except OSError as error:
-        raise InspectError(f"cannot write {path}: {error.strerror}", _hint(path, error)) from None
+        raise InspectError(f"cannot write {path}: {error.strerror}", _hint(path, error, when_full)) from None
 
 
-def _hint(path: Path, error: OSError) -> Hint | str:
+def _hint(path: Path, error: OSError, when_full: Hint | str) -> Hint | str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Hint("write to a disk with more room, or compress with {zstd}")
+        return when_full
     if error.errno == errno.EFBIG:
         return "the limit on the size of files (ulimit -f) is in the way"
     if error.errno == errno.ENOENT and not path.parent.exists():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
+from inspector import watching
 from inspector.control.hold import PtraceHolder
 from inspector.control.ptrace import RegisterSets
-from inspector.coredump.copying import Copying, copying, hurrying
+from inspector.copying.estimate import expected_seconds
+from inspector.copying.pages import Pages
+from inspector.copying.plan import Numbers, Plan, make_plan
+from inspector.copying.room import Room, first_to_be_killed, in_file, in_memory
+from inspector.copying.workers import Copying, copying, hurrying
 from inspector.coredump.notes import Identity, identify, notes
 from inspector.coredump.output import Output, output, unnamed_or_beside
-from inspector.coredump.pages import Pages
-from inspector.coredump.plan import Numbers, Plan, make_plan
-from inspector.coredump.room import Room, first_to_be_killed, in_file, in_memory
 from inspector.coredump.writing import Compressed, Sink, Sparse, head, head_size, write_memory
 from inspector.errors import Hint, InspectError, UsageError
 from inspector.memory.process import ProcessMemory
@@ -27,15 +28,6 @@ from inspector.target.run import Run
 from inspector.target.target import Target, gone, noticing_the_end
 
 logger = logging.getLogger(__name__)
-
-SAMPLE = 1 << 26
-"""Bytes that are copied to find out how fast that is."""
-
-CAUTION = 1.25
-"""A copy may take so many times what was measured: whether the process is held is decided by that."""
-
-PER_THREAD = 0.0001
-"""Seconds to stop a thread, to read its registers and to let it go."""
 
 NOTES_OF_THREAD = 1 << 14
 """Bytes that the notes of a thread take at most."""
@@ -201,18 +193,9 @@ class _Snapshot:
 
     def _require_time(self, seconds: float, plan: Plan, workers: Copying, store: _Store) -> None:
         """Copy a part while the process runs, and refuse to hold it where all will take too long."""
-        began = time.perf_counter()
-        make_plan(self.pid, self.pages, plan)
-        looked = time.perf_counter()
-        count = int(np.searchsorted(np.cumsum(plan.sizes), SAMPLE)) + 1
-        sizes = np.minimum(plan.sizes[:count], np.uint64(SAMPLE))
-        places = store.places(plan)[:count] + np.uint64(store.room.base)
-        workers.copy(plan.starts[:count], sizes, places, None, store.require_writable)
-        workers.unreadable = 0
-        speed = max(1, int(sizes.sum())) / (time.perf_counter() - looked)
-        threads = len(os.listdir(f"/proc/{self.pid}/task"))
-        expected = CAUTION * (looked - began + plan.size / speed + threads * PER_THREAD)
-        logger.debug("expected to hold the process for %.1f ms, at %.0f MB/s", expected * 1000, speed / 1e6)
+        ours = store.places(plan) + np.uint64(store.room.base)
+        expected = expected_seconds(self.pid, self.pages, plan, workers, ours, store.require_writable)
+        logger.debug("expected to hold the process for %.1f ms", expected * 1000)
         if expected > seconds:
             raise UsageError(
                 f"to copy {plan.size:,} bytes, process {self.pid} would have to be held for about "
@@ -225,6 +208,7 @@ class _Snapshot:
 
     def _hold(self, plan: Plan, workers: Copying, store: _Store) -> _Copied:
         run = Run(self.target, self.max_stop)
+        watching.begin("Copying memory", plan.size, in_bytes=True)
         with hurrying(), run.held():
             plan = make_plan(self.pid, self.pages, plan)
             places = store.places(plan)
@@ -251,6 +235,8 @@ class _Snapshot:
         if len(first) > begin:
             raise InspectError(f"process {self.pid} has many more threads than a moment before", "try again")
         file = self.output.file
+        what = "Compressing" if self.zstd else "Writing"
+        watching.begin(f"{what} the core dump", copied.plan.length, in_bytes=True)
         sink: Sink = Compressed(file) if self.zstd else Sparse(file)
         sink.put(0, memoryview(first))
         if store.file == file:

@@ -1,11 +1,11 @@
-"""The ELF structures that a core is made of (elf.h), and what its notes hold (linux/elfcore.h).
+"""The ELF structures that a core is made of when it is written (elf.h, linux/elfcore.h).
 
-The registers in NT_PRSTATUS are declared in memory/prstatus.py, where they are read, too.
+What is read from cores, too, is declared in memory/prstatus.py (registers) and memory/elfnotes.py.
 """
 
 from __future__ import annotations
 
-from construct import Bytes, Const, Padding, Struct
+from construct import Const, Padding, Struct
 
 from inspector.goruntime import scalars as c
 
@@ -16,9 +16,7 @@ PF_X, PF_W, PF_R = 1, 2, 4
 PN_XNUM = 0xFFFF
 """e_phnum of a file with so many program headers or more: section header 0 then has their number in sh_info."""
 
-NT_PRSTATUS, NT_FPREGSET, NT_PRPSINFO, NT_AUXV = 1, 2, 3, 6
 NT_X86_XSTATE = 0x202
-NT_FILE = 0x46494C45
 
 ident = Struct(
     "magic" / Const(b"\x7fELF"),
@@ -69,30 +67,5 @@ section_header = Struct(
 )
 """Elf64_Shdr of section 0, which only says how many headers there are: 64 bytes."""
 
-note_header = Struct("n_namesz" / c.uint32, "n_descsz" / c.uint32, "n_type" / c.uint32)
-"""Elf64_Nhdr: 12 bytes. The name and the description follow, each filled up to a multiple of 4 bytes."""
-
 prstatus_end = Struct("pr_fpvalid" / c.int32, "padding" / Padding(4))
 """What follows the registers in struct elf_prstatus: 8 bytes."""
-
-prpsinfo = Struct(
-    "pr_state" / c.uint8,
-    "pr_sname" / Bytes(1),
-    "pr_zomb" / c.uint8,
-    "pr_nice" / c.uint8,
-    "padding" / Padding(4),
-    "pr_flag" / c.uint64,
-    "pr_uid" / c.uint32,
-    "pr_gid" / c.uint32,
-    "pr_pid" / c.int32,
-    "pr_ppid" / c.int32,
-    "pr_pgrp" / c.int32,
-    "pr_sid" / c.int32,
-    "pr_fname" / Bytes(16),
-    "pr_psargs" / Bytes(80),
-)
-"""struct elf_prpsinfo: 136 bytes."""
-
-file_count = Struct("count" / c.uint64, "page_size" / c.uint64)
-file_entry = Struct("start" / c.uint64, "end" / c.uint64, "page_offset" / c.uint64)
-"""NT_FILE: a `file_count`, as many `file_entry`, and as many names that end in a zero byte."""

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from inspector import watching
+from inspector.copying.mappings import Mapping
+from inspector.copying.pages import PAGE
+from inspector.copying.plan import Numbers, Plan
+from inspector.copying.room import Room
 from inspector.coredump import structures as schema
-from inspector.coredump.mappings import Mapping
-from inspector.coredump.pages import PAGE
-from inspector.coredump.plan import Numbers, Plan
-from inspector.coredump.room import Room
 from inspector.memory.packed import without_zeros
 
 AT_ONCE = 1 << 23
@@ -156,6 +157,7 @@ def write_memory(sink: Sink, plan: Plan, room: Room, places: Numbers, begin: int
     """Write what was copied to `places` of a room; in the core it begins at `begin`. Raises OSError."""
     for at, data in _pieces(plan, room, places):
         sink.put(begin + at, data)
+        watching.reach(at)
     sink.end(begin + plan.length)
 
 

@@ -15,6 +15,7 @@ from inspector.goruntime.goroutine import SMALLEST_STACK, g
 from inspector.goruntime.scalars import slice_header
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses
+from inspector.memory.sets import distinct
 from inspector.target.data import places_of
 from inspector.target.run import Run
 
@@ -77,7 +78,7 @@ def _likely(run: Run, words: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 def _mostly_goroutines(run: Run, pointers: Addresses) -> bool:
     """Whether a slice leads to goroutines, each once. The newest one may not have been made whole yet."""
-    return len(np.unique(pointers)) == len(pointers) and 2 * int(_are_goroutines(run, pointers).sum()) > len(pointers)
+    return len(distinct(pointers)) == len(pointers) and 2 * int(_are_goroutines(run, pointers).sum()) > len(pointers)
 
 
 def _are_goroutines(run: Run, pointers: Addresses) -> NDArray[np.bool_]:

@@ -42,6 +42,10 @@ def dtype_of(declaration: Construct) -> np.dtype[Any]:
 
 def grouped(values: NDArray[Any]) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Each different value with the positions it stands at, in one pass for any number of values."""
+    if not len(values):
+        return
     order = np.argsort(values, kind="stable")
-    different, starts = np.unique(values[order], return_index=True)
-    yield from zip(different.tolist(), np.split(order, starts[1:]), strict=False)
+    ordered = values[order]
+    starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    different = ordered[np.concatenate(([0], starts))]
+    yield from zip(different.tolist(), np.split(order, starts), strict=True)

@@ -18,6 +18,15 @@ SMALLEST_STACK = 2048
 SIGSET_SIZE = 8
 TLS_SLOTS = 6
 
+SCANNED = 0x1000
+"""The bit of atomicstatus that is set while a stack is scanned (_Gscan)."""
+
+PARKED = (1, 4, 8, 9)
+"""States in which gobuf says where a goroutine is: _Grunnable, _Gwaiting, _Gcopystack, _Gpreempted."""
+
+DEAD = (6, 11)
+"""States without a stack in use: _Gdead, and _Gdeadextra (since 1.26)."""
+
 
 @cache
 def _gobuf(has_ret: bool) -> Construct:

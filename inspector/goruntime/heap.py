@@ -92,15 +92,15 @@ def _mspan(narrow: bool, has_pinner: bool, has_type: bool) -> Construct:
         "allocCountBeforeCache" / go.uint16,
         "elemsize" / go.uintptr,
         "limit" / go.uintptr,
+        "speciallock" / go.uintptr,
+        "specials" / go.pointer,
         *_types(has_type),
     )
 
 
 def _types(has_type: bool) -> list[Construct]:
     """The type of the only object in a span, if it is too large for a size class and holds pointers; since 1.22."""
-    if not has_type:
-        return []
-    return ["speciallock" / go.uintptr, "specials" / go.pointer, "arenaFree" / Bytes(16), "largeType" / go.pointer]
+    return ["arenaFree" / Bytes(16), "largeType" / go.pointer] if has_type else []
 
 
 def _indices(narrow: bool) -> list[Construct]:
@@ -111,5 +111,18 @@ def _indices(narrow: bool) -> list[Construct]:
 
 
 def mspan(release: Release) -> Construct:
-    """runtime.mspan of a release up to limit, since 1.22 up to largeType (runtime/mheap.go)."""
+    """runtime.mspan of a release up to specials, since 1.22 up to largeType (runtime/mheap.go)."""
     return _mspan(release.at_least(1, 22), release.at_least(1, 21), release.malloc_headers)
+
+
+@cache
+def _special(narrow: bool) -> Construct:
+    return Struct("next" / go.pointer, "offset" / (go.uint16 if narrow else go.uintptr), "kind" / go.uint8)
+
+
+def special(release: Release) -> Construct:
+    """runtime.special (runtime/mheap.go): a record of something special about an object; words of its kind follow.
+
+    `next` leads to the next record of the span, `offset` is that of the object in it.
+    """
+    return _special(release.narrow_special_offsets)

@@ -144,6 +144,11 @@ class Release:
         return self.swiss and self.at_least(1, 25)
 
     @property
+    def has_maps_clone(self) -> bool:
+        """Whether the standard library has maps.Clone (since 1.21)."""
+        return self.at_least(1, 21)
+
+    @property
     def assigns_to_new_table(self) -> bool:
         """Whether the assign that makes a table of a small map fills a slot of it without another lookup.
 
@@ -151,6 +156,19 @@ class Release:
         assign began anew with table.PutSlot.
         """
         return self.at_least(1, 27)
+
+    @property
+    def clear_passes_over_unused(self) -> bool:
+        """Whether clear leaves as it is a table without entries and tombstones (table.Clear, since 1.25).
+
+        In other tables it zeroes only groups that have an entry, so that keys of deleted entries stay behind.
+        """
+        return self.at_least(1, 25)
+
+    @property
+    def clear_zeroes_well_used(self) -> bool:
+        """Whether clear zeroes every group of a table with many entries in small slots (table.Clear, since 1.26)."""
+        return self.at_least(1, 26)
 
     @property
     def strides_in_map_types(self) -> bool:
@@ -197,6 +215,19 @@ class Release:
     def malloc_headers(self) -> bool:
         """Whether small objects with pointers carry an 8-byte header (since 1.22, an experiment then)."""
         return self.at_least(1, 22) and not (self.number[:2] == (1, 22) and "noallocheaders" in self.experiments)
+
+    @property
+    def gc_masks_on_demand(self) -> bool:
+        """Whether the runtime makes the pointer bitmap of a large type when it needs it (since 1.24).
+
+        Before, gcdata of such a type was a program that unrolls to the bitmap.
+        """
+        return self.at_least(1, 24)
+
+    @property
+    def narrow_special_offsets(self) -> bool:
+        """Whether runtime.special.offset has 16 bits, with the kind behind it (until 1.23; a word since)."""
+        return not self.at_least(1, 24)
 
     @property
     def marks_in_spans(self) -> bool:

@@ -20,6 +20,12 @@ TFLAG_EXTRA_STAR = 2
 TFLAG_NAMED = 4
 TFLAG_REGULAR_MEMORY = 8
 
+TFLAG_GC_MASK_ON_DEMAND = 1 << 4
+"""gcdata is the address of a pointer to the bitmap, nil until that is made; since 1.24 (see gc_masks_on_demand)."""
+
+KIND_GC_PROGRAM = 1 << 6
+"""The flag beside the kind of types whose gcdata is a program, until 1.23."""
+
 DIRECT_IFACE = 1 << 5
 """The flag of types whose values interfaces hold directly: beside the kind until 1.25, in tflag since 1.26."""
 

@@ -41,10 +41,11 @@ TOO_MANY = Unreadable("too many parts")
 
 HOLDS_ITSELF = Unreadable("a part of itself")
 
-MOST_PARTS = MAX_ELEMENTS * (MAX_ELEMENTS + 2)
-"""Values that one value may lead to: a slice of slices at their limit. Slices that share their parts may have more
-of them than anyone can count.
-"""
+MOST_PARTS = 1 << 18
+"""Values that one value may lead to. Slices that share their parts may have more of them than anyone can count."""
+
+MOST_PARTS_IN_ALL, ALWAYS = 1 << 19, 1 << 12
+"""Values that all values together may lead to, and how many any of them may, however many there were before it."""
 
 
 class Decoder:
@@ -52,13 +53,17 @@ class Decoder:
 
     def __init__(self, types: TypeTable, memory: Memory) -> None:
         self.types, self.memory = types, memory
-        self._left = 0
+        self._left, self._left_in_all = 0, MOST_PARTS_IN_ALL
         self._path: set[tuple[int, int, int]] = set()
 
     def value(self, go_type: GoType, data: bytes | memoryview, limits: Limits = VALUE_LIMITS) -> GoValue:
         """Decode one value; what cannot be read becomes Unreadable, nothing raises."""
-        self._left = MOST_PARTS + len(data)
-        return self._part(go_type, data, limits)
+        allowed = min(MOST_PARTS, ALWAYS + self._left_in_all)
+        self._left = allowed + len(data)
+        try:
+            return self._part(go_type, data, limits)
+        finally:
+            self._left_in_all -= max(0, allowed - max(self._left, 0) - ALWAYS)
 
     def _part(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
         if limits.nesting < 0:
@@ -135,7 +140,7 @@ class Decoder:
         size = elem.size
         inner = limits.inside()
         values = (self._part(elem, data[i * size : (i + 1) * size], inner) for i in range(held))
-        return GoSequence(go_type.name, tuple(values), length)
+        return GoSequence(go_type.name, tuple(values), length, go_type.kind == Kind.ARRAY)
 
     def _pointer(self, go_type: GoType, data: bytes | memoryview, limits: Limits) -> GoValue:
         address = _word(data)

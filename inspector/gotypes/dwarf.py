@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from construct import Const, Struct
+from construct import Const, Int64ub, Struct
 
 from inspector.goruntime import scalars as go
 
@@ -22,3 +22,11 @@ ABBREVIATION_SIZE = 1
 
 WITHOUT_DESCRIPTOR = 1 << 62
 """Types that are known from the DWARF alone are named by this and their place there: no address is so large."""
+
+ELFCOMPRESS_ZLIB = 1
+
+compression = Struct("ch_type" / go.uint32, "reserved" / go.uint32, "ch_size" / go.uint64, "ch_addralign" / go.uint64)
+"""Elf64_Chdr, which stands before the bytes of a compressed section: 24 bytes."""
+
+old_compression = Struct("magic" / Const(b"ZLIB"), "size" / Int64ub)
+"""What stands before the bytes of .zdebug_info and the like, in which Go's linker compressed DWARF until 1.18."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -37,6 +38,16 @@ class Kind(IntEnum):
     STRING = 24
     STRUCT = 25
     UNSAFE_POINTER = 26
+
+
+SIZES = {
+    Kind.BOOL: 1, Kind.INT: 8, Kind.INT8: 1, Kind.INT16: 2, Kind.INT32: 4, Kind.INT64: 8,
+    Kind.UINT: 8, Kind.UINT8: 1, Kind.UINT16: 2, Kind.UINT32: 4, Kind.UINT64: 8, Kind.UINTPTR: 8,
+    Kind.FLOAT32: 4, Kind.FLOAT64: 8, Kind.COMPLEX64: 8, Kind.COMPLEX128: 16,
+    Kind.CHAN: 8, Kind.FUNC: 8, Kind.MAP: 8, Kind.POINTER: 8, Kind.UNSAFE_POINTER: 8,
+    Kind.INTERFACE: 16, Kind.SLICE: 24, Kind.STRING: 16,
+}  # fmt: skip
+"""Bytes of values of all kinds but arrays and structs, on amd64."""
 
 
 @dataclass(frozen=True)
@@ -75,3 +86,25 @@ class GoType:
     layout: Layout | None = None
     cells_address: int = 0
     hasher: int = 0
+
+
+def why_impossible(go_type: GoType, size_of: Callable[[int], int]) -> str:
+    """Why no type has this size, as a part of a sentence; empty where its parts fill it as they do in Go.
+
+    `size_of` gives the size of the type at an address.
+    """
+    size = go_type.size
+    if go_type.direct_iface and size != SIZES[Kind.POINTER]:
+        return f"a value of {size} bytes in the word of an interface"
+    if go_type.kind == Kind.ARRAY:
+        filled = go_type.length * size_of(go_type.elem_address)
+        return "" if filled == size else f"{filled} bytes of elements in an array of {size}"
+    if go_type.kind == Kind.STRUCT:
+        end = 0
+        for field in go_type.fields:
+            if field.offset < end:
+                return f"the field at {field.offset} begins inside of the one before it"
+            end = field.offset + size_of(field.type_address)
+        return "" if end <= size else f"{end} bytes of fields in a struct of {size}"
+    usual = SIZES[go_type.kind]
+    return "" if size == usual else f"a {go_type.kind.name.lower()} of {size} bytes"

@@ -15,6 +15,7 @@ from inspector.errors import InspectError, UsageError
 from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.names import normalise
+from inspector.gotypes.redaction import bytes_of_memory, quoted_key
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
 
@@ -115,9 +116,9 @@ class _Parser:
     def wrong(self, expected: str) -> UsageError:
         """The error for what stands here."""
         rest = self.text[self.at : self.at + 20]
-        where = f"at {rest!r}" if rest.strip() else "at its end"
+        where = f"at {quoted_key(rest)}" if rest.strip() else "at its end"
         return UsageError(
-            f"the key {self.text!r} cannot be read: {expected} expected {where}",
+            f"the key {quoted_key(self.text)} cannot be read: {expected} expected {where}",
             'write it as in Go: 42, "text", {1, "x"}, int32(5), nil or 0xc000012345 for a pointer',
         )
 
@@ -176,7 +177,9 @@ class _Parser:
             return struct.pack(form, *values)
         except (struct.error, OverflowError):
             shown = ", ".join(map(str, values))
-            raise UsageError(f"the key {self.text!r} does not fit: {shown} is out of range", "") from None
+            raise UsageError(
+                f"the key {quoted_key(self.text)} does not fit: {bytes_of_memory(shown)} is out of range", ""
+            ) from None
 
     def integer(self, go_type: GoType) -> bytes:
         """A whole number, a character, or nil for a pointer."""
@@ -225,7 +228,9 @@ class _Parser:
         except ValueError:
             raise self.wrong("a number") from None
         except OverflowError:
-            raise UsageError(f"the key {self.text!r} does not fit: {word} is out of range", "") from None
+            raise UsageError(
+                f"the key {quoted_key(self.text)} does not fit: {bytes_of_memory(word)} is out of range", ""
+            ) from None
 
     def complex(self, form: str) -> bytes:
         """Read a number, an imaginary one, the sum of both, or what the builtin complex is given."""
@@ -281,7 +286,9 @@ class _Parser:
             elif simple in _SIMPLE:
                 out += bytes([_SIMPLE[simple]])
             else:
-                raise UsageError(f"the key {self.text!r} has an unknown escape: \\{simple}", "")
+                raise UsageError(
+                    f"the key {quoted_key(self.text)} has an unknown escape: \\{bytes_of_memory(simple)}", ""
+                )
         return out
 
     def string_bytes(self, content: bytes) -> bytes:
@@ -391,7 +398,7 @@ class _Parser:
         try:
             return self.types.find_type(name)
         except InspectError as error:
-            raise UsageError(f"the key {self.text!r} cannot be read: {error.message}", error.hint) from None
+            raise UsageError(f"the key {quoted_key(self.text)} cannot be read: {error.message}", error.hint) from None
 
 
 def _whole(plain: str) -> int:

@@ -6,7 +6,6 @@ how far it is from the beginning. Only the pointers on the way are read while th
 
 from __future__ import annotations
 
-import difflib
 import re
 import struct
 from collections.abc import Iterator
@@ -141,6 +140,8 @@ class _Walker:
     def element(self, index: int) -> None:
         """Go on to an element of an array or of a slice."""
         self.dereference()
+        if is_sync_map(self.type):
+            raise DecidedByMemory(f"{self.text} is of type {self.type.name}, whose entries only memory shows")
         if self.type.kind not in (Kind.ARRAY, Kind.SLICE):
             decided = (Kind.INTERFACE, Kind.UNSAFE_POINTER, Kind.MAP)
             raise self._refusal(decided, "which is neither an array nor a slice")
@@ -181,6 +182,8 @@ class _Walker:
             for field in owner.fields
             if field.name != "_"
         ]
+        import difflib
+
         near = difflib.get_close_matches(name, names, 1)
         more = ", ..." if len(names) > MOST_NAMES else ""
         hint = f"fields: {', '.join(names[:MOST_NAMES])}{more}" if names else "it has no fields"

@@ -19,6 +19,9 @@ LONGEST = 1 << 32
 
 WORD = 8
 POINTERS = (Kind.POINTER, Kind.CHAN, Kind.FUNC, Kind.MAP, Kind.UNSAFE_POINTER)
+OWN = {Kind.BOOL: 1, **dict.fromkeys(POINTERS, 1), Kind.STRING: 2, Kind.SLICE: 2, Kind.INTERFACE: 2}
+"""How much in a value of a kind itself can speak against it."""
+
 MAX_DEPTH = 4
 
 MOST_BYTES = 1 << 22
@@ -31,20 +34,35 @@ Mask = NDArray[np.bool_]
 
 
 class Plausibility:
-    """Judges rows of bytes as values of a type; `specific` counts what could have spoken against it."""
+    """Judges rows of bytes as values of a type, row by row."""
 
     def __init__(self, types: TypeTable, memory: Memory, regions: RegionMap) -> None:
         self.types, self.memory, self.regions = types, memory, regions
-        self.specific = 0
+        self._specific: dict[tuple[int, int], int] = {}
 
-    def holds(self, go_type: GoType, rows: Rows, depth: int = 0) -> bool:
-        """Whether all rows, of shape (n, size), can be values of the type."""
+    def specific(self, go_type: GoType, depth: int = 0) -> int:
+        """How much there is in a value of a type that can speak against it: the higher, the more a value proves."""
+        key = go_type.address, depth
+        if depth > MAX_DEPTH:
+            return 0
+        if key not in self._specific:
+            self._specific[key] = OWN.get(go_type.kind, 0) + self._specific_inside(go_type, depth + 1)
+        return self._specific[key]
+
+    def _specific_inside(self, go_type: GoType, depth: int) -> int:
+        if go_type.kind in (Kind.POINTER, Kind.ARRAY):
+            return self.specific(self.types.elem(go_type), depth)
+        if go_type.kind == Kind.STRUCT:
+            return sum(self.specific(self.types.get(field.type_address), depth) for field in go_type.fields)
+        return 0
+
+    def of(self, go_type: GoType, rows: Rows, depth: int = 0) -> Mask:
+        """(n,) which rows, of shape (n, size), can be values of the type."""
         if not len(rows) or depth > MAX_DEPTH:
-            return True
+            return np.ones(len(rows), dtype=bool)
         kind = go_type.kind
         if kind == Kind.BOOL:
-            self.specific += 1
-            return bool((rows <= 1).all())
+            return np.asarray((rows <= 1).all(axis=1))
         if kind in POINTERS:
             return self._pointers(go_type, rows, depth)
         if kind == Kind.STRING:
@@ -52,49 +70,52 @@ class Plausibility:
             return self._run(headers["data"], headers["len"], 1)
         if kind == Kind.SLICE:
             headers = np.ascontiguousarray(rows).view(dtype_of(scalars.slice_header))[:, 0]
-            whole = bool((headers["len"] <= headers["cap"]).all())
-            return whole and self._run(headers["data"], headers["len"], self.types.elem(go_type).size)
+            whole: Mask = headers["len"] <= headers["cap"]
+            return whole & self._run(headers["data"], headers["len"], self.types.elem(go_type).size)
         if kind == Kind.INTERFACE:
             return self._interfaces(go_type, rows)
         if kind == Kind.ARRAY:
-            elem = self.types.elem(go_type)
-            return not elem.size or self.holds(elem, rows.reshape(-1, elem.size), depth + 1)
-        if kind == Kind.STRUCT:
-            parts = [(self.types.get(field.type_address), field.offset) for field in go_type.fields]
-            return all(self.holds(part, rows[:, at : at + part.size], depth + 1) for part, at in parts)
-        return True
+            return self._array(self.types.elem(go_type), rows, depth)
+        good = np.ones(len(rows), dtype=bool)
+        for field in go_type.fields if kind == Kind.STRUCT else ():
+            part = self.types.get(field.type_address)
+            good &= self.of(part, rows[:, field.offset : field.offset + part.size], depth + 1)
+        return good
 
-    def _run(self, data: NDArray[np.uint64], lengths: NDArray[np.int64], size: int) -> bool:
-        self.specific += 2
-        if (lengths < 0).any() or (lengths > LONGEST).any():
-            return False
-        some = (lengths > 0) & (size > 0)
-        return bool(self.regions.contains(data[some], lengths[some].astype(np.uint64) * np.uint64(size)).all())
+    def _array(self, elem: GoType, rows: Rows, depth: int) -> Mask:
+        if not elem.size or not rows.shape[1]:
+            return np.ones(len(rows), dtype=bool)
+        good = self.of(elem, np.ascontiguousarray(rows).reshape(-1, elem.size), depth + 1)
+        return np.asarray(good.reshape(len(rows), -1).all(axis=1))
 
-    def _pointers(self, go_type: GoType, rows: Rows, depth: int) -> bool:
-        words = np.ascontiguousarray(rows).view(np.uint64)[:, 0]
-        words = np.unique(words[words != 0])
-        self.specific += 1
-        if go_type.kind != Kind.POINTER:
-            return bool(self.regions.contains(words, WORD).all())
-        elem = self.types.elem(go_type)
-        if not self.regions.contains(words, max(elem.size, 1)).all():
-            return False
-        few = words[: max(1, MOST_BYTES // max(elem.size, 1))]
-        targets, ok = gather(self.memory, self.regions, few, elem.size)
-        return bool(ok.all()) and self.holds(elem, targets, depth + 1)
+    def _run(self, data: NDArray[np.uint64], lengths: NDArray[np.int64], size: int) -> Mask:
+        possible = (lengths >= 0) & (lengths <= LONGEST)
+        bytes_ = np.where(possible, lengths, 0).astype(np.uint64) * np.uint64(size)
+        return np.asarray(possible & ((bytes_ == 0) | self.regions.contains(data, bytes_)))
 
-    def _interfaces(self, go_type: GoType, rows: Rows) -> bool:
+    def _pointers(self, go_type: GoType, rows: Rows, depth: int) -> Mask:
+        words, which = np.unique(np.ascontiguousarray(rows).view(np.uint64)[:, 0], return_inverse=True)
+        elem = self.types.elem(go_type) if go_type.kind == Kind.POINTER else None
+        size = WORD if elem is None else max(elem.size, 1)
+        good = (words == 0) | self.regions.contains(words, size)
+        if elem is not None:
+            some = np.flatnonzero(good & (words != 0))[: max(1, MOST_BYTES // size)]
+            targets, ok = gather(self.memory, self.regions, words[some], elem.size)
+            good[some] = ok & self.of(elem, targets, depth + 1)
+        return np.asarray(good[which])
+
+    def _interfaces(self, go_type: GoType, rows: Rows) -> Mask:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
-        self.specific += 2
-        for tab in np.unique(headers["tab"][headers["tab"] != 0]).tolist():
+        tabs, which = np.unique(headers["tab"], return_inverse=True)
+        good = np.ones(len(tabs), dtype=bool)
+        for at in np.flatnonzero(tabs).tolist():
             try:
-                self.types.dynamic(go_type, tab, self.memory)
+                self.types.dynamic(go_type, int(tabs[at]), self.memory)
             except NotReadInTime:
                 raise
             except InspectError:
-                return False
-        return True
+                good[at] = False
+        return np.asarray(good[which])
 
 
 class Followable:

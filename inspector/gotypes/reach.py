@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from inspector.copying.room import memory_left, share_of_free
 from inspector.errors import InspectError, NotReadInTime
 from inspector.goruntime import scalars
 from inspector.goruntime.dtypes import dtype_of
@@ -19,6 +20,7 @@ from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import PAGE, gather, gather_pages
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
+from inspector.memory.sets import distinct, is_among
 
 MAX_STRING = 1 << 20
 """Bytes of one string or byte slice that are copied; the rest is said to be left out."""
@@ -34,6 +36,9 @@ MAX_NESTING = 12
 
 BUDGET = 1 << 30
 """Bytes copied for one map at most."""
+
+COPIES = 6
+"""How often what is copied lies in our memory at a time, at the most: while it is sorted, and while it is hashed."""
 
 WORD = 8
 
@@ -70,12 +75,17 @@ class Reach:
         memory: Memory,
         regions: RegionMap,
         frozen: FrozenMemory,
-        budget: int = BUDGET,
+        budget: int | None = None,
         longest: int | None = None,
     ) -> None:
-        """`budget` is how many bytes are copied at most; strings of more than `longest` bytes are not copied at all."""
+        """`budget` is how many bytes are copied at most: None for as many as our own memory has room for, and BUDGET.
+
+        Nor are more than there are in the whole target: strings that lie in each other would else be copied each.
+        Strings of more than `longest` bytes are not copied at all.
+        """
         self.types, self.memory, self.regions, self.frozen = types, memory, regions, frozen
-        self.left, self.longest = budget, longest
+        self.left, self.longest = min(_room(), regions.size) if budget is None else budget, longest
+        self._followed: dict[tuple[int, int, Limits], list[Addresses]] = {}
 
     def behind(self, slots: Rows, size: int) -> Rows:
         """Copy the `size` bytes that each pointer (rows of 8 bytes) leads to; returns those that could be."""
@@ -91,7 +101,8 @@ class Reach:
         elif kind == Kind.POINTER:
             if limits.pointers:
                 elem = self.types.elem(go_type)
-                self.copy(elem, self._copy(_words(rows, 0), elem.size), limits.behind_pointer())
+                fresh = self._fresh(_words(rows, 0), elem, 1, limits.behind_pointer())
+                self.copy(elem, self._copy(fresh, elem.size), limits.behind_pointer())
         elif kind == Kind.SLICE:
             self._slices(go_type, rows, limits)
         elif kind == Kind.ARRAY:
@@ -105,18 +116,33 @@ class Reach:
             self._interfaces(go_type, rows, limits)
         elif kind == Kind.FUNC:
             # A func value leads to a closure, which begins with the address of its code.
-            self.types.functions.learn(np.unique(_words(self._copy(_words(rows, 0), WORD), 0))[:MAX_FUNCTIONS].tolist())
+            self.types.functions.learn(distinct(_words(self._copy(_words(rows, 0), WORD), 0))[:MAX_FUNCTIONS].tolist())
         elif kind == Kind.MAP:
             self._copy(_words(rows, 0), WORD)  # the count, the first word of every family's header
 
     def _copy(self, addresses: Addresses, size: int) -> Rows:
-        addresses = np.unique(addresses[addresses != 0])
+        addresses = distinct(addresses[addresses != 0])
         if not size or not len(addresses) or size * len(addresses) > self.left:
             return np.empty((0, size), dtype=np.uint8)
         rows, ok = gather(self.memory, self.regions, addresses, size)
         self.left -= rows.size
         self.frozen.add_rows(addresses[ok], rows[ok])
         return rows[ok]
+
+    def _fresh(self, addresses: Addresses, go_type: GoType, length: int, limits: Limits) -> Addresses:
+        """Those addresses of values, or of arrays of them, that were not followed yet; `limits` are those behind them.
+
+        There may be more ways to a value than anyone can go: a struct with four slices of itself has 4^n to level n.
+        """
+        if limits.nesting == MAX_NESTING - 1:
+            return addresses  # keys and elements themselves lead here: there is one way to each
+        known = self._followed.setdefault((go_type.address, length, limits), [])
+        fresh = distinct(addresses)
+        for before in known:
+            fresh = fresh[~is_among(fresh, before)]
+        if len(fresh):
+            known.append(fresh)
+        return fresh
 
     def _strings(self, rows: Rows) -> None:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
@@ -131,7 +157,7 @@ class Reach:
             self.frozen.add_block(block)
             left = sizes > PAGE
             addresses, sizes = addresses[left], sizes[left]
-        for size in np.unique(sizes).tolist():
+        for size in distinct(sizes).tolist():
             self._copy(addresses[sizes == size], size)
 
     def _slices(self, go_type: GoType, rows: Rows, limits: Limits) -> None:
@@ -141,13 +167,14 @@ class Reach:
         lengths = np.minimum(headers["len"], most)
         if not elem.size:
             return
-        for length in np.unique(lengths[lengths > 0]).tolist():
-            blocks = self._copy(headers["data"][lengths == length], length * elem.size)
+        for length in distinct(lengths[lengths > 0]).tolist():
+            fresh = self._fresh(headers["data"][lengths == length], elem, length, limits.inside())
+            blocks = self._copy(fresh, length * elem.size)
             self.copy(elem, blocks.reshape(-1, elem.size), limits.inside())
 
     def _interfaces(self, go_type: GoType, rows: Rows, limits: Limits) -> None:
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.interface_header))[:, 0]
-        tabs = np.unique(headers["tab"][headers["tab"] != 0])
+        tabs = distinct(headers["tab"][headers["tab"] != 0])
         if go_type.methods:
             self._copy(tabs, itab.sizeof())
         for tab in tabs.tolist():
@@ -157,7 +184,7 @@ class Reach:
                 if dynamic.direct_iface:
                     values = data.view(np.uint8).reshape(-1, WORD)
                 else:
-                    values = self._copy(data, dynamic.size)
+                    values = self._copy(self._fresh(data, dynamic, 1, limits.inside()), dynamic.size)
                 self.copy(dynamic, values, limits.inside())
             except NotReadInTime:
                 raise
@@ -167,3 +194,8 @@ class Reach:
 
 def _words(rows: Rows, offset: int) -> Addresses:
     return np.ascontiguousarray(rows[:, offset : offset + WORD]).view(np.uint64)[:, 0]
+
+
+def _room() -> int:
+    left = memory_left()
+    return min(BUDGET, (share_of_free() if left is None else left) // COPIES)

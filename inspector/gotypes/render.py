@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from inspector.gotypes.values import (
     GoBytes,
     GoFunc,
+    GoHidden,
     GoInterface,
     GoMap,
     GoPointer,
@@ -66,6 +68,8 @@ def json_form(value: GoValue) -> Any:
         return {"type": value.type_name, "value": json_form(value.value)}
     if isinstance(value, GoMap):
         return {"map": f"{value.address:#x}", "type": value.type_name, "count": value.count}
+    if isinstance(value, GoHidden):
+        return {"hidden": value.digest}
     return {"not_read" if value.late else "unreadable": value.reason}
 
 
@@ -89,11 +93,23 @@ def _omitted(held: int, length: int) -> list[Any]:
     return [{"omitted": length - held}] if length > held else []
 
 
+def json_text(value: GoValue) -> str:
+    """The value in JSON, as one cell of a table: UTF-8, and not in ASCII alone; the hash of one that is hidden."""
+    if isinstance(value, GoHidden):
+        return go_form(value)
+    # Names in an executable may have bytes that are not UTF-8.
+    text = json.dumps(json_form(value), ensure_ascii=False, allow_nan=False)
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 # For the user
 
 
-def go_form(value: GoValue) -> str:
-    """The value in Go's notation, on one line, with nothing in it that a terminal would obey."""
+def go_form(value: GoValue, whole: bool = False) -> str:
+    """The value in Go's notation, on one line, with nothing in it that a terminal would obey.
+
+    Long strings and sequences are cut unless the `whole` is wanted.
+    """
     if value is None:
         return "nil"
     if isinstance(value, bool):
@@ -106,21 +122,31 @@ def go_form(value: GoValue) -> str:
         imaginary = _go_float(value.imag)
         return f"({_go_float(value.real)}{'' if imaginary[0] in '+-' else '+'}{imaginary}i)"
     if isinstance(value, GoString):
-        return quoted(value.data, value.length)
+        return quoted(value.data, value.length, None if whole else MAX_TEXT)
     if isinstance(value, GoStruct):
-        moment = time_text(value) if value.type_name == "time.Time" else None
-        return moment or "{" + " ".join(f"{plain(name)}:{go_form(part)}" for name, part in value.fields) + "}"
+        told = time_text(value) if value.type_name == "time.Time" else None
+        return told or "{" + " ".join(f"{plain(name)}:{go_form(part, whole)}" for name, part in value.fields) + "}"
     if isinstance(value, GoBytes):
-        shown = " ".join(str(byte) for byte in value.data[:MAX_SHOWN])
-        return f"[{shown}{_more(value.length, min(len(value.data), MAX_SHOWN))}]"
+        content = value.data if whole else value.data[:MAX_SHOWN]
+        return f"[{' '.join(map(str, content))}{_more(value.length, len(content))}]"
     if isinstance(value, GoSequence):
-        shown = " ".join(go_form(part) for part in value.elements[:MAX_SHOWN])
-        return f"[{shown}{_more(value.length, min(len(value.elements), MAX_SHOWN))}]"
-    return _go_reference(value)
+        parts = value.elements if whole else value.elements[:MAX_SHOWN]
+        return f"[{' '.join(go_form(part, whole) for part in parts)}{_more(value.length, len(parts))}]"
+    return _go_reference(value, whole)
 
 
 def time_text(value: GoStruct) -> str | None:
     """A time.Time in UTC as RFC 3339 writes it, with nanoseconds; None where it is out of range (time/time.go)."""
+    found = moment(value)
+    if found is None:
+        return None
+    since, nanoseconds = found
+    fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
+    return f"{since.isoformat(timespec='seconds')}{fraction}Z"
+
+
+def moment(value: GoStruct) -> tuple[datetime, int] | None:
+    """The second in UTC and the nanoseconds of a time.Time; None where it is out of range (time/time.go)."""
     fields = dict(value.fields)
     wall, ext = fields.get("wall"), fields.get("ext")
     if not isinstance(wall, int) or not isinstance(ext, int):
@@ -128,29 +154,28 @@ def time_text(value: GoStruct) -> str | None:
     # With the top bit set, wall holds the seconds since 1885 and ext a monotonic reading.
     since, seconds = (SINCE_1885, wall >> 30 & (1 << 33) - 1) if wall >> 63 else (SINCE_YEAR_1, ext)
     try:
-        moment = since + timedelta(seconds=seconds)
+        return since + timedelta(seconds=seconds), wall & (1 << 30) - 1
     except OverflowError:
         return None
-    nanoseconds = wall & (1 << 30) - 1
-    fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}{fraction}Z"
 
 
-def _go_reference(value: GoPointer | GoFunc | GoInterface | GoMap | Unreadable) -> str:
+def _go_reference(value: GoPointer | GoFunc | GoInterface | GoMap | Unreadable | GoHidden, whole: bool) -> str:
+    if isinstance(value, GoHidden):
+        return f"#{value.digest}"
     if isinstance(value, GoFunc):
         return plain(value.name) if value.name else f"({plain(value.type_name)}){value.address:#x}"
     if isinstance(value, GoPointer):
-        target = f" -> {go_form(value.target)}" if value.followed else ""
+        target = f" -> {go_form(value.target, whole)}" if value.followed else ""
         return f"({plain(value.type_name)}){value.address:#x}{target}"
     if isinstance(value, GoInterface):
-        return _go_interface(value)
+        return _go_interface(value, whole)
     if isinstance(value, GoMap):
         count = "?" if value.count is None else value.count
         return f"{plain(value.type_name)}({count} entries at {value.address:#x})"
     return f"<{'not read' if value.late else 'unreadable'}: {plain(value.reason)}>"
 
 
-def _go_interface(value: GoInterface) -> str:
+def _go_interface(value: GoInterface, whole: bool) -> str:
     """The dynamic type and value; the message of an error of the standard library; a pointer names its type itself."""
     inside = value.value
     if isinstance(inside, GoMap):
@@ -158,8 +183,8 @@ def _go_interface(value: GoInterface) -> str:
     if isinstance(inside, GoPointer) and inside.type_name == value.type_name:
         message = ERROR_MESSAGES.get(value.type_name)
         fields = dict(inside.target.fields) if isinstance(inside.target, GoStruct) else {}
-        return f"{value.type_name}({go_form(fields[message])})" if message in fields else go_form(inside)
-    return f"{plain(value.type_name)}({go_form(inside)})"
+        return f"{value.type_name}({go_form(fields[message], whole)})" if message in fields else go_form(inside, whole)
+    return f"{plain(value.type_name)}({go_form(inside, whole)})"
 
 
 def _go_float(value: float) -> str:
@@ -175,16 +200,18 @@ def _more(length: int, shown: int) -> str:
     return f" ... {length - shown} more" if length > shown else ""
 
 
-def quoted(data: bytes, length: int) -> str:
-    """A string as strconv.Quote writes it, cut at MAX_TEXT characters."""
+def quoted(data: bytes, length: int, most: int | None = MAX_TEXT) -> str:
+    """A string as strconv.Quote writes it, cut at so many characters (None: not cut)."""
     text = data.decode(errors="surrogateescape")
-    cut = text[:MAX_TEXT]
+    cut = text[:most]
     more = f"... ({length} bytes)" if len(text) > len(cut) or length > len(data) else ""
     return spelled_string(cut) + more
 
 
 def spelled_string(text: str) -> str:
     """A whole string as strconv.Quote writes it; bytes that are not UTF-8 are surrogates in it (surrogateescape)."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return '"' + "".join(_escaped(c) for c in text) + '"'
 
 
@@ -203,4 +230,4 @@ def _escaped(char: str) -> str:
 
 def plain(text: str) -> str:
     """A text from the target with everything that a terminal would obey escaped."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)

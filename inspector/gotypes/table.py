@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from construct import Construct, ConstructError, Container
+from construct import Construct
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from inspector.errors import Hint, InspectError, NotReadInTime, UnknownType, UnreadableMemory
 from inspector.goruntime import types as schema
 from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.records import record_of
 from inspector.goruntime.releases import Release
 from inspector.goruntime.swissgroup import CTRL_SIZE
-from inspector.gotypes.gotype import Field, GoType, Kind
+from inspector.gotypes.gotype import Field, GoType, Kind, why_impossible
 from inspector.gotypes.layouts import ClassicLayout, SwissLayout
 from inspector.gotypes.names import normalise, short_form, without_packages_of_fields
 from inspector.image.functions import FunctionTable
@@ -62,7 +64,7 @@ class TypeTable:
         self._memory: Memory | None = memory
         self._bytes = {m.types: memory.read(m.types, m.etypes - m.types) for m in modules}
         self._known: dict[int, GoType] = {}
-        self._decoding = 0
+        self._decoding: list[int] = []
 
     def __getstate__(self) -> dict[str, Any]:
         return {"modules": self.modules, "release": self.release, "functions": self.functions, "known": self._known,
@@ -75,20 +77,30 @@ class TypeTable:
         self._known = state["known"]
         self._bytes = {base: memoryview(data) for base, data in state["bytes"].items()}
         self._memory = None
-        self._decoding = 0
+        self._decoding = []
 
     def get(self, address: int) -> GoType:
         """Decode the descriptor at an address; raises BadType or UnreadableMemory."""
         known = self._known.get(address)
         if known is None:
-            if self._decoding > MAX_MADE_OF:
+            if address in self._decoding:
+                raise BadType(f"the type at {address:#x} is a part of itself")
+            if len(self._decoding) > MAX_MADE_OF:
                 raise BadType(f"the type at {address:#x} is made of too many others")
-            self._decoding += 1
+            self._decoding.append(address)
             try:
-                known = self._known[address] = self._decode(address)
+                known = self._decode(address)
+                self._require_sizes(known)
+                self._known[address] = known
             finally:
-                self._decoding -= 1
+                self._decoding.pop()
         return known
+
+    def _require_sizes(self, go_type: GoType) -> None:
+        """Raise BadType where the parts of a type do not fit into it, so that nobody else has to doubt its sizes."""
+        wrong = why_impossible(go_type, lambda address: self.get(address).size)
+        if wrong:
+            raise BadType(f"no type descriptor at {go_type.address:#x}: {wrong}")
 
     def adopt(self, go_type: GoType) -> None:
         """Add a type that has no descriptor, under an address that no descriptor can have."""
@@ -163,7 +175,7 @@ class TypeTable:
                 self.key(candidate), self.elem(candidate)
             except (BadType, UnreadableMemory):
                 continue
-            if candidate.layout and candidate.layout.fits:
+            if candidate.layout:
                 yield candidate
 
     def search_heap(self, memory: Memory, heap: Iterable[Region]) -> bool:
@@ -252,7 +264,8 @@ class TypeTable:
         """Addresses of descriptors in a module whose name field leads to a name, or to it behind a star."""
         data = bytes(self._bytes[module.types])
         offsets = set()
-        for spelled in (name.encode(), b"*" + name.encode()):
+        encoded = name.encode(errors="surrogateescape")
+        for spelled in (encoded, b"*" + encoded):
             length = len(spelled)
             head = bytes([length & 0x7F | 0x80, length >> 7]) if length > 0x7F else bytes([length])
             if not self.release.varint_names:
@@ -287,6 +300,8 @@ class TypeTable:
         loose = loose or [t for t in self.map_types if normalise(t.name) == short_form(name)]
         if not loose:
             names = sorted({t.name for t in self.map_types})
+            import difflib
+
             near = difflib.get_close_matches(name, names, NEAR_NAMES, 0.5)
             hint = f"did you mean {', '.join(near)}?" if near else "is it spelled as in Go, import path included?"
             raise UnknownType(f"the executable has no map type {wanted!r}", hint)
@@ -312,6 +327,11 @@ class TypeTable:
             return f"map[{self.qualified_name(key, depth + 1)}]{self.qualified_name(elem, depth + 1)}"
         return go_type.name
 
+    def distinct_names(self, types: Sequence[GoType]) -> tuple[str, ...]:
+        """The short names of types; with full import paths where two of them are the same."""
+        often = Counter(go_type.name for go_type in types)
+        return tuple(each.name if often[each.name] == 1 else self.qualified_name(each) for each in types)
+
     # Decoding descriptors
 
     def _read(self, address: int, size: int) -> memoryview:
@@ -322,11 +342,9 @@ class TypeTable:
             raise UnreadableMemory(address, size, "the target is closed")
         return self._memory.read(address, size)
 
-    def _parse(self, declaration: Construct, address: int) -> Container:
-        try:
-            return declaration.parse(self._read(address, declaration.sizeof()))
-        except ConstructError as error:
-            raise BadType(f"no type descriptor at {address:#x}: {error}") from None
+    def _parse(self, declaration: Construct, address: int) -> SimpleNamespace:
+        record = record_of(declaration)
+        return record.read(self._read(address, record.size))
 
     def _decode(self, address: int) -> GoType:
         if address % 4 or not 0 < address < END_OF_USER_SPACE:
@@ -380,16 +398,22 @@ class TypeTable:
             return self._map_details(self._parse(schema.maptype(self.release), address))
         return {}
 
-    def _map_details(self, maptype: Container) -> dict[str, Any]:
+    def _map_details(self, maptype: SimpleNamespace) -> dict[str, Any]:
+        key, elem = self._parse(schema.rtype, maptype.key), self._parse(schema.rtype, maptype.elem)
+        layout = (self._swiss_layout if self.release.swiss else self._classic_layout)(maptype, key, elem)
+        fits = layout.indirect_key or layout.key_slot == key.size
+        fits &= layout.indirect_elem or layout.elem_slot == elem.size
+        if not fits or not layout.fits:
+            raise BadType(f"no map type has this layout: {layout}")
         return {
             "key_address": maptype.key,
             "elem_address": maptype.elem,
             "cells_address": maptype.group if self.release.swiss else maptype.bucket,
-            "layout": self._swiss_layout(maptype) if self.release.swiss else self._classic_layout(maptype),
+            "layout": layout,
             "hasher": self._hash_of(maptype.key) if self.release.type_alg else maptype.hasher,
         }
 
-    def _classic_layout(self, maptype: Container) -> ClassicLayout:
+    def _classic_layout(self, maptype: SimpleNamespace, _: SimpleNamespace, __: SimpleNamespace) -> ClassicLayout:
         return ClassicLayout(
             key_slot=maptype.keysize,
             elem_slot=maptype.elemsize,
@@ -398,8 +422,7 @@ class TypeTable:
             bucket_has_pointers=self._parse(schema.rtype, maptype.bucket).ptrdata > 0,
         )
 
-    def _swiss_layout(self, maptype: Container) -> SwissLayout:
-        key, elem = self._parse(schema.rtype, maptype.key), self._parse(schema.rtype, maptype.elem)
+    def _swiss_layout(self, maptype: SimpleNamespace, key: SimpleNamespace, elem: SimpleNamespace) -> SwissLayout:
         if self.release.strides_in_map_types:
             keys_at, key_stride, elem_stride = maptype.keysOff, maptype.keyStride, maptype.elemStride
             elems_at = maptype.elemsOff
@@ -441,7 +464,7 @@ class TypeTable:
             return end == size
         return kind in PLAIN_KINDS
 
-    def _fields(self, header: Container) -> tuple[Field, ...]:
+    def _fields(self, header: SimpleNamespace) -> tuple[Field, ...]:
         if not 0 <= header.len <= MAX_FIELDS:
             raise BadType(f"a struct type with {header.len} fields")
         if not header.len:
@@ -460,7 +483,7 @@ class TypeTable:
     def _module_of(self, address: int) -> Module | None:
         return next((m for m in self.modules if m.types <= address < m.etypes), None)
 
-    def _type_name(self, address: int, head: Container) -> str:
+    def _type_name(self, address: int, head: SimpleNamespace) -> str:
         name = self._name_at_offset(address, head.str)
         return name[1:] if head.tflag & schema.TFLAG_EXTRA_STAR else name
 
@@ -482,7 +505,7 @@ class TypeTable:
             length, start = length_bytes[0] << 8 | length_bytes[1], 3
         if length > MAX_NAME:
             raise BadType(f"a name of {length} bytes at {address:#x}")
-        text = bytes(self._read(address + start, length)).decode(errors="replace") if length else ""
+        text = bytes(self._read(address + start, length)).decode(errors="surrogateescape") if length else ""
         return text, bool(flags & 8)
 
     def _pkg_path(self, address: int, kind: Kind) -> str:

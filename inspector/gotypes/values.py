@@ -27,11 +27,12 @@ class GoStruct:
 
 @dataclass(frozen=True)
 class GoSequence:
-    """An array or slice; `length` counts elements that were left out, too."""
+    """A slice, or an array (`array`); `length` counts elements that were left out, too."""
 
     type_name: str
     elements: tuple[GoValue, ...]
     length: int
+    array: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,13 @@ class Unreadable:
     late: bool = False
 
 
+@dataclass(frozen=True)
+class GoHidden:
+    """A value that is not to be seen, and the hash that stands for it (redaction.py)."""
+
+    digest: str
+
+
 GoValue: TypeAlias = (
     bool
     | int
@@ -101,5 +109,6 @@ GoValue: TypeAlias = (
     | GoInterface
     | GoMap
     | Unreadable
+    | GoHidden
     | None
 )

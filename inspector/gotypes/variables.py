@@ -10,22 +10,23 @@ needs; a struct that lies in a variable needs none, so its fields are taken from
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import Any
 
 import numpy as np
-from elftools.elf.elffile import ELFFile
+from elftools.dwarf.dwarfinfo import DebugSectionDescriptor, DwarfConfig, DWARFInfo
 from numpy.lib.stride_tricks import sliding_window_view
 
 from inspector.errors import InspectError
 from inspector.gotypes import dwarf as schema
-from inspector.gotypes.gotype import Field, GoType, Kind
+from inspector.gotypes.gotype import Field, GoType, Kind, why_impossible
 from inspector.gotypes.names import normalise, short_form
 from inspector.gotypes.table import TypeTable
-from inspector.image.elf import ElfImage, Symbol
-from inspector.memory.files import DAMAGE, map_opened
+from inspector.image.elf import ElfImage, Section, Symbol
+from inspector.memory.files import DAMAGE
 
 MOST_DEPTH = 64
 """How deep types are nested in one another before the DWARF is taken for damaged."""
@@ -37,6 +38,19 @@ UNNAMED = "struct {"
 POINTER_SIZE = 8
 NEEDED = frozenset({"info", "types", "abbrev", "str", "line_str", "addr", "str_offsets"})
 """The parts of the DWARF that declare variables and types: .debug_info and so on. Lines and frames are larger."""
+
+OTHERS = (
+    "debug_aranges_sec", "debug_frame_sec", "eh_frame_sec", "debug_loc_sec", "debug_ranges_sec", "debug_line_sec",
+    "debug_pubtypes_sec", "debug_pubnames_sec", "debug_loclists_sec", "debug_rnglists_sec", "debug_sup_sec",
+    "gnu_debugaltlink_sec",
+)  # fmt: skip
+"""What pyelftools calls the other parts."""
+
+LEAST_UNPACKED, MOST_TIMES = 1 << 26, 8
+"""DWARF may become so many bytes when it is unpacked, or so many times the executable: Go's becomes two or three."""
+
+MOST_PARTS = 1 << 16
+"""Entries inside of one before the DWARF is taken for damaged: they may lead back to where they came from."""
 
 PLAIN = frozenset(range(Kind.BOOL, Kind.ARRAY)) | {
     Kind.CHAN, Kind.FUNC, Kind.MAP, Kind.STRING, Kind.UNSAFE_POINTER
@@ -93,7 +107,9 @@ class Declarations:
 
     def variables(self) -> list[Variable]:
         """All variables of packages whose types hold pointers; those whose types cannot be read are left out."""
-        symbols = {symbol.address - self._image.bias: symbol for symbol in self._image.data_symbols()}
+        # Where parts of a program begin the linker has names without a size (runtime.data), which a variable may share.
+        by_size = sorted(self._image.data_symbols(), key=lambda symbol: symbol.size > 0)
+        symbols = {symbol.address - self._image.bias: symbol for symbol in by_size}
         found = []
         for offset, symbol in self._places(symbols):
             go_type = self._declared(offset, symbol)
@@ -166,6 +182,9 @@ class Declarations:
             return replace(under, name=short_form(_name(entry))) if under and not under.named else under
         made = self._made(entry, kind, depth)
         if made is not None:
+            wrong = why_impossible(made, lambda address: self._types.get(address).size)
+            if wrong:
+                raise ValueError(wrong)
             self._types.adopt(made)
         return made
 
@@ -203,7 +222,7 @@ class Declarations:
             return replace(common, fields=fields, has_pointers=pointers)
         if kind == Kind.ARRAY:
             elem = self._type(_target(entry), depth + 1)
-            counts = [_number(part, "DW_AT_count") for part in entry.iter_children()]
+            counts = [_number(part, "DW_AT_count") for part in _parts(entry)]
             if elem is None or len(counts) != 1:
                 return None
             return replace(common, elem_address=elem.address, length=counts[0], has_pointers=elem.has_pointers)
@@ -230,7 +249,7 @@ class Declarations:
         return schema.WITHOUT_DESCRIPTOR + offset
 
     def _fields(self, entry: Any, depth: int) -> Iterator[Field]:
-        for part in entry.iter_children():
+        for part in _parts(entry):
             if part.tag != "DW_TAG_member":
                 continue
             go_type = self._type(_target(part), depth + 1)
@@ -239,22 +258,46 @@ class Declarations:
                 yield Field(_name(part), go_type.address, offset, bool(_number(part, schema.GO_EMBEDDED)))
 
 
-class _Elf(ELFFile):  # type: ignore[misc]  # pyelftools comes without types
-    """An ELF file of whose DWARF only the needed parts are there, so that nothing else is unpacked."""
-
-    def get_section_by_name(self, name: str) -> Any:
-        """A section; None for a part of the DWARF that is not needed."""
-        part = name.removeprefix(".z").removeprefix(".").removeprefix("debug_")
-        is_dwarf = "debug_" in name or name == ".eh_frame"
-        return None if is_dwarf and part not in NEEDED else super().get_section_by_name(name)
-
-
 def _dwarf_of(image: ElfImage) -> Any:
     """Open the DWARF of an executable; None if it has none. Raises what is in DAMAGE."""
-    # The sections come out of a mapping of their own: pyelftools moves the place that it reads at.
-    with closing(map_opened(image.file)) as data:
-        elf = _Elf(data)
-        return elf.get_dwarf_info() if elf.has_dwarf_info() else None
+    found = {part: image.section(f".debug_{part}", f".zdebug_{part}") for part in NEEDED}
+    if found["info"] is None:
+        return None
+    room = max(LEAST_UNPACKED, MOST_TIMES * len(image.data))
+    parts: dict[str, DebugSectionDescriptor | None] = dict.fromkeys(OTHERS)
+    for part, section in found.items():
+        data = unpacked(image, section, room) if section is not None else None
+        room -= len(data or b"")
+        parts[f"debug_{part}_sec"] = _described(part, data) if data is not None else None
+    return DWARFInfo(DwarfConfig(little_endian=True, machine_arch="x64", default_address_size=POINTER_SIZE), **parts)
+
+
+def _described(part: str, data: bytes) -> DebugSectionDescriptor:
+    return DebugSectionDescriptor(stream=BytesIO(data), name=part, global_offset=0, size=len(data), address=0)
+
+
+def unpacked(image: ElfImage, section: Section, room: int) -> bytes:
+    """The bytes of a section; compressed ones are unpacked to at most `room` bytes. Raises what is in DAMAGE."""
+    data = image.bytes_of(section)
+    if section.compressed:
+        head = schema.compression.parse(data)
+        if head.ch_type != schema.ELFCOMPRESS_ZLIB:
+            raise ValueError(f"{section.name} is compressed in an unknown way ({head.ch_type})")
+        size, packed = head.ch_size, data[schema.compression.sizeof() :]
+    elif section.name.startswith(".z"):
+        size, packed = schema.old_compression.parse(data).size, data[schema.old_compression.sizeof() :]
+    else:
+        return data
+    if size > room:
+        raise ValueError(f"{section.name} would unpack to {size:,} bytes")
+    try:
+        # One byte more than there may be: 0 would stand for any number.
+        plain = zlib.decompressobj().decompress(packed, size + 1)
+    except zlib.error as error:
+        raise ValueError(f"{section.name} cannot be unpacked: {error}") from None
+    if len(plain) != size:
+        raise ValueError(f"{section.name} does not unpack to the {size:,} bytes that it announces")
+    return plain
 
 
 def _all_places(data: bytes, symbols: dict[int, Symbol]) -> Iterator[tuple[int, int]]:
@@ -278,6 +321,14 @@ def _one_place(data: bytes, address: int) -> Iterator[tuple[int, int]]:
     while at >= 0:
         yield at, address
         at = data.find(spelled, at + 1)
+
+
+def _parts(entry: Any) -> Iterator[Any]:
+    """The entries inside of one; raises ValueError where there seems to be no end of them."""
+    for number, part in enumerate(entry.iter_children()):
+        if number >= MOST_PARTS:
+            raise ValueError("too many entries in one")
+        yield part
 
 
 def _name(entry: Any) -> str:

@@ -7,10 +7,15 @@ each byte in a table for its row (SubBytes, ShiftRows and MixColumns in one) and
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from inspector.goruntime.dtypes import grouped
+from inspector.hashing.ranges import Numbers, check_ranges, windows
+from inspector.memory.protocol import Rows
 
 State: TypeAlias = NDArray[np.uint32]
 Hashes: TypeAlias = NDArray[np.uint64]
@@ -19,6 +24,10 @@ SCHEDULE_SIZE = 128
 """Bytes of runtime.aeskeysched: eight keys of 16 bytes."""
 
 BLOCK = 16
+
+LONG = 128
+"""Keys of more bytes are hashed so many at a time."""
+
 BATCH = 1 << 14
 """Keys hashed at a time: their states stay in the processor's cache."""
 
@@ -124,51 +133,61 @@ class AesHash:
             out[part] = _low64(state)
         return out
 
-    def memhash(self, rows: NDArray[np.uint8], seeds: Hashes) -> Hashes:
+    def memhash(self, rows: Rows, seeds: Hashes) -> Hashes:
         """runtime.memhash (and strhash) of rows of equal length, any length."""
         out = np.empty(len(rows), dtype=np.uint64)
-        lanes = self._lanes(rows.shape[1])
-        batch = BATCH // lanes
+        length = rows.shape[1]
+        batch = BATCH // lanes_of(length)
         for at in range(0, len(rows), batch):
             part = slice(at, at + batch)
-            out[part] = _low64(self._body(rows[part], seeds[part], lanes))
+            out[part] = _low64(self._body(_OfRows(rows[part]), seeds[part], length, length))
         return out
 
-    def _lanes(self, length: int) -> int:
-        """How many lanes of 16 bytes aeshashbody works on for a length."""
-        return 1 if length <= BLOCK else 2 if length <= 32 else 4 if length <= 64 else 8
+    def memhash_at(self, data: NDArray[np.uint8], starts: Numbers, lengths: Numbers, seeds: Hashes) -> Hashes:
+        """runtime.memhash (and strhash) of k ranges of `data` (n,) uint8: `starts`, `lengths` and `seeds` are (k,).
 
-    def _body(self, rows: NDArray[np.uint8], seeds: Hashes, lanes: int) -> State:
+        Those with equally many blocks are hashed together, however long each is. Raises ValueError where a range does
+        not lie in the data.
+        """
+        check_ranges(data, starts, lengths)
+        out = np.empty(len(starts), dtype=np.uint64)
+        for _, group in grouped(_classes(lengths)):
+            longest = int(lengths[group[0]])
+            batch = BATCH // lanes_of(longest)
+            for at in range(0, len(group), batch):
+                some = group[at : at + batch]
+                ranges = _OfRanges(data, starts[some], lengths[some])
+                out[some] = _low64(self._body(ranges, seeds[some], lengths[some], longest))
+        return out
+
+    def _body(self, keys: _Blocks, seeds: Hashes, lengths: int | Numbers, like: int) -> State:
         """aeshashbody: seeds scrambled with the length, then one, two, four or eight lanes of 16 bytes.
 
-        The lanes lie side by side in one state, all keys' first lanes before all keys' second ones: for a
-        single key the number of numpy calls is what counts.
+        `lengths` may differ as long as all take the way of the length `like`. The lanes lie side by side in one state,
+        all keys' first lanes before all keys' second ones: for a single key the number of numpy calls is what counts.
         """
-        count, length = rows.shape
-        unscrambled = np.empty((4, count), dtype=np.uint32)
+        lanes = lanes_of(like)
+        unscrambled = np.empty((4, len(seeds)), dtype=np.uint32)
         unscrambled[0] = seeds & np.uint64(0xFFFFFFFF)
         unscrambled[1] = seeds >> np.uint64(32)
-        unscrambled[2:] = (length & 0xFFFF) * 0x10001  # 16 bits of length, four times
+        unscrambled[2:] = (lengths & 0xFFFF) * 0x10001  # 16 bits of length, four times
         # The first key scrambles the seed once; each further lane has a key of its own.
         state = _self(_side_by_side([unscrambled ^ key for key in self.keys[:lanes]]))
-        if length == 0:
+        if like == 0:
             return _self(state)
-        if length <= BLOCK:
-            padded = np.zeros((count, BLOCK), dtype=np.uint8)
-            padded[:, :length] = rows
-            return self._scrambled(_of_bytes(padded) ^ state, 1)
-        if length > 128:
-            return self._long(rows, state)
+        if like <= BLOCK:
+            return self._scrambled(keys.padded() ^ state, 1)
+        if like > LONG:
+            return self._long(keys, state, like)
         half = lanes // 2
-        starts = [BLOCK * i for i in range(half)] + [length - BLOCK * (half - i) for i in range(half)]
-        return self._scrambled(_blocks(rows, starts) ^ state, lanes)
+        first, last = [BLOCK * i for i in range(half)], [BLOCK * (half - i) for i in range(half)]
+        return self._scrambled(_side_by_side([keys.from_start(first), keys.from_end(last)]) ^ state, lanes)
 
-    def _long(self, rows: NDArray[np.uint8], seeds: State) -> State:
+    def _long(self, keys: _Blocks, seeds: State, like: int) -> State:
         """More than 128 bytes: begin with the last 128, then take in the others from the start."""
-        length = rows.shape[1]
-        state = _blocks(rows, range(length - 128, length, BLOCK)) ^ seeds
-        for at in range(0, (length - 1) // 128 * 128, 128):
-            state = aesenc(_self(state), _blocks(rows, range(at, at + 128, BLOCK)))
+        state = keys.from_end(range(LONG, 0, -BLOCK)) ^ seeds
+        for at in range(0, (like - 1) // LONG * LONG, LONG):
+            state = aesenc(_self(state), keys.from_start(range(at, at + LONG, BLOCK)))
         return self._scrambled(state, 8)
 
     def _scrambled(self, state: State, lanes: int) -> State:
@@ -178,10 +197,78 @@ class AesHash:
         return total
 
 
+def lanes_of(length: int) -> int:
+    """How many lanes of 16 bytes aeshashbody works on for a length."""
+    return 1 if length <= BLOCK else 2 if length <= 32 else 4 if length <= 64 else 8
+
+
+def _classes(lengths: Numbers) -> NDArray[np.uint16 | np.int64]:
+    """Equal numbers for lengths that aeshashbody takes the same way with: so many lanes, so many times 128 bytes."""
+    ends = np.array([0, BLOCK, 32, 64, LONG])
+    # Few bytes a number, so that sorting them is quick.
+    most = int(lengths.max(initial=0)) // LONG + len(ends)
+    times = (np.maximum(lengths, 1) - 1) // LONG
+    return np.asarray(
+        (np.searchsorted(ends, np.minimum(lengths, LONG)) + times).astype(np.uint16 if most < 1 << 16 else np.int64)
+    )
+
+
+class _Blocks(Protocol):
+    """Keys that aeshashbody takes the same way with; blocks of 16 bytes of them, as one state of lanes side by side."""
+
+    def padded(self) -> State:
+        """All of each key, up to 16 bytes, followed by zeros."""
+        ...
+
+    def from_start(self, offsets: Iterable[int]) -> State:
+        """The blocks that begin so many bytes behind the start of each key."""
+        ...
+
+    def from_end(self, offsets: Iterable[int]) -> State:
+        """The blocks that begin so many bytes before the end of each key."""
+        ...
+
+
+@dataclass(frozen=True)
+class _OfRows:
+    """Keys that are rows of equal length."""
+
+    rows: Rows
+
+    def padded(self) -> State:
+        padded = np.zeros((len(self.rows), BLOCK), dtype=np.uint8)
+        padded[:, : self.rows.shape[1]] = self.rows
+        return _of_bytes(padded)
+
+    def from_start(self, offsets: Iterable[int]) -> State:
+        return _side_by_side([_of_bytes(self.rows[:, at : at + BLOCK]) for at in offsets])
+
+    def from_end(self, offsets: Iterable[int]) -> State:
+        return self.from_start([self.rows.shape[1] - at for at in offsets])
+
+
+PADDING = np.where(np.arange(BLOCK) < np.arange(BLOCK + 1)[:, None], np.uint8(0xFF), np.uint8(0))
+"""For each length up to 16 which bytes of a block are the key's."""
+
+
+@dataclass(frozen=True)
+class _OfRanges:
+    """Keys that are ranges of one piece of memory."""
+
+    data: NDArray[np.uint8]
+    starts: Numbers
+    lengths: Numbers
+
+    def padded(self) -> State:
+        return _of_bytes(windows(self.data, self.starts, BLOCK) & PADDING[self.lengths])
+
+    def from_start(self, offsets: Iterable[int]) -> State:
+        return _side_by_side([_of_bytes(windows(self.data, self.starts + at, BLOCK)) for at in offsets])
+
+    def from_end(self, offsets: Iterable[int]) -> State:
+        ends = self.starts + self.lengths
+        return _side_by_side([_of_bytes(windows(self.data, ends - at, BLOCK)) for at in offsets])
+
+
 def _side_by_side(states: list[State]) -> State:
     return states[0] if len(states) == 1 else np.concatenate(states, axis=1)
-
-
-def _blocks(rows: NDArray[np.uint8], starts: Iterable[int]) -> State:
-    """The 16 bytes of each row at each of the starts, as one state of lanes side by side."""
-    return _side_by_side([_of_bytes(rows[:, at : at + BLOCK]) for at in starts])

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inspector.hashing.aes import Hashes
+from inspector.hashing.ranges import Numbers, by_length
+from inspector.memory.protocol import Rows
 
 M5 = np.uint64(0x1D8E4E27C47D124F)
 CONSTANTS = (0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3)
@@ -74,6 +76,10 @@ class FallbackHash:
             a, b = _read(rows, length - 16, 8), _read(rows, length - 8, 8)
         return mix(np.full(len(a), M5 ^ np.uint64(length)), mix(a ^ self.rest[0], b ^ seeds))
 
+    def memhash_at(self, data: Rows, starts: Numbers, lengths: Numbers, seeds: Hashes) -> Hashes:
+        """runtime.memhashFallback of ranges of `data`; see AesHash.memhash_at."""
+        return by_length(self.memhash, data, starts, lengths, seeds)
+
     def _long(self, rows: NDArray[np.uint8], seeds: Hashes) -> Hashes:
         """More than 16 bytes: 48 at a time into three seeds, then 16 at a time into one."""
         left, at = rows.shape[1], 0
@@ -117,6 +123,10 @@ class OldFallbackHash:
         h = (h ^ h >> np.uint64(29)) * OLD_CONSTANTS[2]
         mixed: Hashes = h ^ h >> HALF
         return mixed
+
+    def memhash_at(self, data: Rows, starts: Numbers, lengths: Numbers, seeds: Hashes) -> Hashes:
+        """runtime.memhashFallback of ranges of `data`; see AesHash.memhash_at."""
+        return by_length(self.memhash, data, starts, lengths, seeds)
 
     def _lanes(self, rows: NDArray[np.uint8], first: Hashes, seeds: Hashes) -> Hashes:
         """More than 32 bytes: four lanes, each with every fourth word of whole blocks of 32."""

@@ -22,8 +22,9 @@ from inspector.gotypes.gotype import Field, GoType, Kind
 from inspector.gotypes.reach import MAX_NESTING, MAX_STRING
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.aes import Hashes
+from inspector.hashing.kernel import CompiledAesHash
 from inspector.hashing.signature import Gap, Loop, Part, Run, Signature, signature
-from inspector.memory.frozen import FrozenMemory
+from inspector.memory.frozen import FrozenMemory, Piece
 from inspector.memory.protocol import Rows
 
 C0 = np.uint64(33054211828000289)
@@ -52,6 +53,12 @@ class MemoryHash(Protocol):
         """Hash rows of any length."""
         ...
 
+    def memhash_at(
+        self, data: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int64], seeds: Hashes
+    ) -> Hashes:
+        """Hash ranges of `data`, of any lengths; raises ValueError where one does not lie in it."""
+        ...
+
 
 @dataclass
 class Hashed:
@@ -72,9 +79,12 @@ class Hasher:
 
     def __init__(self, types: TypeTable, memory: FrozenMemory, functions: MemoryHash) -> None:
         self.types, self.memory, self.functions = types, memory, functions
-        # Until 1.13 there was no typehash: the hash function of a value's own type was called instead.
-        self.dynamic: Hash = self.compiled if types.release.type_alg else self.typehash
         self.left = MOST_DYNAMIC
+
+    @property
+    def dynamic(self) -> Hash:
+        """The hash function of what lies in an interface: until 1.13 that of its own type, since then typehash."""
+        return self.compiled if self.types.release.type_alg else self.typehash
 
     def map_keys(self, map_type: GoType, slots: Rows, seed: int | Hashes) -> Hashed:
         """Hash key slots of shape (n, slot size) uint8 as maps of this type do; nothing raises.
@@ -87,6 +97,30 @@ class Hasher:
         if map_type.layout.indirect_key:
             return self._behind(family, key, _word(slots), start, 0)
         return family(key, slots, start, 0)
+
+    def in_slots(self, map_type: GoType, slots: Rows, places: NDArray[np.int64], seed: int) -> Hashed | None:
+        """Hash keys where they lie: in slots (n, 8, slot size) uint8 those at `places` (k,), flat numbers.
+
+        It is for keys of one word, and for the compiled kernel: None for others, whose slots `map_keys` hashes.
+        """
+        assert map_type.layout is not None
+        key, family, _ = self._begin(map_type, 0, seed)
+        if not isinstance(self.functions, CompiledAesHash) or map_type.layout.indirect_key:
+            return None
+        if key.size not in (4, 8) or not self._is_plain(key, family):
+            return None
+        return Hashed(self.functions.memhash_slots(slots, places, seed), np.ones(len(places), dtype=bool))
+
+    def _is_plain(self, key: GoType, family: Hash) -> bool:
+        """Whether a hash function takes all bytes of a key as plain memory."""
+        if family != self.signed:
+            return key.regular_memory
+        try:
+            return list(signature(self.types, key)) == [Run(key.size)]
+        except NotReadInTime:
+            raise
+        except InspectError:
+            return False
 
     def keys(self, map_type: GoType, rows: Rows, seed: int | Hashes) -> Hashed:
         """Hash keys themselves, of shape (n, key size) uint8, as maps of this type do; see `map_keys`."""
@@ -221,14 +255,20 @@ class Hasher:
 
     def _strings(self, rows: Rows, at: Hashed) -> Hashed:
         headers = _bytes(rows, 0, rows.shape[1]).view(dtype_of(scalars.string_header))[:, 0]
-        out = Hashed(at.hashes.copy(), at.known.copy())
-        for length, group in grouped(headers["len"]):
-            if not 0 <= length <= MAX_STRING:
-                out.known[group] = False
-                continue
-            data, held = self.memory.held(headers["data"][group], length)
-            out.hashes[group[held]] = self.functions.memhash(data, at.hashes[group[held]])
-            out.known[group[~held]] = False
+        lengths = headers["len"]
+        out = Hashed(at.hashes.copy(), np.zeros(len(rows), dtype=bool))
+        # No byte of an empty string need have been copied.
+        empty = np.flatnonzero(lengths == 0)
+        pieces = [Piece(np.empty(0, np.uint8), empty, np.zeros(len(empty), np.int64))] if len(empty) else []
+        usual = np.flatnonzero((lengths > 0) & (lengths <= MAX_STRING))
+        for piece in self.memory.pieces(headers["data"][usual], lengths[usual]):
+            pieces.append(Piece(piece.data, usual[piece.which], piece.starts))
+        for piece in pieces:
+            at_piece = piece.which
+            out.hashes[at_piece] = self.functions.memhash_at(
+                piece.data, piece.starts, lengths[at_piece], at.hashes[at_piece]
+            )
+            out.known[at_piece] = at.known[at_piece]
         return out
 
     def _interfaces(self, go_type: GoType, rows: Rows, at: Hashed, depth: int) -> Hashed:

@@ -15,9 +15,10 @@ from inspector.errors import UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.gotype import Kind
 from inspector.gotypes.table import TypeTable
-from inspector.hashing.aes import SCHEDULE_SIZE, AesHash
+from inspector.hashing.aes import SCHEDULE_SIZE
 from inspector.hashing.fallback import FallbackHash, OldFallbackHash
 from inspector.hashing.hasher import MemoryHash
+from inspector.hashing.kernel import aes_hash
 from inspector.image.elf import ElfImage
 from inspector.memory.protocol import Memory
 
@@ -46,7 +47,7 @@ class HashKeys:
     def functions(self, release: Release) -> MemoryHash | None:
         """The primitives that go with the keys."""
         if self.schedule is not None:
-            return AesHash(self.schedule)
+            return aes_hash(self.schedule)
         if self.hashkey is None:
             return None
         if release.wyhash:

@@ -13,6 +13,7 @@ import numpy as np
 from inspector.goruntime.heap import ARENA_SIZE
 from inspector.heap.spans import LARGEST_SPAN, Spans, find_spans
 from inspector.memory.protocol import Region, RegionMap
+from inspector.memory.sets import distinct
 from inspector.target.run import Run
 
 HEAP_NAMES = frozenset(f"[anon: Go: {name}]" for name in ("heap", "heap reservation", "used", "unused"))
@@ -34,7 +35,7 @@ def heap_regions(run: Run) -> list[Region]:
 def regions_of_spans(run: Run, spans: Spans) -> list[Region]:
     """The readable parts of all arenas that spans lie in (inspector.heap.spans.SPAN), sorted."""
     first, last = spans["start"] // np.uint64(ARENA_SIZE), (spans["end"] - np.uint64(1)) // np.uint64(ARENA_SIZE)
-    arenas = {int(at) for at in np.unique(np.concatenate([first, last]))}
+    arenas = {int(at) for at in distinct(np.concatenate([first, last]))}
     # An object may fill many arenas.
     for at in np.flatnonzero(last - first > 1).tolist():
         arenas.update(range(int(first[at]), int(last[at])))

@@ -11,9 +11,10 @@ that was allocated since or while it ran; what became unreachable since then is 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ from inspector.heap.spans import LARGEST_SPAN, SpanList, Spans, find_spans, read
 from inspector.maps.family import Objects
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Rows
+from inspector.memory.sets import distinct
 from inspector.target.run import Run
 
 Count = TypeVar("Count", int, NDArray[np.int64])
@@ -55,12 +57,18 @@ class Heap:
     """A copy of the heap metadata, valid for as long as the target does not run.
 
     `spans` has a row for each span in use, sorted by start (inspector.heap.spans.SPAN). Bit i of `bits` from the byte
-    `places[span]` on says whether object i of a span is alive.
+    `places[span]` on says whether object i of a span is alive. `unsound` spans made no sense and are left out.
     """
 
     spans: Spans
     bits: NDArray[np.uint8]
     places: NDArray[np.int64]
+    unsound: int = 0
+
+    @property
+    def in_use(self) -> int:
+        """Bytes of the spans in use, with the slots in them that are free (runtime.MemStats.HeapInuse)."""
+        return int((self.spans["end"] - self.spans["start"]).sum())
 
     def objects(self, addresses: Addresses) -> Objects:
         """The object that each address is in (runtime.findObject); see Books.objects."""
@@ -109,7 +117,7 @@ def read_heap(run: Run, hold: bool = True) -> Heap | None:
         if found.unsound:
             run.note(f"{found.unsound} heap spans hold impossible values: their objects are left out")
         copies = _copies(run, found.spans)
-    return _heap(found.spans, copies)
+    return replace(_heap(found.spans, copies), unsound=found.unsound)
 
 
 @dataclass(frozen=True)
@@ -119,15 +127,18 @@ class HeapParts:
     `found` are the spans as they were a while ago: of an address in a newer one nothing is said.
     """
 
-    run: Run
+    run: weakref.ref[Run]
+    """The run keeps this: a circle of the two would keep all that it opened until the collector comes."""
     found: SpanList
 
     def about(self, addresses: Addresses) -> Heap:
         """Copy what it says of some addresses; call it while the target is held (see HeapMetadata.about)."""
         known = self.found.spans
         at = np.searchsorted(known["start"], addresses, side="right").astype(np.int64) - 1
-        spans = read_again(self.run, self.found, np.unique(at[at >= 0]))
-        return _heap(spans, _copies(self.run, spans))
+        run = self.run()
+        assert run is not None, "asked after the end of the request"
+        spans = read_again(run, self.found, distinct(at[at >= 0]))
+        return _heap(spans, _copies(run, spans))
 
 
 def sizes_are_exact(run: Run) -> bool:
@@ -138,7 +149,7 @@ def sizes_are_exact(run: Run) -> bool:
 def heap_parts(run: Run) -> HeapParts | None:
     """Find the spans of the heap, so that objects can be asked for; None where there are none to be found."""
     found = find_spans(run)
-    return None if found is None else HeapParts(run, found)
+    return None if found is None else HeapParts(weakref.ref(run), found)
 
 
 def _unknown(count: int) -> Objects:
@@ -244,7 +255,7 @@ def _alike(spans: Spans, wanted: NDArray[np.int64] | None = None) -> Iterator[tu
     """Rows of spans that have equally many objects, with that number, in portions of at most SLOTS_AT_ONCE."""
     rows = np.arange(len(spans)) if wanted is None else wanted
     counts = spans["nelems"][rows]
-    for nelems in np.unique(counts).tolist():
+    for nelems in distinct(counts).tolist():
         group = rows[counts == nelems]
         step = max(1, SLOTS_AT_ONCE // nelems)
         for first in range(0, len(group), step):

@@ -16,7 +16,8 @@ from inspector.goruntime import heap as schema
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.sizes import PAGE_SIZE, SIZE_CLASSES
 from inspector.memory.gather import gather
-from inspector.memory.protocol import END_OF_USER_SPACE, Addresses
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, RegionMap
+from inspector.memory.sets import distinct, is_among
 from inspector.target.data import places_of
 from inspector.target.program import PAGE
 from inspector.target.run import Run
@@ -114,8 +115,8 @@ def read_again(run: Run, found: SpanList, rows: NDArray[np.int64]) -> Spans:
     except UnreadableMemory:
         return known[:0]
     # sweepgen is the first word of what was found of mheap_.
-    spans, _ = _read_some(run, known["record"], int(data[0]))
-    before = known[np.isin(known["record"], spans["record"])]
+    spans, _ = _read_some(run, run.regions(), known["record"], int(data[0]))
+    before = known[is_among(known["record"], spans["record"])]
     same = np.ones(len(spans), dtype=bool)
     for name in ("start", "end", "elemsize"):
         same &= spans[name] == before[name]
@@ -125,21 +126,23 @@ def read_again(run: Run, found: SpanList, rows: NDArray[np.int64]) -> Spans:
 def _read_all(run: Run, place: int, head: np.void) -> SpanList | None:
     """The spans of what may be allspans; None when they make no sense."""
     data, length = int(head["allspans"]["data"]), int(head["allspans"]["len"])
-    if not run.regions().covers(data, length * WORD):
+    # Found out once: of a process that runs, its mappings are read each time.
+    regions = run.regions()
+    if not regions.covers(data, length * WORD):
         return None
     try:
         pointers = np.frombuffer(run.memory.read(data, length * WORD), "<u8")
     except UnreadableMemory:
         return None
-    if not pointers.all() or (pointers % np.uint64(WORD)).any() or len(np.unique(pointers)) != length:
+    if not pointers.all() or (pointers % np.uint64(WORD)).any() or len(distinct(pointers)) != length:
         return None
     sweepgen, found, unsound = int(head["sweepgen"]), [], 0
     sample = pointers[np.linspace(0, length - 1, min(length, SAMPLE)).astype(np.int64)]
-    spans, wrong = _read_some(run, sample, sweepgen)
+    spans, wrong = _read_some(run, regions, sample, sweepgen)
     if wrong * WRONG_SHARE > len(sample):
         return None
     for at in range(0, length, CHUNK):
-        spans, wrong = _read_some(run, pointers[at : at + CHUNK], sweepgen)
+        spans, wrong = _read_some(run, regions, pointers[at : at + CHUNK], sweepgen)
         found.append(spans)
         unsound += wrong
     spans = np.concatenate(found)
@@ -152,10 +155,10 @@ def _read_all(run: Run, place: int, head: np.void) -> SpanList | None:
     return SpanList(spans[apart], unsound, place)
 
 
-def _read_some(run: Run, pointers: Addresses, sweepgen: int) -> tuple[Spans, int]:
+def _read_some(run: Run, regions: RegionMap, pointers: Addresses, sweepgen: int) -> tuple[Spans, int]:
     """Those of the spans that are in use and make sense, and how many are not readable or make none."""
     declared = dtype_of(schema.mspan(run.release))
-    rows, ok = gather(run.memory, run.regions(), pointers, declared.itemsize)
+    rows, ok = gather(run.memory, regions, pointers, declared.itemsize)
     raw = rows[ok].view(declared)[:, 0]
     used = raw["state"] == schema.SPAN_IN_USE
     raw = raw[used]
@@ -184,7 +187,7 @@ def _sound(raw: Spans) -> NDArray[np.bool_]:
     sound: NDArray[np.bool_] = (start != 0) & (start < END_OF_USER_SPACE) & (start % page == 0)
     sound &= (pages > 0) & (pages <= LARGEST_SPAN // PAGE_SIZE)
     large = raw["spanclass"] >> schema.SIZE_CLASS_SHIFT == 0
-    sound &= np.where(large, elemsize <= LARGEST_SPAN, np.isin(elemsize, np.array(SIZE_CLASSES, dtype=np.uint64)))
+    sound &= np.where(large, elemsize <= LARGEST_SPAN, is_among(elemsize, np.array(SIZE_CLASSES, dtype=np.uint64)))
     sound &= (elemsize > 0) & (nelems > 0) & (nelems <= np.where(large, 1, page))
     # Clamped, so that the product of what is damaged does not wrap around into sense.
     filled = np.minimum(elemsize, np.uint64(LARGEST_SPAN)) * np.minimum(nelems, page)

@@ -13,6 +13,11 @@ from inspector.goruntime.releases import NEWEST_KNOWN, Release
 from inspector.image.elf import ElfImage
 from inspector.image.version import runtime_version
 
+UPX = b"UPX!"
+"""What stands behind the program headers of an executable that UPX has packed (l_magic)."""
+HEADERS = 1024
+"""Bytes at the beginning of a file that are looked through for it."""
+
 MAGIC = b"\xff Go buildinf:"
 ALIGNMENT = 16
 HEADER_SIZE = 32
@@ -61,6 +66,12 @@ def read_build_info(image: ElfImage) -> BuildInfo:
 
 
 def _by_runtime(image: ElfImage) -> BuildInfo:
+    if not image.sections and image.data.find(UPX, 0, HEADERS) >= 0:
+        raise NotGo(
+            f"{image.path} is packed with UPX: what the process runs is not in that file, so it is not known whether "
+            "it is Go",
+            "unpack it with `upx -d` and start that instead",
+        )
     if not image.section(".gopclntab", ".data.rel.ro.gopclntab", ".note.go.buildid"):
         raise NotGo(
             f"{image.path} was not built by the Go toolchain: it has no Go build info",
@@ -83,7 +94,7 @@ def _find(image: ElfImage) -> bytes | None:
     for offset, size in places:
         at = image.data.find(MAGIC, offset, offset + size)
         while at >= 0:
-            if (at - offset) % ALIGNMENT == 0:
+            if (at - offset) % ALIGNMENT == 0 and at + HEADER_SIZE <= offset + size:
                 return image.data[at : offset + size]
             at = image.data.find(MAGIC, at + 1, offset + size)
     return None

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from elftools.elf.elffile import ELFFile
+from construct import Container
 
 from inspector.errors import BadExecutable, Hint, NotGo, NotPermitted, UnsupportedTarget
 from inspector.goruntime.dtypes import dtype_of
 from inspector.image import elfstructs as schema
+from inspector.memory import elfheaders
 from inspector.memory.files import DAMAGE, map_opened, open_file
+from inspector.memory.protocol import END_OF_USER_SPACE
 
 GO_NAME = re.compile(r"[^\W\d][\w./%~@+\-\[\],*()\u00b7;{} <>]*")
 """What names of variables and functions are made of: cmd/link escapes quotes, control characters and the like."""
 
 _TYPE_ARGUMENTS = re.compile(r"\[.*\]")
 
-SHT_NOBITS = "SHT_NOBITS"
 STT_OBJECT = 1
 STT_FUNC = 2
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section: its address when linked, its place in the file, its size in bytes."""
+    """A section: its address when linked, its place in the file, its size in bytes, as far as the file holds it."""
 
     name: str
     address: int
     offset: int
     size: int
     in_file: bool
+    compressed: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,30 +94,30 @@ class ElfImage:
                 Hint("name the right one with {exe}"),
             )
         try:
-            elf = ELFFile(self.data)
-            self._refuse_other_machines(elf)
-            self.entry = int(elf["e_entry"])
-            self.is_core = elf["e_type"] == "ET_CORE"
-            self.movable = elf["e_type"] == "ET_DYN"
-            self.sections = list(_sections(elf))
-            self.segments = list(_segments(elf))
+            header = elfheaders.read_header(self.data)
+            self._refuse_other_machines(elfheaders.other_machine(self.data, header))
+            self.entry = int(header.e_entry)
+            self.is_core = header.e_type == elfheaders.ET_CORE
+            self.movable = header.e_type == elfheaders.ET_DYN
+            self.sections = list(_sections(self.data, header))
+            self.segments = list(_segments(self.data, header))
         except DAMAGE:
             raise BadExecutable(
                 f"{self.path} is damaged or cut short: its ELF headers cannot be read", "was it copied whole?"
             ) from None
 
-    def _refuse_other_machines(self, elf: Any) -> None:
-        if elf.elfclass != 64 or elf["e_machine"] != "EM_X86_64":
-            machine = elf.get_machine_arch()
+    def _refuse_other_machines(self, machine: str | None) -> None:
+        if machine is not None:
             raise UnsupportedTarget(
-                f"{self.path} is a {elf.elfclass}-bit {machine} executable; only linux/amd64 is supported",
+                f"{self.path} is a {machine} executable; only linux/amd64 is supported",
                 "inspect a target built with GOARCH=amd64",
             )
 
     def close(self) -> None:
-        """Give back the mapping and close the file."""
-        self.data.close()
+        """Give back the mapping and close the file; where somebody still reads its bytes, the mapping goes later."""
         self.file.close()
+        with suppress(BufferError):
+            self.data.close()
 
     def section(self, *names: str) -> Section | None:
         """Return the first section that has one of these names."""
@@ -193,8 +196,7 @@ class ElfImage:
     def _named(self, kind: int) -> Iterator[tuple[str, np.void]]:
         table, strings = self._symbols
         for row in table[(table["st_info"] & 0xF == kind) & (table["st_shndx"] != 0)]:
-            at = int(row["st_name"])
-            yield strings[at : strings.index(b"\0", at)].decode(errors="surrogateescape"), row
+            yield string_at(strings, int(row["st_name"])), row
 
 
 def without_type_arguments(name: str) -> str:
@@ -202,26 +204,38 @@ def without_type_arguments(name: str) -> str:
     return _TYPE_ARGUMENTS.sub("[...]", name)
 
 
-def _sections(elf: Any) -> Iterator[Section]:
-    for section in elf.iter_sections():
-        yield Section(
-            section.name,
-            section["sh_addr"],
-            section["sh_offset"],
-            section["sh_size"],
-            section["sh_type"] != SHT_NOBITS,
-        )
+def _sections(data: mmap.mmap, header: Container) -> Iterator[Section]:
+    rows = elfheaders.section_headers(data, header)
+    names = b""
+    if header.e_shstrndx < len(rows):
+        strings = rows[header.e_shstrndx]
+        at, size = elfheaders.held(data, int(strings["sh_offset"]), int(strings["sh_size"]))
+        names = data[at : at + size]
+    for row in rows:
+        size = int(row["sh_size"])
+        offset, held = elfheaders.held(data, int(row["sh_offset"]), size)
+        in_file = int(row["sh_type"]) != elfheaders.SHT_NOBITS
+        compressed = bool(int(row["sh_flags"]) & elfheaders.SHF_COMPRESSED)
+        name = string_at(names, int(row["sh_name"]))
+        yield Section(name, int(row["sh_addr"]), offset, held if in_file else size, in_file, compressed)
 
 
-def _segments(elf: Any) -> Iterator[LoadSegment]:
-    for segment in elf.iter_segments("PT_LOAD"):
-        yield LoadSegment(
-            segment["p_vaddr"],
-            segment["p_offset"],
-            segment["p_filesz"],
-            segment["p_memsz"],
-            bool(segment["p_flags"] & 2),
-        )
+def _segments(data: mmap.mmap, header: Container) -> Iterator[LoadSegment]:
+    """The loadable segments, but for those that lie where no process has memory; raises ValueError."""
+    rows = elfheaders.program_headers(data, header)
+    for row in rows[rows["p_type"] == elfheaders.PT_LOAD]:
+        address, size = int(row["p_vaddr"]), int(row["p_memsz"])
+        if address + max(size, int(row["p_filesz"])) > elfheaders.END_OF_ADDRESSES:
+            raise ValueError(f"a segment at {address:#x} of {size} bytes is larger than the address space")
+        if address + size <= END_OF_USER_SPACE:
+            offset, held = elfheaders.held(data, int(row["p_offset"]), min(size, int(row["p_filesz"])))
+            yield LoadSegment(address, offset, held, size, bool(int(row["p_flags"]) & elfheaders.PF_W))
+
+
+def string_at(strings: bytes, at: int) -> str:
+    """The zero-terminated string at an offset of a string table; empty where there is none."""
+    end = strings.find(b"\0", at)
+    return strings[at : end if end >= 0 else len(strings)].decode(errors="surrogateescape")
 
 
 def open_image(path: str | os.PathLike[str], shown: str | None = None) -> ElfImage:

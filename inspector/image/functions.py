@@ -100,4 +100,4 @@ def _string(memory: Memory, address: int) -> str:
         # Up to the end of a page: what follows may not be mapped.
         at = address + len(data)
         data += bytes(memory.read(at, PAGE - at % PAGE))
-    return data.partition(b"\0")[0].decode(errors="replace")
+    return data.partition(b"\0")[0].decode(errors="surrogateescape")

@@ -17,9 +17,11 @@ from inspector.errors import Hint, UnreadableMemory, UnsupportedTarget
 from inspector.goruntime.moduledata import PCLNTAB_MAGICS, moduledata, pc_header
 from inspector.goruntime.releases import NEWEST_KNOWN, Release
 from inspector.image.elf import ElfImage, LoadSegment
-from inspector.memory.protocol import Memory
+from inspector.memory.protocol import END_OF_USER_SPACE, Memory
 
 MAX_TYPES_SIZE = 1 << 30
+MAX_TEXT_SIZE = (1 << 32) - 1
+"""Bytes of code: since 1.18 functions are found by offsets of 32 bits."""
 MAX_MODULES = 256
 WORD = 8
 
@@ -30,12 +32,16 @@ _SLICES = ("ftab", "textsectmap", "ptab", "pkghashes", "modulehashes")
 """Slices of every release's module data, on both sides of the fields that came and went."""
 
 
+_ENDS = ("etypes", "etext", "edata", "ebss")
+
+
 @dataclass(frozen=True)
 class Module:
     """Run-time addresses of one module: its types, its code, and the tables that name its functions.
 
     `functions` is how many entries `ftab` has; names of functions are counted from `names`, tables by program
-    counter from `pctab`. `variables` are the ranges [start, end) of variables that hold pointers.
+    counter from `pctab`. `variables` are the ranges [start, end) of variables that hold pointers, `pointer_masks` the
+    bitmaps of their pointers: how many words each is about, and its address.
     """
 
     types: int
@@ -48,6 +54,7 @@ class Module:
     names: int
     pctab: int
     variables: tuple[tuple[int, int], ...] = ()
+    pointer_masks: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def of(fields: Container) -> Module:
@@ -56,7 +63,9 @@ class Module:
         names, pctab = (fields.get(part, fields.pclntable) for part in ("funcnametab", "pctab"))
         addresses = fields.types, fields.etypes, fields.text, fields.etext
         tables = fields.pclntable.data, fields.ftab.data, fields.ftab.len, names.data, pctab.data
-        return Module(*addresses, *tables, ((fields.data, fields.edata), (fields.bss, fields.ebss)))
+        variables = (fields.data, fields.edata), (fields.bss, fields.ebss)
+        masks = tuple((mask.n, mask.bytedata) for mask in (fields.gcdatamask, fields.gcbssmask))
+        return Module(*addresses, *tables, variables, masks)
 
 
 def find_modules(image: ElfImage, memory: Memory, release: Release) -> list[Module]:
@@ -110,6 +119,8 @@ def _read(memory: Memory, declaration: Construct, place: int) -> Container | Non
         and fields.noptrdata <= fields.enoptrdata
         and fields.data <= fields.edata
         and fields.bss <= fields.ebss
+        and fields.etext - fields.text <= MAX_TEXT_SIZE
+        and all(fields[name] <= END_OF_USER_SPACE for name in _ENDS)
         and all(_is_slice(fields[name]) for name in _SLICES)
     )
     return fields if sound else None

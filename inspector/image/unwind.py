@@ -9,6 +9,7 @@ from construct import ConstructError
 
 from inspector.errors import UnreadableMemory
 from inspector.image.functions import Function, FunctionTable
+from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import Memory
 
 MOST_FRAMES = 200
@@ -31,8 +32,13 @@ class Frame:
     end: int
 
 
-def unwind(memory: Memory, functions: FunctionTable, pc: int, sp: int) -> Iterator[Frame]:
-    """The frames from an instruction outwards, as far as they can be followed; frames are Go's own only."""
+def unwind(
+    memory: Memory, functions: FunctionTable, pc: int, sp: int, stack: Memory | FrozenMemory | None = None
+) -> Iterator[Frame]:
+    """The frames from an instruction outwards, as far as they can be followed; frames are Go's own only.
+
+    `stack` has a copy of the stack, where that has to be older than `memory`.
+    """
     at = pc
     for _ in range(MOST_FRAMES):
         try:
@@ -44,7 +50,7 @@ def unwind(memory: Memory, functions: FunctionTable, pc: int, sp: int) -> Iterat
                 return
             end = sp + size + WORD
             yield Frame(function, pc, sp, end)
-            pc = int.from_bytes(memory.read(end - WORD, WORD), "little")
+            pc = int.from_bytes((stack or memory).read(end - WORD, WORD), "little")
         except (UnreadableMemory, ConstructError):
             return
         sp = end

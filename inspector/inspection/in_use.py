@@ -33,6 +33,9 @@ def look_for_heap(run: Run) -> None:
         logger.debug("the heap's metadata is not used: %s", error.message)
 
 
+FREED = "its memory is not in use, because the garbage collector freed it"
+
+
 def doubt_of_heap(run: Run, address: int) -> tuple[str, str] | None:
     """Why no map in use begins at an address, and what to try; None where nothing speaks against it.
 
@@ -47,7 +50,7 @@ def doubt_of_heap(run: Run, address: int) -> tuple[str, str] | None:
     if not size:
         return None
     if not found.alive[0]:
-        return "its memory is not in use, because the garbage collector freed it", "list the maps in use, and name one"
+        return FREED, "list the maps in use, and name one"
     if behind:
         return f"it lies {behind} bytes behind the start of an object in a block of {size} bytes", "is a digit wrong?"
     right = block_size(run.release, run.family.header_dtype(run.release).itemsize, False)
@@ -65,7 +68,13 @@ def refuse_what_is_not_in_use(run: Run, address: int) -> None:
 
 
 def say_what_is_not_in_use(run: Run, address: int) -> None:
-    """Add a note where the heap's metadata says so of an address whose type the user gave; raises NotReadInTime."""
+    """Add a note where the heap's metadata says so of an address whose type the user gave.
+
+    What the collector freed is not judged, whatever its type was: by now it may be anything. Raises NotAMap,
+    NotReadInTime.
+    """
     doubt = doubt_of_heap(run, address)
+    if doubt is not None and doubt[0] == FREED:
+        raise NotAMap(f"{address:#x} is not judged: {doubt[0]}", doubt[1])
     if doubt is not None:
         run.note(f"{address:#x} may not be a map: {doubt[0]}")

@@ -14,10 +14,10 @@ class SlotDecoder:
     """Decodes slots of a map of some type; what is stored apart is read from `memory`."""
 
     def __init__(self, types: TypeTable, go_type: GoType, memory: Memory) -> None:
-        layout = go_type.layout
-        assert layout is not None
+        layout = go_type.layout  # a sync.Map has none: its slots are interfaces
         self._key, self._elem = types.key(go_type), types.elem(go_type)
-        self._indirect_key, self._indirect_elem = layout.indirect_key, layout.indirect_elem
+        self._indirect_key = layout is not None and layout.indirect_key
+        self._indirect_elem = layout is not None and layout.indirect_elem
         self._memory, self._decoder = memory, Decoder(types, memory)
 
     def key(self, slot: bytes) -> GoValue:

@@ -6,7 +6,7 @@ bytes, wherever they come from, so that everything can be tested on a frozen cop
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -23,6 +23,10 @@ from inspector.hashing.aes import Hashes
 from inspector.hashing.hasher import MemoryHash
 from inspector.hashing.keys import HashKeys
 from inspector.maps.findings import Judgement, Place
+from inspector.maps.liverows import LiveRows
+from inspector.maps.shrinking import Keeping
+from inspector.maps.values import Values
+from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
 
 WORD = 8
@@ -220,6 +224,40 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Repaired:
+    """Headers in which one field was put right, for maps that may be damaged: k rows of n headers.
+
+    `owner` (k,) says which header each is of, `rows` (k,) are of the family's header dtype, `bits` (k,) float are what
+    the choice of this row tells: log2 of how many there were. `inside` (k,) says that a row leads into an array of
+    buckets or groups, and not to its beginning as the heap's metadata knows it. `field` (k,) names what was put right.
+    """
+
+    owner: NDArray[np.int64]
+    rows: NDArray[np.void]
+    bits: NDArray[np.float64]
+    inside: Mask
+    field: NDArray[np.str_]
+
+    def where(self, chosen: Mask | slice) -> Repaired:
+        """Some of the rows."""
+        return Repaired(*(getattr(self, name)[chosen] for name in vars(self)))
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Many maps of one type judged at once: n headers, `rows` (n,) of the family's header dtype.
+
+    `sound` (n,) says which maps are small, at rest, hold only keys whose hashes are known, and break no rule. The rules
+    have to be asked of any other. Rows of a census on two such maps of one type with as many entries differ only where
+    `forms` (n,) does.
+    """
+
+    rows: NDArray[np.void]
+    sound: Mask
+    forms: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Slots:
     """Live cells of one map: (k,) addresses of keys' slots, and of the keys and elements themselves."""
 
@@ -270,7 +308,7 @@ class Strip:
     `mark` is a place on the strip, counted in things, and what is said of it.
     """
 
-    shares: NDArray[np.float64]
+    shares: NDArray[np.floating[Any]]
     legend: tuple[str, str, str]
     mark: tuple[int, str] | None = None
 
@@ -290,10 +328,11 @@ class Account:
 
     `live` counts entries found; `load` and `load_limit` are entries for each bucket or group; `state` is a few words
     for a cell of the census. `header` are names and values of the header's fields, names that begin with two spaces
-    belong to the one above; `passages` are the rest of the text report. `map_form`, `growth_form` and
-    `occupancy_form` are the family's parts of the JSON document; `row_form` are what a row of the census has of it,
-    and `row_growth` how far a growth is, None without one. `clone_shrinks` says that maps.Clone makes a map of the size
-    that the entries need. `parts` are addresses of other maps that are parts of this one, and counted in its bytes.
+    belong to the one above; `passages` are the rest of the text report. `map_form`, which is worked out when it is
+    asked for, `growth_form` and `occupancy_form` are the family's parts of the JSON document; `row_form` are what a row
+    of the census has of it, and `row_growth` how far a growth is, None without one. `keeping` says what the map keeps
+    when entries go, None for a sync.Map. `parts` are addresses of other maps that are parts of this one, and counted in
+    its bytes.
     """
 
     family: str
@@ -306,12 +345,12 @@ class Account:
     bytes: Held
     header: tuple[tuple[str, str], ...] = ()
     passages: tuple[Passage, ...] = ()
-    map_form: dict[str, Any] = field(default_factory=dict)
+    map_form: Callable[[], dict[str, Any]] = dict
     growth_form: dict[str, Any] = field(default_factory=dict)
     occupancy_form: dict[str, Any] = field(default_factory=dict)
     row_form: dict[str, Any] = field(default_factory=dict)
     row_growth: dict[str, Any] | None = None
-    clone_shrinks: bool = True
+    keeping: Keeping | None = None
     parts: tuple[int, ...] = ()
 
 
@@ -344,6 +383,16 @@ class Snapshot(Protocol):
         ...
 
     @property
+    def memory(self) -> FrozenMemory:
+        """Copies of what its keys point to, and of what its entries do that are to be shown."""
+        ...
+
+    @property
+    def regions(self) -> RegionMap:
+        """What was readable of the target."""
+        ...
+
+    @property
     def late(self) -> tuple[str, ...]:
         """What was not read before the stop had to end, in words: it is missing, and says nothing of the map."""
         ...
@@ -355,6 +404,13 @@ class Snapshot(Protocol):
         """
         ...
 
+    def shows_the_same(self, later: Snapshot) -> bool:
+        """Whether a later copy of the map has the same header, the same arrays in the same places, the same keys.
+
+        Elements may differ, since most writes change nothing else.
+        """
+        ...
+
     def account(self) -> Account:
         """Say what it is and holds."""
         ...
@@ -363,8 +419,19 @@ class Snapshot(Protocol):
         """Say what a row of the census has of it: an account without what only a report on one map shows."""
         ...
 
-    def entries(self) -> Iterator[Entry]:
-        """Decode its live entries one by one, in the order of their places."""
+    def entries(self, chosen: NDArray[np.int64] | None = None) -> Iterator[Entry]:
+        """Decode its live entries one by one, in the order of their places; only those with these numbers if given."""
+        ...
+
+    def live(self) -> Iterator[LiveRows]:
+        """The same entries as arrays, in the same order: their slots, and where they lie, window by window.
+
+        There is at least one window, also where there is no entry, unless no slot could be read.
+        """
+        ...
+
+    def values(self) -> tuple[Values, Values]:
+        """The bytes of the keys and of the elements of its live entries, in the same order."""
         ...
 
     def slots(self) -> Slots:
@@ -507,18 +574,70 @@ class Family(Reader, Protocol):
         """Bytes usable in the heap object of such an array in maps of a layout."""
         ...
 
-    def sample(self, source: Source, headers: Headers, layout: Layout, possible: Mask, most: int) -> Sample:
+    def sample(
+        self, source: Source, headers: Headers, layout: Layout, possible: Mask, most: int, lenient: bool = False
+    ) -> Sample:
         """Read live cells of many maps as if all had one layout; nothing raises for bad memory.
 
         Looks at up to `most` buckets or groups of each array, spread over it. `possible` (n,) says which maps are
-        looked at at all.
+        looked at at all. A `lenient` sample has whatever cells can be read: no damage makes a map impossible.
         """
+        ...
+
+    # Damage
+
+    def nearly_plausible(self, rows: NDArray[np.void], arena: Arena) -> Mask:
+        """(n,) which headers agree with themselves but for one field at most."""
+        ...
+
+    def looks_like_cells(self, source: Source, rows: NDArray[np.void]) -> Mask:
+        """(n,) what leads to memory that may be buckets or groups, by their first tophashes or control bytes.
+
+        What does not lead anywhere, as its pointer is damaged, may.
+        """
+        ...
+
+    def pointer_fields(self) -> tuple[str, ...]:
+        """The fields of a header that are pointers: the heap's metadata knows which words of an object are."""
+        ...
+
+    def shape_bits(self, source: Source, rows: NDArray[np.void]) -> NDArray[np.float64]:
+        """(n,) how many bits the memory that small maps lead to shows of being theirs, before any key is looked at."""
+        ...
+
+    def repaired(self, source: Source, rows: NDArray[np.void]) -> Repaired:
+        """The headers as they are, and each with another value of a field that may have few values."""
+        ...
+
+    def repaired_bytes(self, source: Source, rows: NDArray[np.void], starts: Callable[[Addresses], Mask]) -> Repaired:
+        """The headers with one byte of a seed or of a pointer changed.
+
+        `starts` (n,) says at which addresses an object in use begins that a pointer may lead to.
+        """
+        ...
+
+    def bits(self, sample: Sample) -> NDArray[np.float64]:
+        """(k,) how many bits of its hash the place of each cell of a sample shows."""
         ...
 
     def agrees(self, sample: Sample, hashes: Hashes) -> Mask:
         """(k,) whether each cell of a sample lies where a key with that hash does."""
         ...
 
+    # Judging
+
+    def crowd(self, source: Source, addresses: Addresses, go_type: GoType) -> Crowd:
+        """Find out which of many maps of one type are small and sound; nothing raises for bad memory."""
+        ...
+
+    def keeping(self, release: Release) -> Keeping:
+        """What any map keeps when its entries go."""
+        ...
+
     def works_on_maps(self, function: str) -> bool:
         """Whether a function of the runtime, named in full, works on maps of this family."""
+        ...
+
+    def steps_of(self, function: str) -> tuple[str, ...]:
+        """The steps of a write (Judgement.interrupted) that a function, named in full, does itself; () for none."""
         ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Severity = Literal["error", "warning", "info"]
-Verdict = Literal["consistent", "write-in-progress", "inconsistent", "unreadable", "not-read"]
+Verdict = Literal["consistent", "write-in-progress", "inconsistent", "unreadable", "not-read", "moving"]
 
 
 class Place(Protocol):
@@ -72,7 +72,8 @@ class Judgement:
     """The verdict on a snapshot and the findings it rests on.
 
     `cut` names rules with more findings than listed; `interrupted` are the steps of a write, one of which explains
-    all errors (none are needed where nothing is half done), or None when no write was interrupted.
+    all errors (none are needed where nothing is half done), or None when no write was interrupted. `raced` says that
+    goroutines wrote the map at once, so that no single step explains what is broken.
     """
 
     verdict: Verdict
@@ -80,3 +81,4 @@ class Judgement:
     cut: tuple[str, ...] = ()
     proof: HashProof = field(default=NOTHING_HASHED)
     interrupted: tuple[str, ...] | None = None
+    raced: bool = False

@@ -8,7 +8,7 @@ bytes of keys and elements can be.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +25,7 @@ from inspector.maps.family import Arrays, Family, Headers, Mask, Sample, Source
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Rows
+from inspector.memory.sets import is_among
 
 SPREAD = 256
 """Buckets or groups of each array that are looked at to identify one map."""
@@ -34,6 +35,9 @@ FIRST = 6
 
 TOGETHER = 1 << 12
 """Maps that are looked at together: their buckets fill some megabytes."""
+
+FEWER_TOGETHER = 1 << 8
+"""The same where as many buckets of each are looked at as of one map."""
 
 SPREAD_OF_MANY = 4
 KEYS_OF_MANY = 3
@@ -69,6 +73,22 @@ class Identity:
     noted: bool = False
 
 
+def noted_types(family: Family, source: Source, address: int) -> tuple[GoType, ...]:
+    """The map types whose buckets or groups the allocator noted that a map at an address has; empty where it did not.
+
+    It notes types of objects with pointers of more than 512 bytes, since Go 1.22 (see Storage).
+    """
+    header = read_headers(family, source, np.array([address], np.uint64))
+    if source.heap is None or not len(header):
+        return ()
+    types = Storage(family, source, header).types
+    noted = {int(each) for each in types[types != 0]}
+    # Arrays of two types are damage.
+    if len(noted) != 1:
+        return ()
+    return tuple(each for each in source.types.map_types if each.cells_address in noted and SHAPE not in each.name)
+
+
 def read_headers(family: Family, source: Source, addresses: Addresses) -> Headers:
     """Read the headers at many addresses; those that cannot be read are left out."""
     dtype = family.header_dtype(source.release)
@@ -97,7 +117,7 @@ def identify(
     if not ranked:
         return Identity((), 0)
     best = max(proven for proven, _, _ in ranked)
-    fit = [(specific, map_type) for proven, specific, map_type in ranked if proven == best]
+    fit = [(bits, map_type) for proven, bits, map_type in ranked if proven == best]
     fit.sort(key=lambda pair: (-pair[0], pair[1].name))
     return Identity(tuple(map_type for _, map_type in fit), best, noted)
 
@@ -107,8 +127,9 @@ def _ranked(
 ) -> list[tuple[int, int, GoType]]:
     """The types that fit one map: how many keys prove each, how specific what it asks of bytes is, the type."""
     matcher = _Matcher(family, source, source.functions if prove else None)
+    judge = Plausibility(source.types, source.memory, source.regions)
     ranked: list[tuple[int, int, GoType]] = []
-    for layout, alike in _by_layout(among):
+    for layout, alike in by_layout(among):
         sample = family.sample(source, header, layout, storage.may_have(layout), SPREAD)
         if not sample.possible[0]:
             continue
@@ -117,10 +138,54 @@ def _ranked(
             for map_type in types if proven[0] >= 0 else ():
                 if not storage.may_be(map_type)[0]:
                     continue
-                specific = _specific(source, map_type, sample)
-                if specific is not None:
-                    ranked.append((int(proven[0]), specific, map_type))
+                if _plausible(source, judge, map_type, sample)[0]:
+                    ranked.append((int(proven[0]), specific(judge, map_type), map_type))
     return ranked
+
+
+def identify_all(
+    family: Family, source: Source, headers: Headers, lists: Sequence[Sequence[GoType]]
+) -> list[tuple[GoType, ...]]:
+    """Find which of the types in its list fit each of many maps, as `identify` does without proving any."""
+    found: list[tuple[GoType, ...]] = [()] * len(headers)
+    shared: dict[tuple[int, ...], tuple[GoType, ...]] = {}
+    judge = Plausibility(source.types, source.memory, source.regions)
+    for types, numbers in _with_equal_lists(lists):
+        for first in range(0, len(numbers), FEWER_TOGETHER):
+            some = numbers[first : first + FEWER_TOGETHER]
+            fits = _fitting(family, source, judge, headers.where(np.array(some)), types)
+            ranked = sorted(fits, key=lambda pair: (-specific(judge, pair[0]), pair[0].name))
+            for at, number in enumerate(some):
+                fit = tuple(map_type for map_type, good in ranked if good[at])
+                # One tuple for all maps that are alike: there may be a million of them.
+                found[number] = shared.setdefault(tuple(map_type.address for map_type in fit), fit)
+    # A map may be damaged so that its arrays are not where its numbers say.
+    for at in (at for at, types in enumerate(lists) if types and not found[at]):
+        found[at] = identify(family, source, int(headers.addresses[at]), lists[at], prove=False).candidates
+    return found
+
+
+def _with_equal_lists(lists: Sequence[Sequence[GoType]]) -> Iterator[tuple[Sequence[GoType], list[int]]]:
+    """Each list of types that is not empty, and the numbers of the maps that have it."""
+    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for number, types in enumerate(lists):
+        if types:
+            alike[tuple(map_type.address for map_type in types)].append(number)
+    for numbers in alike.values():
+        yield lists[numbers[0]], numbers
+
+
+def _fitting(
+    family: Family, source: Source, judge: Plausibility, headers: Headers, types: Sequence[GoType]
+) -> list[tuple[GoType, Mask]]:
+    """For each of some types which of many maps it fits, by what their keys and elements can be."""
+    storage, fits = Storage(family, source, headers), []
+    for layout, alike in by_layout(types):
+        sample = family.sample(source, headers, layout, storage.may_have(layout), SPREAD)
+        for map_type in (each for together in alike for each in together):
+            good = sample.possible & storage.may_be(map_type) & _plausible(source, judge, map_type, sample)
+            fits.append((map_type, good))
+    return fits
 
 
 def shortlist(family: Family, source: Source, headers: Headers) -> list[list[GoType]]:
@@ -131,7 +196,7 @@ def shortlist(family: Family, source: Source, headers: Headers) -> list[list[GoT
     """
     found: list[list[GoType]] = [[] for _ in range(len(headers))]
     matcher = _Matcher(family, source, source.functions)
-    layouts = list(_by_layout(source.types.map_types))
+    layouts = list(by_layout(source.types.map_types))
     for first in range(0, len(headers), TOGETHER):
         some = slice(first, first + TOGETHER)
         seeds = family.seeds(headers.rows[some])
@@ -149,7 +214,26 @@ def shortlist(family: Family, source: Source, headers: Headers) -> list[list[GoT
     return found
 
 
-def _by_layout(map_types: Iterable[GoType]) -> Iterator[tuple[Layout, list[list[GoType]]]]:
+def fit_storage(
+    family: Family, source: Source, headers: Headers, lists: Sequence[tuple[GoType, ...]]
+) -> list[tuple[GoType, ...]]:
+    """Those of its types whose buckets or groups can be in the heap objects that each of many maps leads to."""
+    found = list(lists)
+    shared: dict[tuple[int, ...], tuple[GoType, ...]] = {}
+    for types, numbers in _with_equal_lists(lists):
+        for first in range(0, len(numbers), TOGETHER):
+            some = numbers[first : first + TOGETHER]
+            storage = Storage(family, source, headers.where(np.array(some)))
+            fits = [storage.may_have(each.layout) & storage.may_be(each) for each in types if each.layout is not None]
+            if all(good.all() for good in fits):
+                continue
+            for at, number in enumerate(some):
+                fit = tuple(each for each, good in zip(types, fits, strict=True) if good[at])
+                found[number] = shared.setdefault(tuple(each.address for each in fit), fit)
+    return found
+
+
+def by_layout(map_types: Iterable[GoType]) -> Iterator[tuple[Layout, list[list[GoType]]]]:
     """Each layout with its types, those together whose keys are of one type. Generic shapes are left out."""
     groups: dict[Layout, dict[int, list[GoType]]] = defaultdict(lambda: defaultdict(list))
     for map_type in map_types:
@@ -208,7 +292,7 @@ class Storage:
         types[headed[ok]] = headers[ok].view(np.uint64)[:, 0]
         # What is no type of cells says nothing: that of a generic shape, or damage.
         known = {map_type.cells_address for map_type in source.types.map_types if SHAPE not in map_type.name}
-        return np.where(np.isin(types, np.array(sorted(known), np.uint64)), types, np.uint64(0))
+        return np.where(is_among(types, np.array(list(known), np.uint64)), types, np.uint64(0))
 
 
 class _Matcher:
@@ -279,22 +363,32 @@ class _Matcher:
         return mask
 
 
-def _specific(source: Source, map_type: GoType, sample: Sample) -> int | None:
-    """How much the keys and elements of a sample had to satisfy to be of a type; None where they do not."""
+def specific(judge: Plausibility, map_type: GoType) -> int:
+    """How much the keys and elements of a map have to satisfy to be of a type."""
+    return judge.specific(judge.types.key(map_type)) + judge.specific(judge.types.elem(map_type))
+
+
+def _plausible(source: Source, judge: Plausibility, map_type: GoType, sample: Sample) -> Mask:
+    """(n,) whether all keys and elements that were sampled of each map can be of a type."""
     layout = map_type.layout
     assert layout is not None
-    judge = Plausibility(source.types, source.memory, source.regions)
     parts = (
         (source.types.key(map_type), sample.keys, layout.indirect_key),
         (source.types.elem(map_type), sample.elems, layout.indirect_elem),
     )
-    return judge.specific if all(_holds(source, judge, *part) for part in parts) else None
+    good = np.ones(len(sample.owner), dtype=bool)
+    for part in parts:
+        good &= which_hold(source, judge, *part)
+    return np.asarray(np.bincount(sample.owner[~good], minlength=len(sample.possible)) == 0)
 
 
-def _holds(source: Source, judge: Plausibility, part: GoType, slots: Rows, indirect: bool) -> bool:
+def which_hold(source: Source, judge: Plausibility, part: GoType, slots: Rows, indirect: bool) -> Mask:
+    """(k,) which slots can hold values of a type; `indirect` says that they hold pointers to them."""
     if not indirect or not len(slots):
-        return judge.holds(part, slots)
+        return judge.of(part, slots)
     words = np.ascontiguousarray(slots).view(np.uint64)[:, 0]
-    few = words[: max(1, BUDGET // max(part.size, 1))]
-    rows, ok = gather(source.memory, source.regions, few, part.size)
-    return bool(ok.all()) and judge.holds(part, rows)
+    few = slice(max(1, BUDGET // max(part.size, 1)))
+    rows, ok = gather(source.memory, source.regions, words[few], part.size)
+    good = np.ones(len(words), dtype=bool)
+    good[few] = ok & judge.of(part, rows)
+    return good

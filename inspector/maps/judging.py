@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from inspector.gotypes.redaction import bytes_of_memory
 from inspector.maps.findings import Finding, HashProof, Judgement, Place, Verdict
 
 Subject = TypeVar("Subject")
@@ -64,7 +65,7 @@ def not_checked(rule: str, source: str, where: Place, error: Exception) -> Findi
     return Finding(
         rule=rule,
         message=NOT_CHECKED,
-        observed=f"{type(error).__name__}: {error}"[:LONGEST_REASON],
+        observed=f"{type(error).__name__}: {bytes_of_memory(str(error))}"[:LONGEST_REASON],
         expected="an answer for whatever is in the map's memory; please report this",
         source=source,
         where=where,

@@ -1,4 +1,7 @@
-"""Who reads a map of some type: the family of the program's maps, or what knows sync.Map."""
+"""Who reads a map of some type: the family of the program's maps, or what knows sync.Map.
+
+That is loaded when it is first needed, as few maps are one. Whoever holds a process loads it before.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +15,20 @@ from inspector.goruntime.syncmap import trie_map
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.syncmaps import find_sync_map, is_sync_map, map_beneath
 from inspector.gotypes.table import TypeTable
-from inspector.maps import syncmap
 from inspector.maps.families import family_of
 from inspector.maps.family import WORD, Reader, Source
-from inspector.maps.syncmap.header import has_hasher_of_interfaces
-
-SYNC_MAP: Reader = syncmap
 
 
 def reader_of(release: Release, go_type: GoType) -> Reader:
     """Who reads values of a type: a map's, which may have no layout yet, or sync.Map's."""
-    return SYNC_MAP if is_sync_map(go_type) else family_of(release)
+    return reader_of_sync_maps() if is_sync_map(go_type) else family_of(release)
+
+
+def reader_of_sync_maps() -> Reader:
+    """What reads sync.Map; it is loaded by now."""
+    from inspector.maps import syncmap
+
+    return syncmap
 
 
 def tries_among(words: NDArray[np.uint64], types: TypeTable) -> list[int]:
@@ -42,6 +48,9 @@ def recognise_trie(source: Source, address: int) -> GoType | None:
     """
     if not source.release.sync_map_is_trie:
         return None
+    from inspector.maps import syncmap
+    from inspector.maps.syncmap.header import has_hasher_of_interfaces
+
     try:
         header = syncmap.read_header(source.memory, address, source.release)
     except UnreadableMemory:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from inspector.memory.protocol import Addresses, Memory, Rows
+from typing import Protocol
+
+from inspector.memory.protocol import Addresses, Filling, Memory, Rows
 
 
 class CountingMemory:
@@ -25,3 +27,23 @@ class CountingMemory:
         rows = self._memory.read_many(addresses, size)
         self.count += size * len(addresses)
         return rows
+
+
+class CountingFillingMemory(CountingMemory):
+    """The same over a memory that copies to where it is told to."""
+
+    _memory: FillingMemory
+
+    def read_into(self, addresses: Addresses, rows: Rows) -> None:
+        """See Filling.read_into."""
+        self._memory.read_into(addresses, rows)
+        self.count += rows.size
+
+
+class FillingMemory(Memory, Filling, Protocol):
+    """A Memory that is Filling."""
+
+
+def counting(memory: Memory) -> CountingMemory:
+    """Count what a memory hands out; the result is Filling if the memory is."""
+    return CountingFillingMemory(memory) if isinstance(memory, Filling) else CountingMemory(memory)

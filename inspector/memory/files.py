@@ -6,12 +6,15 @@ import mmap
 import os
 import stat
 import struct
+import zlib
 from contextlib import ExitStack
 from typing import IO, BinaryIO
 
 from construct import ConstructError
 from elftools import construct as elftools_construct
 from elftools.common.exceptions import DWARFError, ELFError
+
+from inspector.memory.descriptors import enough_descriptors
 
 DAMAGE = (
     ELFError,
@@ -24,7 +27,10 @@ DAMAGE = (
     AttributeError,
     TypeError,
     AssertionError,
+    RuntimeError,
+    EOFError,
     struct.error,
+    zlib.error,
 )
 """What reading damaged files raises: our declarations, pyelftools' own errors, and those that it does not foresee."""
 
@@ -32,7 +38,8 @@ DAMAGE = (
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a regular file for reading; raises OSError, or ValueError when it is not a file, or empty."""
     # Opening a pipe would wait for a writer, opening a device may do anything.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with enough_descriptors():
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with ExitStack() as unless_sound:
         unless_sound.callback(os.close, descriptor)
         status = os.fstat(descriptor)
@@ -48,7 +55,8 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
 
 def map_opened(file: IO[bytes]) -> mmap.mmap:
     """Map a whole opened file for reading; the mapping stays when the file is closed."""
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with enough_descriptors():
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def map_file(path: str | os.PathLike[str]) -> mmap.mmap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,15 +80,29 @@ class _Run:
         parts = ("starts", "ends", "owners", "offsets")
         return _Run.sorted(*(np.concatenate([getattr(self, part), getattr(other, part)]) for part in parts))
 
-    def find(self, addresses: Addresses, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """The block that holds each [address, address + size), the offset into it, and whether there is one."""
+    def find(
+        self, addresses: Addresses, size: int | Addresses
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+        """The block that holds each [address, address + size), the offset into it, and whether there is one.
+
+        `size` is the same for all, or an array with that of each.
+        """
         at = np.searchsorted(self.starts, addresses, side="right") - 1
         which = self.furthest[np.maximum(at, 0)]
         skipped = addresses - self.starts[which]
         whole = self.ends[which] - self.starts[which]
         held = (at >= 0) & (skipped <= whole)
-        held &= whole - np.where(held, skipped, np.uint64(0)) >= np.uint64(size)
+        held &= whole - np.where(held, skipped, np.uint64(0)) >= np.asarray(size, np.uint64)
         return self.owners[which], self.offsets[which] + skipped.astype(np.int64), held
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Ranges that lie in one block: `which` of those asked for (k,), and at what `starts` (k,) of `data`."""
+
+    data: NDArray[np.uint8]
+    which: NDArray[np.int64]
+    starts: NDArray[np.int64]
 
 
 @dataclass
@@ -129,6 +144,8 @@ class FrozenMemory:
         """Return the copied bytes; raises UnreadableMemory for anything that was not copied."""
         if not 0 <= address < 1 << 64:
             raise UnreadableMemory(address, size, "no such address")
+        if not size:
+            return memoryview(b"")
         self._sort()
         if self._reads < READS_WORTH_AN_INDEX:
             self._reads += 1
@@ -141,16 +158,17 @@ class FrozenMemory:
             if at >= 0 and address + size <= int(run.ends[which]):
                 offset = int(run.offsets[which]) + address - starts[which]
                 return memoryview(self.blocks[run.owners[which]].data[offset : offset + size].tobytes())
-        raise self._missing(address, size)
+        raise self.missing(address, size)
 
-    def _missing(self, address: int, size: int) -> UnreadableMemory:
+    def missing(self, address: int, size: int) -> UnreadableMemory:
+        """What is raised for bytes that were not copied."""
         return MissedMemory(address, size, TOO_LATE) if self.late else UnreadableMemory(address, size, NOT_COPIED)
 
     def read_many(self, addresses: Addresses, size: int) -> Rows:
         """Return rows of shape (len(addresses), size); raises UnreadableMemory for the first missing one."""
         rows, held = self.held(addresses, size)
         if not held.all():
-            raise self._missing(int(addresses[np.argmin(held)]), size)
+            raise self.missing(int(addresses[np.argmin(held)]), size)
         return rows
 
     def held(self, addresses: Addresses, size: int) -> tuple[Rows, NDArray[np.bool_]]:
@@ -175,6 +193,19 @@ class FrozenMemory:
                 )
                 rows[left[found][group]] = some
         return rows if held.all() else rows[held], held
+
+    def pieces(self, addresses: Addresses, sizes: NDArray[np.integer[Any]]) -> Iterator[Piece]:
+        """Where ranges of different sizes lie, block by block; those that were not copied are in none of the pieces."""
+        self._sort()
+        left, words = np.arange(len(addresses)), sizes.astype(np.uint64)
+        for run in reversed(self._runs):
+            if not len(left):
+                break
+            owners, offsets, found = run.find(addresses[left], words[left])
+            held = np.flatnonzero(found)
+            for owner, group in grouped(owners[held]):
+                yield Piece(self.blocks[owner].data, left[held[group]], offsets[held[group]])
+            left = left[~found]
 
     def _sort(self) -> None:
         """Sort blocks that came since, and join runs, so that each is more than twice as long as the next."""

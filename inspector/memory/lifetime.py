@@ -14,6 +14,7 @@ from pathlib import Path
 
 from inspector.errors import ProgramReplaced
 from inspector.memory import procfs
+from inspector.memory.descriptors import enough_descriptors
 
 
 class Lifetime:
@@ -86,6 +87,7 @@ def over(handle: int) -> bool:
 
 def _auxv(pid: int) -> bytes:
     try:
-        return Path(f"/proc/{pid}/auxv").read_bytes()
+        with enough_descriptors():
+            return Path(f"/proc/{pid}/auxv").read_bytes()
     except OSError:
         return b""

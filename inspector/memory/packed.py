@@ -7,6 +7,7 @@ and nothing of it remains when this process ends, however it ends.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -16,14 +17,22 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, Any
 
 import numpy as np
 
-from inspector.errors import BadCore, InspectError
+from inspector import watching
+from inspector.errors import BadCore, Hint, InspectError, TooFewDescriptors
 
 PIECE = 1 << 20
 """Bytes unpacked at a time."""
+
+MOST_OF_THE_ROOM = 0.9
+"""The share of the free room of a disk that is filled at most, since others write there, too."""
+
+USUAL_SIZE = 1 << 36
+"""Bytes that a file may have on any disk, with those that are zeros and take no room: they are unpacked in a minute."""
 
 PAGE = 4096
 """Zeros are left out in whole pages."""
@@ -59,6 +68,9 @@ FORMATS: dict[bytes, tuple[str, Callable[[], Reader]]] = {
 }
 """First bytes of a file, and what it then is and what reads it."""
 
+MOST_OF_A_BLOCK = 1 << 26
+"""Bytes that are unpacked, and dropped, of what is not wanted: a block of bzip2 has a checksum at its end."""
+
 LONGEST_MAGIC = max(map(len, FORMATS))
 
 
@@ -70,29 +82,79 @@ class Unpacked:
     note: str
 
 
-def unpack(archive: IO[bytes], path: str) -> Unpacked | None:
+@dataclass
+class Limit:
+    """What an archive may become, so that one which expands without end fills no disk and takes no day.
+
+    `size` is in bytes, those that are zeros included; `room` is how many bytes may be written.
+    """
+
+    path: str
+    size: int
+    room: int
+
+    @staticmethod
+    def of(path: str, folder: str, allowed: int | None) -> Limit:
+        """What the user allows, else what the folder has room for; raises OSError."""
+        if allowed is not None:
+            return Limit(path, allowed, allowed)
+        disk = os.statvfs(folder)
+        room = int(disk.f_bavail * disk.f_frsize * MOST_OF_THE_ROOM)
+        return Limit(path, max(USUAL_SIZE, room), room)
+
+    def check(self, size: int, written: int) -> None:
+        """Raise InspectError when either is more than is allowed."""
+        if size > self.size:
+            raise InspectError(
+                f"{self.path} unpacks to more than {self.size:,} bytes", Hint("allow more with {max_unpacked}")
+            )
+        if written > self.room:
+            raise InspectError(
+                f"{self.path} unpacks to more than {self.room:,} bytes, {MOST_OF_THE_ROOM:.0%} of the free room of the "
+                "temporary folder",
+                Hint("set TMPDIR to a folder with more room, or allow more with {max_unpacked}"),
+            )
+
+
+def unpack(archive: IO[bytes], path: str, allowed: int | None = None, magic: bytes = b"") -> Unpacked | None:
     """Unpack an archive that is opened at its beginning, `path` for messages; None when it is not one.
 
-    Raises BadCore for a damaged one, InspectError where the disk is full.
+    `allowed` is how many bytes the unpacked file may have (see Limit). Of a file that does not begin with `magic` the
+    first piece is kept. Raises BadCore for a damaged one, InspectError where the disk is full or the file becomes
+    larger than is allowed.
     """
     head = archive.read(LONGEST_MAGIC)
     archive.seek(0)
-    found = next((FORMATS[magic] for magic in FORMATS if head.startswith(magic)), None)
+    found = next((FORMATS[mark] for mark in FORMATS if head.startswith(mark)), None)
     if found is None:
         return None
     kind, load = found
     reader, its_error = load()
-    size, note = 0, ""
+    size, written, note = 0, 0, ""
     with ExitStack() as unless_done:
         # Without a name from the start (O_TMPFILE), so that no interruption can leave it behind.
         try:
-            file = unless_done.enter_context(tempfile.TemporaryFile(buffering=0, dir=_folder()))
+            folder = _folder()
+            file = unless_done.enter_context(tempfile.TemporaryFile(buffering=0, dir=folder))
+            limit = Limit.of(path, folder, allowed)
         except OSError as error:
-            raise _no_room(path, error) from None
+            raise no_room(path, error) from None
         try:
-            for piece in _pieces(reader(archive)):
-                _write(file, size, piece, path)
+            watching.begin("Unpacking the core dump", archive.seek(0, os.SEEK_END), in_bytes=True)
+            archive.seek(0)
+            pieces = _pieces(reader(archive))
+            for piece in pieces:
+                if not size and not piece.startswith(magic[: len(piece)]):
+                    size = len(piece)
+                    # If it is damaged, its block says so in the end.
+                    sum(map(len, islice(pieces, MOST_OF_A_BLOCK // PIECE)))
+                    break
+                kept = [*without_zeros(piece)]
+                written += sum(end - start for start, end in kept)
+                limit.check(size + len(piece), written)
+                _write(file, size, piece, kept, path)
                 size += len(piece)
+                watching.reach(archive.tell())
         except EOFError:
             note = f"{path} is a {kind} archive that is cut short: {size:,} bytes could be unpacked"
         except (its_error, *DAMAGE) as error:
@@ -120,22 +182,26 @@ def _pieces(reader: Any) -> Iterator[bytes]:
         yield piece
 
 
-def _write(file: IO[bytes], at: int, data: bytes, path: str) -> None:
-    """Write data at an offset, but leave holes for its pages of zeros."""
+def _write(file: IO[bytes], at: int, data: bytes, kept: list[tuple[int, int]], path: str) -> None:
+    """Write those ranges of data that are kept, at an offset; the others become holes."""
     try:
-        for start, end in without_zeros(data):
+        for start, end in kept:
             file.seek(at + start)
             left = memoryview(data)[start:end]
             while left:
                 left = left[file.write(left) :]
     except OSError as error:
-        raise _no_room(path, error) from None
+        raise no_room(path, error) from None
 
 
-def _no_room(path: str, error: OSError) -> InspectError:
-    return InspectError(
-        f"cannot unpack {path} in the temporary folder: {error.strerror}", "set TMPDIR to a folder with more room"
-    )
+def no_room(path: str, error: OSError) -> InspectError:
+    """What is raised where a file cannot be unpacked into the temporary folder."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return TooFewDescriptors()
+    hint = "set TMPDIR to a folder with more room"
+    if error.errno == errno.EFBIG:
+        hint = "the limit on the size of files (ulimit -f) is in the way"
+    return InspectError(f"cannot unpack {path} in the temporary folder: {error.strerror}", hint)
 
 
 def without_zeros(data: bytes | memoryview) -> Iterator[tuple[int, int]]:

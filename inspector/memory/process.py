@@ -82,7 +82,14 @@ class ProcessMemory:
     def read_many(self, addresses: Addresses, size: int) -> Rows:
         """Return rows of shape (len(addresses), size); raises UnreadableMemory, TargetGone."""
         rows = np.empty((len(addresses), size), dtype=np.uint8)
+        self.read_into(addresses, rows)
+        return rows
+
+    def read_into(self, addresses: Addresses, rows: Rows) -> None:
+        """Fill rows of shape (len(addresses), size), whose bytes lie in one piece; see read_many."""
+        size = rows.shape[1]
         flat = rows.reshape(-1)
+        assert flat.base is not None, "rows to read into have to lie in one piece"
         at = 0
         while at < len(flat):
             # A transfer may stop anywhere, even inside a range: go on from that byte.
@@ -98,7 +105,6 @@ class ProcessMemory:
             if done == 0:
                 raise UnreadableMemory(int(addresses[first]), size, "it is not mapped in the process")
             at += done
-        return rows
 
     def regions(self) -> list[Region]:
         """Return the readable mappings as they are now."""

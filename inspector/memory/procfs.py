@@ -6,9 +6,13 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inspector.errors import NoSuchTarget, NotPermitted
-from inspector.memory.protocol import Region
+from inspector.memory.descriptors import enough_descriptors
+
+if TYPE_CHECKING:
+    from inspector.memory.protocol import Region
 
 AT_ENTRY = 9
 
@@ -33,13 +37,23 @@ class ProcessStatus:
         return self.state in ENDED
 
 
+def read(path: str) -> str:
+    """The text of a file of /proc, in which only "\\n" ends a line; raises OSError.
+
+    Names of files and of processes may have any other line break in them, and what takes one for the end of a line
+    reads lines that whoever gave the name has written.
+    """
+    with enough_descriptors():
+        return Path(path).read_bytes().decode(errors="surrogateescape")
+
+
 def status(pid: int) -> ProcessStatus:
     """Read /proc/PID/status; raises NoSuchTarget."""
     try:
-        text = Path(f"/proc/{pid}/status").read_text(errors="replace")
+        text = read(f"/proc/{pid}/status")
     except OSError:
         raise NoSuchTarget(f"there is no process {pid}", "see `ps` or `pgrep` for the right pid") from None
-    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    fields = dict(line.split(":", 1) for line in text.split("\n") if ":" in line)
     return ProcessStatus(
         fields.get("State", "?").strip()[:1], int(fields.get("TracerPid", "0")), int(fields.get("Tgid", "0"))
     )
@@ -48,7 +62,8 @@ def status(pid: int) -> ProcessStatus:
 def open_process(pid: int) -> int:
     """A file descriptor that stands for a process, and for no later one with its pid; raises NoSuchTarget."""
     try:
-        return os.pidfd_open(pid)
+        with enough_descriptors():
+            return os.pidfd_open(pid)
     except OSError:
         raise NoSuchTarget(f"there is no process {pid}", "see `ps` or `pgrep` for the right pid") from None
 
@@ -69,18 +84,48 @@ ENDED = "ZX"
 def threads(pid: int) -> set[int]:
     """The ids of the threads of a process; none when it is gone."""
     try:
-        return {int(task) for task in os.listdir(f"/proc/{pid}/task")}
+        with enough_descriptors():
+            return {int(task) for task in os.listdir(f"/proc/{pid}/task")}
     except OSError:
         return set()
+
+
+def threads_of_ours() -> set[int]:
+    """The ids of the threads of this process."""
+    return threads(os.getpid())
+
+
+def thread_name(thread: int) -> str:
+    """What a thread is called; nothing when it is gone. Its program has chosen the name."""
+    try:
+        return read(f"/proc/{thread}/comm").rstrip("\n")
+    except OSError:
+        return ""
+
+
+def process_of(thread: int) -> int:
+    """The process of a thread; 0 when it is gone."""
+    try:
+        return status(thread).process
+    except NoSuchTarget:
+        return 0
 
 
 def thread_state(pid: int, thread: int) -> str:
     """The state letter of a thread; X when it is gone."""
     try:
-        text = Path(f"/proc/{pid}/task/{thread}/stat").read_text(errors="replace")
+        text = read(f"/proc/{pid}/task/{thread}/stat")
     except OSError:
         return "X"
     return text.rpartition(")")[2].split()[0]
+
+
+def time_on_cpu(pid: int, thread: int) -> int:
+    """For how many nanoseconds a thread has run, as far as the kernel has counted them; 0 where it does not say."""
+    try:
+        return int(read(f"/proc/{pid}/task/{thread}/schedstat").split()[0])
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 def system_call(pid: int, thread: int) -> str:
@@ -89,7 +134,7 @@ def system_call(pid: int, thread: int) -> str:
     "running" for one that does not, "" where the kernel does not say.
     """
     try:
-        return Path(f"/proc/{pid}/task/{thread}/syscall").read_text()
+        return read(f"/proc/{pid}/task/{thread}/syscall")
     except OSError:
         return ""
 
@@ -97,7 +142,7 @@ def system_call(pid: int, thread: int) -> str:
 def thread_signals(pid: int, thread: int) -> dict[str, int]:
     """The sets of signals of a thread, as bits, by their names in its status, SigPnd and SigBlk among them."""
     try:
-        lines = Path(f"/proc/{pid}/task/{thread}/status").read_text(errors="replace").split("\n")
+        lines = read(f"/proc/{pid}/task/{thread}/status").split("\n")
     except OSError:
         return {}
     pairs = (line.split(":", 1) for line in lines if line.startswith(("Sig", "Shd")) and not line.startswith("SigQ"))
@@ -109,7 +154,7 @@ def beginning(pid: int) -> tuple[str, int] | None:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         # The name in parentheses may have anything in it; starttime is the 22nd field.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
         return boot, int(fields[19])
     except (OSError, IndexError, ValueError):
         return None
@@ -133,7 +178,7 @@ def executable_path(pid: int) -> str:
 def mappings(pid: int) -> list[Region]:
     """The readable mappings of /proc/PID/maps."""
     try:
-        text = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape")
+        text = read(f"/proc/{pid}/maps")
     except PermissionError:
         raise NotPermitted(f"no permission to read the memory of process {pid}", PERMISSION_HINT) from None
     except (FileNotFoundError, ProcessLookupError):
@@ -143,13 +188,18 @@ def mappings(pid: int) -> list[Region]:
 
 def parse_mappings(text: str) -> list[Region]:
     """The readable mappings in the text of a /proc/PID/maps."""
+    # What only looks whether a process is there does not wait for numpy.
+    from inspector.memory.protocol import Region
+
     regions = []
-    for line in text.splitlines():
-        span, permissions, _, _, _, *name = line.split(None, 5)
+    for line in text.split("\n"):
+        if not line:
+            continue
+        span, permissions, _, _, _, *name = line.split(" ", 5)
         start, _, end = span.partition("-")
+        called = name[0].lstrip(" ") if name else ""
         # [vvar] and [vvar_vclock] are readable by its owner only: process_vm_readv faults on them.
-        if permissions.startswith("r") and not "".join(name).startswith("[vvar"):
-            called = name[0] if name else ""
+        if permissions.startswith("r") and not called.startswith("[vvar"):
             regions.append(Region(int(start, 16), int(end, 16), called, permissions[1:2] == "w"))
     return regions
 
@@ -157,7 +207,8 @@ def parse_mappings(text: str) -> list[Region]:
 def entry_point(pid: int) -> int:
     """AT_ENTRY of the running process: where its executable's entry point came to lie, 0 if unknown."""
     try:
-        raw = Path(f"/proc/{pid}/auxv").read_bytes()
+        with enough_descriptors():
+            raw = Path(f"/proc/{pid}/auxv").read_bytes()
     except PermissionError:
         raise NotPermitted(f"no permission to inspect process {pid}", PERMISSION_HINT) from None
     except (FileNotFoundError, ProcessLookupError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ Rows = NDArray[np.uint8]
 
 END_OF_USER_SPACE = 1 << 47
 """Where the addresses of a process end on linux/amd64."""
+
+
+MANY = 64
+"""From so many addresses on it is worth a look whether one range holds them all."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +53,29 @@ class RegionMap:
         self.starts = np.array(starts, dtype=np.uint64)
         self.ends = np.array(ends, dtype=np.uint64)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all ranges."""
+        return int((self.ends - self.starts).sum())
+
     def contains(self, addresses: Addresses, sizes: int | Addresses) -> NDArray[np.bool_]:
         """For each address whether [address, address + size) lies in readable memory."""
         if not len(self.starts):
             return np.zeros(len(addresses), dtype=bool)
+        if len(addresses) > MANY and self._one_contains(addresses, sizes):
+            return np.ones(len(addresses), dtype=bool)
         at = np.searchsorted(self.starts, addresses, side="right").astype(np.int64) - 1
         ends = self.ends[np.maximum(at, 0)]
         known = (at >= 0) & (addresses <= ends)
         # Subtract rather than add: a hostile address plus its size could wrap around.
         room: NDArray[np.bool_] = known & (ends - addresses >= np.asarray(sizes, dtype=np.uint64))
         return room
+
+    def _one_contains(self, addresses: Addresses, sizes: int | Addresses) -> bool:
+        """Whether all addresses lie in one range, as most that are asked for do: that takes no search for each."""
+        low, high = addresses.min(), addresses.max()
+        at = int(np.searchsorted(self.starts, low, side="right")) - 1
+        return bool(at >= 0 and high <= self.ends[at] and self.ends[at] - high >= np.uint64(np.max(sizes)))
 
     def covers(self, address: int, size: int) -> bool:
         """Whether one range [address, address + size) lies in readable memory."""
@@ -85,4 +102,13 @@ class Memory(Protocol):
 
     def regions(self) -> list[Region]:
         """Return the readable ranges, as far as this source knows them."""
+        ...
+
+
+@runtime_checkable
+class Filling(Protocol):
+    """Memory that copies to where it is told to; others copy to a place of their own, or do not copy at all."""
+
+    def read_into(self, addresses: Addresses, rows: Rows) -> None:
+        """Fill rows of shape (len(addresses), size), whose bytes lie in one piece; raises UnreadableMemory."""
         ...

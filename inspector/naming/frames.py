@@ -21,6 +21,8 @@ from inspector.errors import (
     UsageError,
 )
 from inspector.gotypes.names import SHAPE
+from inspector.gotypes.redaction import typed
+from inspector.gotypes.syncmaps import NAME as SYNC_MAP
 from inspector.image.elf import without_type_arguments
 from inspector.target.run import Run
 
@@ -31,6 +33,9 @@ NEAR_NAMES = 4
 
 INSTANCE = "[...]"
 """Stands for the type arguments of generic code. They may be left out: main.hold means main.hold[...]."""
+
+DEBUG_INFO = (".debug_info", ".zdebug_info")
+"""The section that declares variables, and its compressed form of before Go 1.19."""
 
 WITHOUT_GDB = Hint("name a package variable, or the map's address with {type}: neither needs gdb")
 AGAIN = Hint("try again; or name a package variable, or the map's address with {type}: neither needs gdb")
@@ -85,7 +90,7 @@ def parse_frame_name(text: str) -> FrameName:
     """Read FUNCTION:VARIABLE and what may stand between and after them; raises UsageError."""
     match = _FRAME_VARIABLE.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is neither an address nor a Go variable", SYNTAX)
+        raise UsageError(f"{typed(text)!r} is neither an address nor a Go variable", SYNTAX)
 
     def number(name: str) -> int | None:
         return int(match[name]) if match[name] else None
@@ -178,6 +183,11 @@ def find_variable(run: Run, name: FrameName) -> FrameVariable:
 def _failed(run: Run, error: GdbError) -> InspectError:
     """Why gdb found no frames, with advice that leads on: what needs no gdb is not a frame."""
     if isinstance(error, GdbMissing):
+        if run.image.section(*DEBUG_INFO) is None:
+            # With gdb no frame would be found either.
+            return UnknownVariable(
+                "frames cannot be looked into: the executable has no DWARF (linked with -w)", WITHOUT_GDB
+            )
         return _missing(error, excluded=run.target.gdb is None)
     # Where gdb reads everything, no other name gets along without it either.
     if isinstance(error, GdbDied):
@@ -249,6 +259,9 @@ def _described(run: Run, found: FrameVariable) -> str:
         what = found.problem
     elif not found.value:
         what = f"a nil {found.type}" if found.value == 0 else f"a {found.type}"
+    elif found.type == SYNC_MAP:
+        # It counts nothing itself.
+        what = f"a {found.type} at {found.value:#x}"
     else:
         try:
             count = struct.unpack("<q", run.memory.read(found.value, 8))[0]

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from inspector.errors import UsageError
+from inspector.gotypes.redaction import quoted_key, typed
 
 LONGEST = 1 << 16
 """Characters in a name with keys: a key may be written in full, however long it is."""
@@ -127,7 +128,7 @@ def parse_path(text: str) -> tuple[Step, ...]:
             end = closing(text, at + 1) + 1
             step = Step(text[at:end], assertion=text[at + 2 : end - 1].strip())
         else:
-            raise _wrong(text, f"{_some(text[at:])!r} is not a field, an index or a key")
+            raise _wrong(text, f"{quoted_key(_some(text[at:]))} is not a field, an index or a key")
         steps.append(step)
         at = end
     return tuple(steps)
@@ -145,7 +146,7 @@ def closing(text: str, opened: int) -> int:
                 return at
         else:
             break
-    raise _wrong(text, f"the bracket at {_some(text[opened:])!r} does not close")
+    raise _wrong(text, f"the bracket at {quoted_key(_some(text[opened:]))} does not close")
 
 
 def outside_strings(text: str, wanted: str) -> bool:
@@ -188,6 +189,7 @@ def _some(text: str) -> str:
 
 
 def _wrong(text: str, why: str) -> UsageError:
+    text = typed(text)
     short = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
     return UsageError(
         f"{short!r} cannot be read as a name: {why}", 'write it as in Go: main.byTenant["tenant-35"].jobs'

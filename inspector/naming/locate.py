@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from inspector.errors import Hint, InspectError, UnknownType, UnknownVariable, UsageError
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.names import SHAPE
 from inspector.gotypes.paths import DecidedByMemory, Way, follow, maps_inside
+from inspector.gotypes.redaction import current, typed
 from inspector.gotypes.syncmaps import NAME as SYNC_MAP
 from inspector.gotypes.syncmaps import as_map, find_sync_map, is_sync_map
 from inspector.gotypes.table import TypeTable
 from inspector.image.elf import Symbol
-from inspector.naming.frames import FrameName, find_variable, parse_frame_name, prepare, selector
 from inspector.naming.grammar import Named, Step, outside_strings, parse_name, parse_path
 from inspector.naming.walk import Place, leads_through_memory, walk
+from inspector.settings import shown
 from inspector.target.run import Run
+
+if TYPE_CHECKING:
+    from inspector.naming.frames import FrameName
 
 TypeSource = Literal["option", "variable", "dwarf", "hash-proof", "heap"]
 
@@ -37,7 +40,6 @@ MAY_BE_MAPS = frozenset({Kind.MAP, Kind.UNSAFE_POINTER, Kind.UINTPTR})
 """Kinds of variables that hold the address of a map's header, if the user says so."""
 
 MOST_PARTS = 32
-SHOWN_CHARACTERS = 80
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")
 _DIGITS = re.compile(r"(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{6,16}")
 _NAME = re.compile(r"[\w./%~@+\-\[\],*·]+")
@@ -80,11 +82,6 @@ def parse_address(text: str) -> int | None:
     return address
 
 
-def shown(text: str) -> str:
-    """Shorten what the user typed, so that a message stays one line."""
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
-
-
 @dataclass(frozen=True)
 class Locator:
     """A map that is named, and whose address is still to be read while the target is held.
@@ -106,6 +103,11 @@ class Locator:
     start: Place | None = None
     steps: tuple[Step, ...] = ()
 
+    @property
+    def may_be_sync_map(self) -> bool:
+        """Whether what is found there may turn out to be a sync.Map."""
+        return self.type is None or self.type.layout is None or self.start is not None or self.frame is not None
+
     def find(self, run: Run) -> MapRef:
         """Read where the map is now; raises UnknownVariable, UnreadableMemory, GdbDied."""
         if self.frame is not None:
@@ -125,28 +127,41 @@ class Locator:
 
     def _walked(self, run: Run, start: Place, wanted: GoType) -> MapRef:
         end = walk(run, start, self.steps)
+        # The walk knows the hashes of the keys in it.
+        name = self.name if current() is None else end.text
         if is_sync_map(end.type):
-            return MapRef(end.address, end.type, self.type_source, self.name, self.declared)
+            return MapRef(end.address, end.type, self.type_source, name, self.declared)
         word = struct.unpack("<Q", run.memory.read(end.address, 8))[0]
         if wanted is UNKNOWN_MAP:
-            return MapRef(word, end.type, self.type_source, self.name, self.declared)
-        for sentence in _contradictions(self.name or "", wanted, end.type):
+            return MapRef(word, end.type, self.type_source, name, self.declared)
+        for sentence in _contradictions(run.types, name or "", wanted, end.type):
             run.note(sentence)
-        return MapRef(word, wanted, self.type_source, self.name, self.declared)
+        return MapRef(word, wanted, self.type_source, name, self.declared)
 
     def _in_frame(self, run: Run, frame: FrameName) -> MapRef:
+        from inspector.naming.frames import find_variable, selector
+
         found = find_variable(run, frame)
         name = selector(frame, found)
         if not found.may_be_map and SHAPE not in found.type:
             raise not_a_map(name, found.type)
         declared = _map_type(run.types, name, found.type) if self.type is None else self.type
         if self.type is not None:
-            for sentence in _contradictions(name, self.type, _named(run.types, found.type)):
+            for sentence in _contradictions(run.types, name, self.type, _named(run.types, found.type)):
                 run.note(sentence)
         if found.value is None:
             raise not_a_map(name, found.type)
         # A place on a stack may not have been written yet: what lies there has to look like a map.
         return MapRef(found.value, declared, self.type_source, name, False)
+
+
+def walked_from(name: str, start: Place, steps: tuple[Step, ...], type_name: str | None, types: TypeTable) -> Locator:
+    """A path from a variable that a debugger has found, through entries of maps, too. Raises UnknownType."""
+    wanted = _find_type(types, type_name) if type_name is not None else None
+    # As of any variable of a frame, what lies there has to look like a map.
+    return Locator(
+        wanted or UNKNOWN_MAP, "option" if wanted else "variable", name=name, declared=False, start=start, steps=steps
+    )
 
 
 def evaluated(types: TypeTable, name: str, declared: str, address: int, type_name: str | None) -> Locator:
@@ -155,10 +170,11 @@ def evaluated(types: TypeTable, name: str, declared: str, address: int, type_nam
     Raises UnknownVariable when it is not declared as a map, UnknownType.
     """
     # A place on a stack may not have been written yet: what lies there has to look like a map.
+    name = typed(name)
     if type_name is None:
         return Locator(_map_type(types, name, declared), "variable", address, name=name, declared=False)
     wanted = _find_type(types, type_name)
-    notes = _contradictions(name, wanted, _named(types, declared))
+    notes = _contradictions(types, name, wanted, _named(types, declared))
     return Locator(wanted, "option", address, name=name, declared=False, notes=notes)
 
 
@@ -175,6 +191,9 @@ def locate(run: Run, text: str | Locator, type_name: str | None) -> Locator:
     if address is not None:
         return Locator(wanted, "option" if wanted else "hash-proof", address)
     if len(text) <= LONGEST_NAME and outside_strings(text, ":"):
+        # Loaded here, before any stop, as it takes 2 ms.
+        from inspector.naming.frames import parse_frame_name, prepare
+
         frame = prepare(run, parse_frame_name(text))
         return Locator(wanted, "option" if wanted else "variable", frame=frame)
     named = parse_name(text)
@@ -182,7 +201,7 @@ def locate(run: Run, text: str | Locator, type_name: str | None) -> Locator:
         return _by_grammar(run, text, named, wanted)
     if len(text) > LONGEST_NAME or text.count(".") > MOST_PARTS or not _NAME.fullmatch(text):
         raise UsageError(
-            f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
+            f"{shown(typed(text))!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
     symbol, path = _find_symbol(run, text)
     return _package_variable(run, text, symbol, path, wanted)
@@ -197,7 +216,7 @@ def _by_grammar(run: Run, text: str, named: Named, wanted: GoType | None) -> Loc
         return replace(_walked_later(run, text, start, named.steps, wanted), declared=False)
     if len(named.head) > LONGEST_NAME or named.head.count(".") > MOST_PARTS or not _NAME.fullmatch(named.head):
         raise UsageError(
-            f"{shown(text)!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
+            f"{shown(typed(text))!r} is neither an address nor a Go variable", "try 0xc000012345 or main.sessions"
         )
     if all(step.plain for step in named.steps):
         plain = named.head + "".join(step.text for step in named.steps)
@@ -222,8 +241,24 @@ def _find_head(run: Run, text: str, head: str) -> tuple[Symbol, str]:
         if not text.startswith("(") or not _is_type(run.types, text[1:].partition(")")[0]):
             raise
     raise UnknownVariable(
-        f"{shown(text)} says in what kind of object a map lies, and there may be many", "give the map's address"
+        f"{shown(typed(text))} says in what kind of object a map lies, and there may be many", "give the map's address"
     )
+
+
+def is_name(run: Run, text: str) -> bool:
+    """Whether a text begins with a package variable, or converts an address to a type; its path may still lead nowhere.
+
+    No memory is read.
+    """
+    try:
+        named = parse_name(text) or Named(text, ())
+        if named.address is not None:
+            return _is_type(run.types, named.type_name)
+        plain = all(step.plain for step in named.steps)
+        _find_symbol(run, named.head + "".join(step.text for step in named.steps if plain))
+    except (UsageError, UnknownVariable):
+        return False
+    return True
 
 
 def _is_type(types: TypeTable, name: str) -> bool:
@@ -266,13 +301,15 @@ def _package_variable(run: Run, text: str, symbol: Symbol, path: str, wanted: Go
     if leads_through_memory(run, way.type):
         return _walked_later(run, text, Place(name, symbol.address, declared), parse_path(path), wanted)
     if wanted is not None and way.type.kind in MAY_BE_MAPS:
-        notes = _contradictions(text, wanted, way.type)
+        notes = _contradictions(run.types, text, wanted, way.type)
         return Locator(wanted, "option", None, way, text, way.type.kind == Kind.MAP, notes=notes)
     if way.type.kind == Kind.MAP:
         known = way.type if way.type.layout else _map_type(run.types, text, way.type.name)
         return Locator(known, "variable", None, way, text)
     sync_map = _sync_map(run.types, way.type)
     if sync_map is not None:
+        if wanted is not None:
+            _contradictions(run.types, text, wanted, sync_map)
         return Locator(sync_map, "variable", None, way, text)
     inside = [
         follow(run.declarations, name, symbol.address, declared, each.removeprefix(name))
@@ -317,6 +354,9 @@ def _map_type(types: TypeTable, text: str, declared: str) -> GoType:
     # Generic code is compiled once for types of the same shape; its maps are of other types.
     if declared.startswith(("map[", f"{SHAPE}map[")) and SHAPE in declared:
         return replace(UNKNOWN_MAP, name=declared)
+    sync_map = find_sync_map(types) if declared == SYNC_MAP else None
+    if sync_map is not None:
+        return sync_map
     try:
         return types.find_map_type(declared)
     except UnknownType as error:
@@ -336,18 +376,36 @@ def not_a_map(name: str, declared: str, hint: Hint | str = "") -> UnknownVariabl
 
 def _named(types: TypeTable, dwarf_name: str) -> GoType:
     """The map type of a name in DWARF; one without a layout where the executable has none of that name."""
+    sync_map = find_sync_map(types) if dwarf_name == SYNC_MAP else None
     try:
-        return types.find_map_type(dwarf_name)
+        return sync_map or types.find_map_type(dwarf_name)
     except UnknownType:
         kind = Kind.MAP if dwarf_name.startswith("map[") or SHAPE in dwarf_name else Kind.POINTER
         return replace(UNKNOWN_MAP, name=dwarf_name, kind=kind)
 
 
-def _contradictions(text: str, wanted: GoType, declared: GoType) -> tuple[str, ...]:
-    """Where the type that the user gives and the declaration differ, in words."""
-    if declared.address == wanted.address or SHAPE in declared.name:
+def _contradictions(types: TypeTable, text: str, wanted: GoType, declared: GoType) -> tuple[str, ...]:
+    """What is to be said of a type that the user gives and that is not the declared one.
+
+    Raises UsageError where the declaration is that of another map. A pointer of no type may lead to any map, and of
+    generic code, and where the executable has no type of that name, the declaration does not say enough.
+    """
+    same = declared.address == wanted.address or (is_sync_map(declared) and is_sync_map(wanted))
+    if same or SHAPE in declared.name:
         return ()
+    if declared.layout is not None or is_sync_map(declared):
+        if wanted.layout is not None and declared.layout is not None and _alike(types, wanted, declared):
+            return ()
+        raise UsageError(
+            f"the type given is {shown(wanted.name)}, but {text} is declared as {shown(declared.name)}",
+            Hint("leave {type} out"),
+        )
     return (f"the type given is {wanted.name}, but {text} is declared as {shown(declared.name)}",)
+
+
+def _alike(types: TypeTable, one: GoType, other: GoType) -> bool:
+    """Whether two map types have the same keys and elements: one may be the other with a name."""
+    return one.key_address == other.key_address and types.elem(one).address == types.elem(other).address
 
 
 def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
@@ -366,10 +424,10 @@ def _find_symbol(run: Run, text: str) -> tuple[Symbol, str]:
         return short
     if run.image.stripped:
         raise UnknownVariable(
-            f"{run.image.path} is stripped, so {text} cannot be looked up",
+            f"{run.image.path} is stripped, so {typed(text)} cannot be looked up",
             Hint("give the map's address, or an unstripped copy of the executable with {exe}"),
         )
-    raise UnknownVariable(f"there is no variable {shown(text)}", _what_is_meant(run, text))
+    raise UnknownVariable(f"there is no variable {shown(typed(text))}", _what_is_meant(run, text))
 
 
 def _what_is_meant(run: Run, text: str) -> str:
@@ -381,13 +439,15 @@ def _what_is_meant(run: Run, text: str) -> str:
     bracket = text.find("[")
     if bracket > 0 and text[:bracket] in variables:
         return f"elements of arrays and slices are written {text[:bracket]}[0], counted from 0"
-    without_package = [f"{each}{text[len(head) :]}" for each in variables if each.rpartition(".")[2] == head]
+    without_package = [f"{each}{typed(text[len(head) :])}" for each in variables if each.rpartition(".")[2] == head]
     if without_package:
         return f"did you mean {', '.join(without_package[:NEAR_NAMES])}?"
     if text == head:
         of_package = _leading_to_maps(run, (each for each in variables if each.rpartition(".")[0] == text))
         if of_package:
             return f"{text} is a package; name a variable of it: {', '.join(of_package)}"
+    import difflib
+
     near = _leading_to_maps(run, difflib.get_close_matches(text, variables, MOST_TRIED, 0.6))
     return f"did you mean {', '.join(near)}?" if near else "package variables are written main.sessions"
 

@@ -11,6 +11,7 @@ from inspector.errors import InspectError
 from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import KEY_LIMITS
+from inspector.gotypes.redaction import MARK, current
 from inspector.gotypes.render import go_form, spelled_string
 from inspector.gotypes.table import TypeTable
 from inspector.memory.protocol import Memory
@@ -50,7 +51,16 @@ class Speller:
     memory: Memory
 
     def spell(self, go_type: GoType, data: bytes) -> str:
-        """One key, in a short form where it is long; raises Unspellable."""
+        """One key, in a short form where it is long, or its hash where values are hidden; raises Unspellable."""
+        text = self._spelled(go_type, data)
+        redactor = current()
+        if redactor is None:
+            return text
+        # As it is hashed in lists of entries.
+        value = Decoder(self.types, self.memory).value(go_type, data, KEY_LIMITS)
+        return f"{MARK}{redactor.digest(value, is_key=True)}"
+
+    def _spelled(self, go_type: GoType, data: bytes) -> str:
         try:
             if go_type.kind == Kind.STRING:
                 return self._string(data, LONGEST_KEY)
@@ -61,6 +71,13 @@ class Speller:
         if len(text) <= LONGEST_KEY:
             return text
         return f"{_beginning(text)}#{_hash(text.encode(errors='surrogateescape'))}"
+
+    def literal(self, go_type: GoType, data: bytes) -> str:
+        """One key whole, however long it is; raises Unspellable."""
+        try:
+            return "".join(self._value(go_type, data, MOST_NESTING))
+        except (InspectError, struct.error) as error:
+            raise Unspellable(str(error)) from None
 
     def _value(self, go_type: GoType, data: bytes, depth: int) -> list[str]:
         """The parts of a literal: joined, they are the whole of it."""

@@ -18,10 +18,11 @@ from inspector.gotypes.hidden import behind_unsafe_pointer, nodes_of_trie
 from inspector.gotypes.literal import Literal, parse_literal
 from inspector.gotypes.names import normalise
 from inspector.gotypes.paths import MOST_DEREFERENCES, follow, go_type_behind
+from inspector.gotypes.redaction import UNSAID, bytes_of_memory, current, quoted_key
 from inspector.gotypes.syncmaps import as_map, is_sync_map
 from inspector.maps.family import Slots
 from inspector.memory.gather import gather
-from inspector.naming.grammar import SHOWN_CHARACTERS, Step
+from inspector.naming.grammar import OF_KEY, SHOWN_CHARACTERS, Step
 from inspector.naming.spelling import Speller, Unspellable, short_length
 from inspector.target.run import Run
 
@@ -55,16 +56,18 @@ class _Walker:
         self.run, self.types, self.memory = run, run.types, run.memory
         self.declared = run.declarations
         self.text, self.address, self.type = start.text, start.address, start.type
+        self.hidden: str | None = None
 
     def take(self, step: Step) -> None:
         """Go one step on."""
+        self.hidden = None
         if step.field is not None:
             self._field(step)
         elif step.assertion is not None:
             self._assert(step.assertion)
         else:
             self._brackets(step)
-        self.text += step.text
+        self.text += step.text if self.hidden is None else self.hidden
 
     def at_map(self) -> Place:
         """The place, if it is a map variable: behind pointers and interfaces, too; a sync.Map is one itself."""
@@ -102,7 +105,8 @@ class _Walker:
             )
         if step.index is None:
             raise UsageError(
-                f"{_shown(step.text)!r} is not an index of {_shown(self.text)}", "elements are counted from 0: [2]"
+                f"{quoted_key(_shown(step.text))} is not an index of {_shown(self.text)}",
+                "elements are counted from 0: [2]",
             )
         self._declared_step(step.text)
 
@@ -190,7 +194,8 @@ class _Walker:
         find = self._spelled if step.short else self._looked_up
         found = find(map_address, key_type, key)
         if found is None:
-            raise UnknownVariable(f"{_shown(self.text)} has no key {_shown(key)}", "keys are written as in Go")
+            raise UnknownVariable(f"{_shown(self.text)} has no key {_shown_key(key)}", "keys are written as in Go")
+        self.hidden = self._hidden(step, key_type, found[0])
         self.address = found[0] if step.of_key else found[1]
         self.type = key_type if step.of_key else self.types.elem(self.type)
 
@@ -198,7 +203,7 @@ class _Walker:
         """Where key and element lie; None where the map does not have the key."""
         if key_type.kind == Kind.STRING and key[:1] not in ('"', "`"):
             raise UnknownVariable(
-                f"{_shown(self.text)} is of type {_shown(self.type.name)}, and {_shown(key)} is not a string",
+                f"{_shown(self.text)} is of type {_shown(self.type.name)}, and {_shown_key(key)} is not a string",
                 f'a string is written in quotes: {_shown(self.text)}["..."]',
             )
         literal = parse_literal(self.types, key_type, key)
@@ -211,7 +216,14 @@ class _Walker:
         try:
             return Speller(self.types, literal.memory).spell(key_type, literal.data)
         except Unspellable as error:
-            raise UsageError(f"a key of {_shown(self.text)} cannot be compared: {error}") from None
+            why = bytes_of_memory(str(error))
+            raise UsageError(f"a key of {_shown(self.text)} cannot be compared: {why}") from None
+
+    def _hidden(self, step: Step, key_type: GoType, address: int) -> str | None:
+        """What stands for a step through a map where values are hidden; None where they are not."""
+        if current() is None:
+            return None
+        return f"[{OF_KEY if step.of_key else ''}{self._spell(key_type, address) or UNSAID}]"
 
     def _spelled(self, address: int, key_type: GoType, key: str) -> tuple[int, int] | None:
         """Where the one key lies that is spelled so, found by spelling every key that it can be."""
@@ -223,7 +235,7 @@ class _Walker:
                     found.append((int(slots.key_values[at]), int(slots.elem_values[at])))
         if len(set(found)) > 1:
             raise UnknownVariable(
-                f"{len(found)} keys of {_shown(self.text)} are written {_shown(key)}", "give the map's address"
+                f"{len(found)} keys of {_shown(self.text)} are written {_shown_key(key)}", "give the map's address"
             )
         return found[0] if found else None
 
@@ -247,6 +259,10 @@ class _Walker:
 def leads_through_memory(run: Run, go_type: GoType) -> bool:
     """Whether only memory says what a value of a type is: an interface, or a pointer to one."""
     return go_type_behind(run.declarations, go_type).kind == Kind.INTERFACE
+
+
+def _shown_key(text: str) -> str:
+    return bytes_of_memory(_shown(text))
 
 
 def _shown(text: str) -> str:

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from inspector.control.gdbmi import GdbMemory
+from inspector.control.gdbmemory import GdbMemory
 from inspector.control.hold import Holder, PtraceHolder, Still, Unheld
 from inspector.control.tracer import Tracer
-from inspector.errors import BadExecutable, Hint, NoSuchTarget, NotGo, UsageError
+from inspector.errors import BadExecutable, Hint, NotGo, UsageError
 from inspector.image.elf import ElfImage, open_image
 from inspector.memory import procfs
-from inspector.memory.corefile import CoreFile
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.process import ProcessMemory
-from inspector.target.program import Program, bias_of, build_matches, built, require_same_build
-from inspector.target.target import MemoryChoice, Target, noticing_the_end
+from inspector.settings import MemoryChoice
+from inspector.target.library import library_of_core, library_of_process, lies_in_core, note_of
+from inspector.target.presence import require_process
+from inspector.target.program import Program, bias_of, build_matches, built, is_go, lay_over, require_same_build
+from inspector.target.target import Target, noticing_the_end
+
+if TYPE_CHECKING:
+    from inspector.memory.corefile import CoreFile
 
 logger = logging.getLogger(__name__)
 
 
 def open_target(
-    target: str,
+    target: int | str | os.PathLike[str],
     *,
     exe: str | None = None,
     memory: MemoryChoice = "auto",
     stop: bool = True,
     gdb: str = "gdb",
+    max_unpacked: int | None = None,
 ) -> Target:
     """Open a process by its pid, or a core dump by its path.
 
+    A number and a text of digits are pids; any other text, and every Path, names a core. A compressed core may have
+    `max_unpacked` bytes when it is unpacked; None for what the temporary folder has room for.
     Raises the members of the InspectError family that say what is wrong with it.
     """
     if not stop and memory == "gdb-mi":
@@ -40,18 +47,34 @@ def open_target(
             "gdb stops what it attaches to, so it cannot read a process without a stop",
             Hint("leave {no_stop} or {gdb_mi} out"),
         )
-    if target.isdecimal():
-        return _open_process(int(target), exe, memory, stop, gdb)
+    if isinstance(target, int) or (isinstance(target, str) and target.isdecimal()):
+        return _open_process(_pid(target), exe, memory, stop, gdb)
+    path = _path(target)
     if not stop:
         raise UsageError(
-            f"only live processes can be read without a stop, and {target!r} is not a pid",
+            f"only live processes can be read without a stop, and {path!r} is not a pid",
             Hint("leave {no_stop} out: a core dump stands still"),
         )
-    return _open_core(target, exe, memory, gdb)
+    return _open_core(path, exe, memory, gdb, max_unpacked)
+
+
+def _pid(target: int | str) -> int:
+    """The pid that a number or a text of digits stands for; raises UsageError."""
+    if isinstance(target, bool) or int(target) < 0:
+        raise UsageError(f"{target!r} is not a pid", "a pid is a number above 0")
+    return int(target)
+
+
+def _path(target: str | os.PathLike[str]) -> str:
+    """The path of a core; raises UsageError for what is no text."""
+    path: object = os.fspath(target) if isinstance(target, (str, os.PathLike)) else target
+    if not isinstance(path, str):
+        raise UsageError(f"{path!r} is neither a pid nor a path", "give a number, a text or a Path")
+    return path
 
 
 def _open_process(pid: int, exe: str | None, choice: MemoryChoice, stop: bool, gdb: str) -> Target:
-    _require_process(pid)
+    require_process(pid)
     with ExitStack() as resources:
         life = Lifetime(pid)
         resources.callback(life.close)
@@ -67,14 +90,17 @@ def _process(
 ) -> Target:
     """Bind a process, its executable and whoever holds it together."""
     pid = life.pid
-    image = _running_image(pid, exe, resources)
+    running, library = _running_image(pid, resources)
+    image = running if exe is None else _same_build(exe, running, f"process {pid}", resources)
     build = built(image)
-    image.bias = bias_of(image, procfs.entry_point(pid), f"process {pid}")
+    image.bias = running.bias if library else bias_of(image, procfs.entry_point(pid), f"process {pid}")
     process = ProcessMemory(pid)
     resources.callback(process.close)
+    notes = (note_of(running, f"process {pid}"),) if library else ()
     holder: Holder = _by_ptrace(life, resources) if stop and choice != "gdb-mi" else Unheld()
     started = None if choice == "direct" or not stop else gdb
-    target = Target("process", str(pid), pid, Program(image, build, process), process, holder, started, life=life)
+    program = Program(image, build, process, library)
+    target = Target("process", str(pid), pid, program, process, holder, started, notes, life=life)
     if choice == "gdb-mi":
         target.memory = target.program.memory = GdbMemory(target.bridge(), pid)
         target.holder = target.gdb_holder()
@@ -96,26 +122,26 @@ def _log(target: Target) -> None:
     )  # fmt: skip
 
 
-def _require_process(pid: int) -> None:
-    status = procfs.status(pid)
-    if status.ended and procfs.has_ended(pid):
-        raise NoSuchTarget(
-            f"process {pid} has ended and waits to be reaped (a zombie)", "inspect its core dump, if it left one"
-        )
-    if status.process != pid:
-        raise NoSuchTarget(f"{pid} is a thread of process {status.process}", "give the pid of the process")
-
-
-def _running_image(pid: int, exe: str | None, resources: ExitStack) -> ElfImage:
-    """The executable of a process, or the one that the user names if it is the same build."""
+def _running_image(pid: int, resources: ExitStack) -> tuple[ElfImage, bool]:
+    """The executable of a process, or its Go library if it has one and the executable is not Go; and whether it has."""
     link = procfs.executable_path(pid)
     running = open_image(link, os.readlink(link))
     resources.callback(running.close)
-    if exe is None:
-        return running
+    if is_go(running):
+        return running, False
+    with closing(ProcessMemory(pid)) as process:
+        library = library_of_process(process)
+    if library is None:
+        return running, False
+    resources.callback(library.close)
+    return library, True
+
+
+def _same_build(exe: str, running: ElfImage, whose: str, resources: ExitStack) -> ElfImage:
+    """The executable that the user names; raises BadExecutable if it is of another build."""
     image = open_image(exe)
     resources.callback(image.close)
-    require_same_build(image, running.build_ids, f"process {pid}")
+    require_same_build(image, running.build_ids, whose)
     return image
 
 
@@ -126,42 +152,68 @@ def _give(target: Target, resources: ExitStack) -> None:
     target.resources = files
 
 
-def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
+def _open_core(path: str, exe: str | None, choice: MemoryChoice, gdb: str, max_unpacked: int | None) -> Target:
+    # What reads cores takes 4 ms to load, and no process needs it.
+    from inspector.memory.corefile import CoreFile
+
     with ExitStack() as resources:
-        core = CoreFile(path)
+        core = CoreFile(path, max_unpacked)
         resources.callback(core.close)
-        target = _of_core(core, exe, choice, gdb)
+        target = _of_core(core, exe, choice, gdb, resources)
         _give(target, resources)
         _log(target)
         return target
 
 
-def _of_core(core: CoreFile, exe: str | None, choice: MemoryChoice, gdb: str) -> Target:
-    """Bind a core and its executable together."""
+def _of_core(core: CoreFile, exe: str | None, choice: MemoryChoice, gdb: str, resources: ExitStack) -> Target:
+    """Bind a core and its executable together; `resources` closes the executable."""
     notes = [core.note] if core.note else []
     if core.missing:
         notes.append(f"{core.path} is cut short: {core.missing:,} bytes that its headers announce are missing")
+    if core.impossible:
+        notes.append(
+            f"{core.path} is damaged or made by hand: {core.impossible:,} bytes of its segments lie within others or "
+            "where no memory can be, and are left out"
+        )
     image = _core_image(core, exe)
+    resources.callback(image.close)
+    if not is_go(image):
+        library = library_of_core(core)
+        if library is not None:
+            resources.callback(library.close)
+            image = library
     try:
         build = built(image)
     except NotGo as error:
         hint = Hint("{exe} has to name the Go program that the core is of") if exe is not None else error.hint
         raise NotGo(error.message, hint) from None
-    image.bias = bias_of(image, core.entry, f"the core {core.path}") if core.entry else 0
+    in_library = _is_library(image, core)
+    if in_library:
+        notes.append(note_of(image, f"the core {core.path}"))
     if not build_matches(core, image, f"the core {core.path}"):
         notes.append("the core does not hold its executable's build id, so it could not be compared")
-    file_bytes = np.frombuffer(image.data, dtype=np.uint8)
-    for segment in image.segments:
-        # Writable segments change at run time: what the core lacks of them is lost, not as in the file.
-        if not segment.writable:
-            core.overlay(segment.address + image.bias, file_bytes, segment.offset, segment.file_size)
-    program = Program(image, build, core)
+    lay_over(core, image, image.data)
+    program = Program(image, build, core, in_library)
     started = None if choice == "direct" else gdb
     holder = Still(lambda: core.threads)
-    target = Target("core", core.path, core.pid, program, core, holder, started, tuple(notes), core.missing)
+    missing = core.missing + core.impossible
+    target = Target("core", core.path, core.pid, program, core, holder, started, tuple(notes), missing)
     if choice == "gdb-mi":
         target.memory = program.memory = GdbMemory(target.bridge(), None)
     return target
+
+
+def _is_library(image: ElfImage, core: CoreFile) -> bool:
+    """Set the bias of an image; returns whether it is a library, not the executable. Raises BadExecutable."""
+    if not core.entry:
+        return False
+    try:
+        image.bias = bias_of(image, core.entry, f"the core {core.path}")
+    except BadExecutable:
+        if not lies_in_core(image, core):
+            raise
+        return True
+    return False
 
 
 def _core_image(core: CoreFile, exe: str | None) -> ElfImage:

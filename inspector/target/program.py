@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import mmap
 from dataclasses import dataclass
 from functools import cached_property
 
-from inspector.errors import BadExecutable, Hint, UnreadableMemory
+import numpy as np
+
+from inspector.errors import BadExecutable, Hint, InspectError, NotGo, UnreadableMemory
 from inspector.goruntime.releases import Release
 from inspector.gotypes.table import TypeTable
 from inspector.gotypes.variables import Declarations
@@ -16,7 +19,8 @@ from inspector.image.elf import ElfImage
 from inspector.image.moduledata import find_modules
 from inspector.maps.families import family_of
 from inspector.maps.family import Family
-from inspector.memory.protocol import Memory
+from inspector.memory.chunks import Chunks
+from inspector.memory.protocol import END_OF_USER_SPACE, Memory
 
 logger = logging.getLogger(__name__)
 
@@ -26,11 +30,19 @@ PAGE = 4096
 
 @dataclass
 class Program:
-    """The program that a target runs. Types and hash keys are read through `memory` when they are first asked for."""
+    """The program that a target runs. Types and hash keys are read through `memory` when they are first asked for.
+
+    `in_library` says that `image` is not the executable but a library of the process (library.py).
+    """
 
     image: ElfImage
     build: BuildInfo
     memory: Memory
+    in_library: bool = False
+
+    def __post_init__(self) -> None:
+        # Loaded now, as long as no process is held.
+        _ = self.family
 
     @property
     def release(self) -> Release:
@@ -71,10 +83,21 @@ def built(image: ElfImage) -> BuildInfo:
     return read_build_info(image)
 
 
+def is_go(image: ElfImage) -> bool:
+    """Whether the Go toolchain built an executable, of whatever release."""
+    try:
+        read_build_info(image)
+    except NotGo:
+        return False
+    except InspectError:
+        return True
+    return True
+
+
 def bias_of(image: ElfImage, entry: int, whose: str) -> int:
     """What the loader added to the linked addresses; raises BadExecutable when it cannot have done so."""
     bias = entry - image.entry
-    if bias < 0 or bias % PAGE or (bias and not image.movable):
+    if not 0 <= bias < END_OF_USER_SPACE or bias % PAGE or (bias and not image.movable):
         raise BadExecutable(
             f"{image.path} is not the executable of {whose}: their entry points differ",
             Hint("name the right one with {exe}"),
@@ -109,3 +132,15 @@ def build_matches(memory: Memory, image: ElfImage, whose: str) -> bool:
             continue
     require_same_build(image, held, whose)
     return compared
+
+
+def lay_over(memory: Chunks, image: ElfImage, data: mmap.mmap) -> None:
+    """Give a copy of a process's memory what it lacks of the executable's segments that never change.
+
+    `data` maps the file of the executable.
+    """
+    file_bytes = np.frombuffer(data, dtype=np.uint8)
+    for segment in image.segments:
+        # Writable segments change at run time: what the copy lacks of them is lost, not as in the file.
+        if not segment.writable:
+            memory.overlay(segment.address + image.bias, file_bytes, segment.offset, segment.file_size)

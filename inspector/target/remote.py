@@ -10,8 +10,11 @@ from inspector.control.gdbserver import RemoteBridge, RemoteMemory, parse_endpoi
 from inspector.control.hold import Still
 from inspector.errors import Hint, UsageError
 from inspector.image.elf import ElfImage, open_image
+from inspector.maps.families import load_families
+from inspector.maps.readers import reader_of_sync_maps
+from inspector.settings import MemoryChoice
 from inspector.target.program import Program, bias_of, build_matches, built
-from inspector.target.target import MemoryChoice, Target
+from inspector.target.target import Target
 
 
 def open_remote(
@@ -30,6 +33,9 @@ def open_remote(
         )
     endpoint = parse_endpoint(endpoint)
     whose = f"the process at {endpoint}"
+    # gdbserver holds its process from the connection on: nothing that can be loaded before is loaded then.
+    load_families()
+    reader_of_sync_maps()
     with ExitStack() as resources:
         copy = open_image(exe) if exe else None
         if copy is not None:

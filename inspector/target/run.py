@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from inspector.control.gdbmi import GdbMemory
+from inspector import watching
+from inspector.control.gdbmemory import GdbMemory
 from inspector.control.hold import WINDOW, Clock, GdbHolder, Holder, timed
 from inspector.errors import GdbDied, GdbError, Hint, NotReadInTime
 from inspector.goruntime.releases import Release
@@ -18,26 +19,21 @@ from inspector.hashing.keys import HashKeys
 from inspector.image.elf import ElfImage
 from inspector.maps.family import Family, HeapMetadata, Reader, Source
 from inspector.maps.readers import reader_of
+from inspector.memory.chunks import Chunks
 from inspector.memory.deadline import Deadline
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Memory, Region, RegionMap
 from inspector.memory.threads import Thread
+from inspector.settings import USUAL_STOP, USUAL_STOP_BY_GDB, MaxStop
 from inspector.target.target import Target, gone
 
 T = TypeVar("T")
 
-MaxStop = float | None | Literal["usual"]
-"""Seconds that one stop may take; None for as long as it likes."""
-
-USUAL_STOP = 0.2
-USUAL_STOP_BY_GDB = 2.0
-"""Seconds that a stop may take unless the caller says otherwise: where gdb holds or reads, everything takes longer."""
-
 STARVED_TRIES = 4
 """How often a stop is made in all in which this process did not get the processor."""
 
-MAX_SHARE = 0.1
-"""The share of any second that a process is held by a request that stops it often."""
+LEAST_STOP = 0.005
+"""Seconds: less than that of a budget is not worth a stop."""
 
 
 class Run:
@@ -45,26 +41,41 @@ class Run:
     None unless somebody looked for it and found it.
 
     `max_stop` is how long one stop may take (MaxStop). `max_share` is the share of any
-    second that the process may be held; None for all of it.
+    second that the process may be held, and `budget` how many seconds in all; None for no limit.
     """
 
-    def __init__(self, target: Target, max_stop: MaxStop = "usual", max_share: float | None = None) -> None:
-        self.target, self.max_share = target, max_share
+    def __init__(
+        self,
+        target: Target,
+        max_stop: MaxStop = "usual",
+        max_share: float | None = None,
+        budget: float | None = None,
+    ) -> None:
+        self.target, self.max_share, self.budget = target, max_share, budget
         self._max_stop: MaxStop = max_stop
         self.notes = [*target.notes, *target.program.build.notes]
         self.clock = Clock()
+        watching.hold_by(self.clock.so_far)
         self.holder: Holder = target.holder
         self.deadline = Deadline()
         self.memory: Memory = target.memory
-        if isinstance(target.memory, (ProcessMemory, GdbMemory)) and not target.holder.still:
-            self.memory = target.memory.within(self.deadline)
+        memory = target.memory
+        if isinstance(memory, Chunks) or (isinstance(memory, (ProcessMemory, GdbMemory)) and not target.holder.still):
+            self.memory = memory.within(self.deadline)
         self.heap_searched = False
         # Reading it is a matter of a higher floor, so others set it.
         self.heap: HeapMetadata | None = None
-        self._held = False
+        self._held = self._noted_waiting = False
         self._regions: RegionMap | None = None
         # A gdbserver holds its process from the connection on; what went before a later request is not its own.
         self._since, target.held_since = _earlier(target.held_since, time.perf_counter())
+        self.clock.began = self._since
+
+    def of(self, still: Target) -> Run:
+        """The same request, of a copy of its target: notes and stops are shared."""
+        run = Run(still, self._max_stop, self.max_share, self.budget)
+        run.clock, run.notes = self.clock, self.notes
+        return run
 
     # What never changes
 
@@ -139,6 +150,11 @@ class Run:
         return self.holder.stops
 
     @property
+    def held_now(self) -> bool:
+        """Whether a process is standing still for this request alone at this moment."""
+        return self._held and not self.still
+
+    @property
     def missing(self) -> int:
         """Bytes that a core lacks of what its headers promise."""
         return self.target.missing
@@ -169,7 +185,9 @@ class Run:
         return Source(self.memory, self.regions(), self.types, self.hash_keys, self.heap)
 
     def threads(self) -> list[Thread]:
-        """The threads with their registers, none where they cannot be had; call it while the target is held."""
+        """The threads with their registers, none where they cannot be had, or where the target is not held."""
+        if not self._held and not self.still:
+            return []
         try:
             return self.holder.threads()
         except GdbDied:
@@ -183,20 +201,24 @@ class Run:
         self.holder = self.target.gdb_holder()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, only: bool = False) -> Iterator[None]:
         """Hold the target still for the length of the block, where it is not already. May be nested.
 
-        Reads in the block raise NotReadInTime when the stop has lasted for as long as it may.
+        `only` says that this is meant to be the only stop: then no share of the time limits it. Reads in the block
+        raise NotReadInTime when the stop has lasted for as long as it may.
         """
         if self._held or self.still:
             yield
             if self._since is not None:
-                self.clock.stops = [(self._since, time.perf_counter())]
+                self.clock.stops, self.clock.began = [(self._since, time.perf_counter())], None
             return
-        room = self._room()
+        room = self.longest_stop if only and self.stops else self._room()
         try:
             with timed(self.holder, self.clock) as began:
                 self._held = True
+                if self.holder.waited and not self._noted_waiting:
+                    self._noted_waiting = True
+                    self.note(self.holder.waited)
                 # gdb takes its time to attach, which nobody can shorten.
                 self.deadline.start(time.perf_counter() if isinstance(self.holder, GdbHolder) else began, room)
                 with self._advising():
@@ -235,6 +257,8 @@ class Run:
             else:
                 if not (late(done) and self._starved):
                     return done
+                # There may be no room for two copies.
+                del done
         return work()
 
     @property
@@ -270,18 +294,46 @@ class Run:
         least = self.max_share * WINDOW / 2
         return least if self.max_stop is None else min(self.max_stop, least)
 
+    @property
+    def longest_stop(self) -> float | None:
+        """Seconds that a stop may take if it is the only one; None for as long as it likes."""
+        return min((most for most in (self.max_stop, self.budget) if most is not None), default=None)
+
+    @property
+    def spent(self) -> bool:
+        """Whether too little is left of the budget for another stop."""
+        if self.budget is None or self.still or not self.stops:
+            return False
+        return self.budget - self.clock.total < min(LEAST_STOP, self.budget)
+
+    @property
+    def allowed_ms(self) -> float:
+        """Milliseconds of the budget, 0 without one."""
+        return (self.budget or 0.0) * 1000
+
     def _room(self) -> float | None:
-        """Wait until the process has run for long enough, and return how long the next stop may take, in seconds."""
+        """Wait until the process has run for long enough, and return how long the next stop may take, in seconds.
+
+        Raises NotReadInTime where the budget is spent.
+        """
         if not self.stops:
             return None
-        if self.max_share is None:
-            return self.max_stop
+        if self.spent:
+            raise NotReadInTime(0, 0.0)
+        left = None if self.budget is None else self.budget - self.clock.total
+        if self.max_share is not None:
+            share = self._free_share(self.max_share)
+            left = share if left is None else min(left, share)
+        return min((most for most in (self.max_stop, left) if most is not None), default=None)
+
+    def _free_share(self, most: float) -> float:
+        """Wait until half of the share is free, and return how much is, in seconds."""
         while True:
-            left = self.max_share * WINDOW - self.clock.recent(time.perf_counter())
+            left = most * WINDOW - self.clock.recent(time.perf_counter())
             least = self.patience
             assert least is not None
             if left >= least:
-                return left if self.max_stop is None else min(left, self.max_stop)
+                return left
             time.sleep(least - left)
 
 

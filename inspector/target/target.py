@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from inspector.control.gdbmi import GdbBridge, GdbMemory
+from inspector.control.gdbmemory import GdbMemory
 from inspector.control.hold import GdbHolder, Holder
 from inspector.errors import GdbMissing, Hint, NoSuchTarget, TargetGone
-from inspector.memory.corefile import CoreFile
+from inspector.gotypes.gotype import GoType
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.protocol import Memory
 from inspector.target.program import Program
 
-MemoryChoice = Literal["auto", "gdb-mi", "direct"]
+if TYPE_CHECKING:
+    from inspector.control.gdbmi import GdbBridge
+    from inspector.memory.corefile import CoreFile
 
 
 class Frames(Protocol):
@@ -39,7 +41,9 @@ class Target:
     opening, `missing` how many bytes a core lacks of what its headers promise. `gdb` names the gdb to start where one
     is needed; None forbids it. `held_since` is set where others hold the process from the opening to the end, in
     seconds of time.perf_counter(). `life` is that of a process of this machine: what its pid stands for. A target of
-    kind "gdb" is opened by the plugin inside gdb; `inner` finds frames there.
+    kind "gdb" is opened by the plugin inside gdb; `inner` finds frames there. `allgs` is the address of runtime.allgs,
+    None where it was not found, or not sought yet. `led_to` says which types the references to a map have, by its
+    address: that takes long, and it is a matter of a higher floor, so others set it.
     """
 
     kind: Literal["process", "core", "gdb"]
@@ -54,6 +58,9 @@ class Target:
     held_since: float | None = None
     inner: Frames | None = None
     life: Lifetime | None = None
+    allgs: int | None = None
+    sought_allgs: bool = False
+    led_to: Callable[[Target, int], Sequence[GoType]] | None = None
     resources: ExitStack = field(default_factory=ExitStack)
     _bridge: GdbBridge | None = None
     _no_bridge: GdbMissing | None = None
@@ -67,6 +74,21 @@ class Target:
     def close(self) -> None:
         """Let go of the process, end gdb, close the files."""
         self.resources.close()
+
+    def relieve(self) -> None:
+        """Give back memory that a core's file holds anyway."""
+        core = self._core(self.program.memory)
+        if core is not None:
+            core.relieve()
+
+    def _core(self, memory: Memory) -> CoreFile | None:
+        """The core that a memory of this target is; None where it is something else."""
+        if self.kind != "core":
+            return None
+        # A process needs none of what reads cores, which takes 4 ms to load.
+        from inspector.memory.corefile import CoreFile
+
+        return memory if isinstance(memory, CoreFile) else None
 
     @property
     def local_pid(self) -> int | None:
@@ -86,8 +108,12 @@ class Target:
             if self.gdb is None:
                 raise GdbMissing("only gdb can answer this, and it must not be used", Hint("leave {direct} out"))
             files = [self.program.image.file.fileno()]
-            if isinstance(self.memory, CoreFile):
-                files.append(self.memory.file.fileno())
+            core = self._core(self.memory)
+            if core is not None:
+                files.append(core.file.fileno())
+            # Loaded here, as starting and understanding gdb takes 5 ms to load, and few requests ask gdb.
+            from inspector.control.gdbmi import GdbBridge
+
             try:
                 started = GdbBridge(self.gdb, tuple(files))
             except GdbMissing as error:
@@ -95,9 +121,11 @@ class Target:
                 self._no_bridge = error
                 raise
             bridge = self.resources.enter_context(started)
-            bridge.open_executable(files[0])
-            for core in files[1:]:
-                bridge.open_core(core)
+            program = self.program
+            # Of an executable gdb finds out itself where it lies.
+            bridge.open_executable(files[0], program.image.bias if program.in_library else 0)
+            for file in files[1:]:
+                bridge.open_core(file)
             self._bridge = bridge
         return self._bridge
 

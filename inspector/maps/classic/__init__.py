@@ -3,10 +3,20 @@
 Satisfies inspector.maps.family.Family.
 """
 
-from inspector.maps.classic.account import nothing
+from inspector.maps.classic.account import keeping, nothing
 from inspector.maps.classic.candidates import candidates, plausible, provable
 from inspector.maps.classic.cells import cells
-from inspector.maps.classic.functions import works_on_maps
+from inspector.maps.classic.crowd import crowd
+from inspector.maps.classic.damage import (
+    bits,
+    looks_like_cells,
+    nearly_plausible,
+    pointer_fields,
+    repaired,
+    repaired_bytes,
+    shape_bits,
+)
+from inspector.maps.classic.functions import steps_of, works_on_maps
 from inspector.maps.classic.header import (
     HEADER,
     NAME,
@@ -28,18 +38,28 @@ __all__ = [
     "agrees",
     "array_size",
     "arrays",
+    "bits",
     "candidates",
     "cells",
+    "crowd",
     "header_dtype",
     "header_of",
+    "keeping",
     "look_up",
+    "looks_like_cells",
+    "nearly_plausible",
     "nothing",
     "plausible",
+    "pointer_fields",
     "provable",
     "read_header",
+    "repaired",
+    "repaired_bytes",
     "sample",
     "seed_tells_clones",
     "seeds",
+    "shape_bits",
+    "steps_of",
     "storage",
     "take_snapshot",
     "whole",

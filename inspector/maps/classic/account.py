@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from inspector.goruntime.releases import Release
 from inspector.gotypes.words import number_of, size
@@ -10,6 +14,7 @@ from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.header import HEADER, NAME, GrowthState, Hmap, MapExtra
 from inspector.maps.classic.summary import Growth, Occupancy, growth_of, occupancy_of
 from inspector.maps.family import Account, Held, Passage, Strip
+from inspector.maps.shrinking import Keeping
 
 NO_HEADER = Hmap(0, 0, 0, 0, 0, 0, 0, 0, 0)
 NO_OCCUPANCY = Occupancy(0, 0, 0, 0, 0, {}, Held({"buckets": 0, "overflow": 0, "old": 0, "header": 0}, 0))
@@ -21,13 +26,19 @@ def account_of(view: MapView) -> Account:
     growth, occupancy = growth_of(view), occupancy_of(view)
     rows = _header_rows(header) + (_extra_rows(extra) if extra else [])
     passages = (_growth_passage(view, growth), _occupancy_passage(view, occupancy))
-    return _account(header, extra, growth, occupancy, tuple(rows), passages)
+    keeps = keeping(view.snapshot.release)
+    return _account(header, extra, growth, occupancy, tuple(rows), passages, keeps)
 
 
 def nothing(release: Release) -> Account:
     """See Reader.nothing."""
     growth = Growth(None, 0, 0, 0, None, 0.0, release.load_factor_half / 2, None)
-    return _account(NO_HEADER, None, growth, NO_OCCUPANCY, (), ())
+    return _account(NO_HEADER, None, growth, NO_OCCUPANCY, (), (), keeping(release))
+
+
+def keeping(release: Release) -> Keeping:
+    """See Family.keeping: mapdelete and mapclear keep the array, and runtime.mapclone2 makes one for the count."""
+    return Keeping("buckets", "rebuilds" if release.has_maps_clone else "missing")
 
 
 def _account(
@@ -37,6 +48,7 @@ def _account(
     occupancy: Occupancy,
     rows: tuple[tuple[str, str], ...],
     passages: tuple[Passage, ...],
+    keeps: Keeping,
 ) -> Account:
     state = GrowthState(growth.kind, growth.old_buckets, growth.evacuated)
     return Account(
@@ -50,11 +62,12 @@ def _account(
         bytes=occupancy.bytes,
         header=rows,
         passages=passages,
-        map_form=_map_form(header, extra),
+        map_form=partial(_map_form, header, extra),
         growth_form=_growth_form(growth),
         occupancy_form=_occupancy_form(occupancy),
         row_form={"B": header.B},
         row_growth=state.form,
+        keeping=keeps,
     )
 
 
@@ -89,7 +102,7 @@ def _pointer(address: int) -> str:
     return f"{address:#x}" if address else "nil"
 
 
-def _listed(pointer: int, buckets: tuple[int, ...] | None) -> str:
+def _listed(pointer: int, buckets: array[int] | None) -> str:
     if buckets is None:
         return _pointer(pointer) + (" (not readable)" if pointer else "")
     return f"{pointer:#x} ({number_of(len(buckets), 'bucket')})"
@@ -115,7 +128,7 @@ def _growth_passage(view: MapView, growth: Growth) -> Passage:
     strip = None
     if len(view.evacuated):
         mark = view.header.nevacuate, f"nevacuate {view.header.nevacuate}"
-        strip = Strip(view.evacuated.astype(float), ("evacuated", "partly", "waiting"), mark)
+        strip = Strip(view.evacuated.astype(np.float32), ("evacuated", "partly", "waiting"), mark)
     return Passage("growth", tuple(lines), strip)
 
 
@@ -171,7 +184,7 @@ def _map_form(header: Hmap, extra: MapExtra | None) -> dict[str, Any]:
 
 
 def _extra_form(extra: MapExtra) -> dict[str, Any]:
-    def listed(pointers: tuple[int, ...] | None) -> list[str] | None:
+    def listed(pointers: array[int] | None) -> list[str] | None:
         return None if pointers is None else [f"{pointer:#x}" for pointer in pointers]
 
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.goruntime.releases import BUCKET_CELLS
+from inspector.maps.slots import Numbers, count_of
+from inspector.maps.windows import joined, windows
 from inspector.memory.protocol import Addresses
+from inspector.memory.sets import is_among
+
+Rows = NDArray[np.int32 | np.int64]
+"""Numbers of rows, as small as there are few of them."""
 
 NO_NEXT = -1
 """The chain ends here."""
@@ -24,7 +32,7 @@ class BucketArray:
     """All buckets that belong to one array: the array, its preallocated tail, and overflow buckets apart.
 
     Rows are buckets: the first `size` are the array's own, then `tail` preallocated overflow buckets, then
-    overflow buckets allocated on their own. For each row: `addresses`; `home`, the number of the bucket
+    overflow buckets allocated on their own, whose addresses are `apart`. For each row: `home`, the number of the bucket
     whose chain it is in (-1 for a preallocated one not in use); `depth`, its place in that chain (0 is the
     array's own bucket); `next`, the row its overflow pointer leads to, or NO_NEXT, UNREADABLE_NEXT,
     SHARED_NEXT. `cells` is the structured array derived from the bmap schema.
@@ -34,20 +42,49 @@ class BucketArray:
     size: int
     tail: int
     cells: NDArray[np.void]
-    addresses: Addresses
-    home: NDArray[np.int64]
-    depth: NDArray[np.int64]
-    next: NDArray[np.int64]
+    apart: Addresses
+    home: Rows
+    depth: Rows
+    next: Rows
+
+    def addresses_of(self, rows: NDArray[np.integer[Any]]) -> Addresses:
+        """(k,) where some rows lie."""
+        numbers, together = rows.astype(np.int64), self.size + self.tail
+        addresses = np.uint64(self.address) + numbers.view(np.uint64) * np.uint64(self.cells.dtype.itemsize)
+        alone = numbers >= together
+        if alone.any():
+            addresses[alone] = self.apart[numbers[alone] - together]
+        return np.asarray(addresses)
 
     @property
+    def addresses(self) -> Addresses:
+        """Where all rows lie."""
+        return self.addresses_of(np.arange(len(self.cells)))
+
+    @cached_property
     def tophash(self) -> NDArray[np.uint8]:
-        """Tophash bytes, shape (rows, 8)."""
-        return np.asarray(self.cells["tophash"])
+        """Tophash bytes, shape (rows, 8): side by side, as every rule looks at them and they lie far apart."""
+        # Copied as words: numpy copies eight bytes one by one.
+        words = self.cells.view(np.uint64).reshape(len(self.cells), -1)
+        return np.ascontiguousarray(words[:, :1]).view(np.uint8)
+
+    def tophash_of(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+        """Tophash bytes of k rows, shape (k, 8)."""
+        return np.asarray(self.tophash.view(np.uint64)[:, 0][rows].view(np.uint8).reshape(-1, BUCKET_CELLS))
 
     @property
     def overflow(self) -> Addresses:
         """Overflow pointers, one a row."""
         return np.asarray(self.cells["overflow"])
+
+    def same_keys(self, other: BucketArray) -> bool:
+        """Whether another array has the same buckets in the same places, with the same tophashes and keys."""
+        parts = ("tophash", "keys", "overflow")
+        return (
+            (self.address, self.size, self.tail) == (other.address, other.size, other.tail)
+            and np.array_equal(self.addresses, other.addresses)
+            and all(np.array_equal(self.cells[part], other.cells[part]) for part in parts)
+        )
 
     @cached_property
     def in_use(self) -> NDArray[np.bool_]:
@@ -62,10 +99,11 @@ class BucketArray:
     @cached_property
     def doubtful(self) -> NDArray[np.bool_]:
         """For each bucket whether its chain is cut, or holds a bucket that another chain claims too."""
-        claimed = np.isin(self.addresses, self.overflow[self.next == SHARED_NEXT])
         doubtful = np.zeros(self.size, dtype=bool)
-        doubtful[self.home[self.broken]] = True
-        doubtful[self.home[claimed & self.in_use]] = True
+        if len(self.broken):
+            claimed = is_among(self.addresses, self.overflow[self.next == SHARED_NEXT])
+            doubtful[self.home[self.broken]] = True
+            doubtful[self.home[claimed & self.in_use]] = True
         return doubtful
 
     @cached_property
@@ -79,25 +117,51 @@ class BucketArray:
         return bool((self.next[inside] > inside).all())
 
     @cached_property
-    def order(self) -> NDArray[np.int64]:
-        """Rows in use, in the order of their bucket and then of their place in the chain."""
-        used = np.flatnonzero(self.in_use)
-        return used[np.lexsort((self.depth[used], self.home[used]))]
-
-    @cached_property
-    def overflow_rows(self) -> NDArray[np.int64]:
+    def overflow_rows(self) -> Numbers:
         """Rows that are overflow buckets in use, in chain order."""
-        return self.order[self.depth[self.order] > 0]
+        rows = self.size + np.flatnonzero(self.in_use[self.size :])
+        return rows[np.lexsort((self.depth[rows], self.home[rows]))]
 
     @cached_property
-    def chain_lengths(self) -> NDArray[np.int64]:
-        """Buckets in the chain of each of the array's buckets, itself included; shape (size,)."""
-        return np.bincount(self.home[self.in_use], minlength=self.size)
+    def _overflow_homes(self) -> Rows:
+        return self.home[self.overflow_rows]
+
+    def chains(self, buckets: slice) -> Numbers:
+        """Rows of some of the array's buckets with their overflow buckets, in the order of bucket and of chain."""
+        first, last = np.searchsorted(self._overflow_homes, (buckets.start, buckets.stop)).tolist()
+        # Each lies behind the bucket that it is in the chain of, and those before it.
+        at = self._overflow_homes[first:last].astype(np.int64) - buckets.start + 1 + np.arange(last - first)
+        rows = np.arange(buckets.start, buckets.stop + last - first)
+        ends = np.concatenate(([0], at, [len(rows)]))
+        rows -= np.repeat(np.arange(last - first + 1), np.diff(ends))
+        rows[at] = self.overflow_rows[first:last]
+        return rows
+
+    def windows(self) -> Iterator[Numbers]:
+        """All rows in use, in the order of `chains`, window by window: no chain is in two of them."""
+        return (self.chains(window) for window in windows(self.size))
+
+    @property
+    def order(self) -> Numbers:
+        """All rows in use, in that order."""
+        return joined(self.windows())
+
+    @cached_property
+    def long_chains(self) -> tuple[Numbers, Numbers]:
+        """The buckets that have overflow buckets, and how many buckets are in the chain of each, itself included."""
+        buckets, counts = np.unique(self._overflow_homes.astype(np.int64), return_counts=True)
+        return buckets, counts + 1
 
     def live(self, min_tophash: int) -> NDArray[np.bool_]:
-        """Cells that hold an entry by their tophash, shape (rows, 8); false in rows out of use."""
-        live: NDArray[np.bool_] = (self.tophash >= min_tophash) & self.in_use[:, None]
+        """Cells that hold an entry by their tophash, shape (rows, 8); false in rows out of use. It is not kept."""
+        live = self.tophash >= min_tophash
+        live[~self.in_use] = False
         return live
+
+    def count_live(self, min_tophash: int) -> int:
+        """How many cells hold an entry."""
+        rows = windows(len(self.cells))
+        return sum(int(count_of(self.tophash[part] >= min_tophash)[self.in_use[part]].sum()) for part in rows)
 
     def slots(self, part: str) -> NDArray[np.uint8]:
         """The bytes of "keys" or "elems", shape (rows, 8, slot size)."""
@@ -108,5 +172,5 @@ class BucketArray:
         return {
             "bucket": int(self.home[row]) if self.home[row] >= 0 else None,
             "overflow": int(self.depth[row]),
-            "address": int(self.addresses[row]),
+            "address": int(self.addresses_of(np.array([row]))[0]),
         }

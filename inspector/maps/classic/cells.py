@@ -18,6 +18,7 @@ from inspector.maps.classic.mirror.growth import LARGEST_B
 from inspector.maps.family import Slots, Source
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses
+from inspector.memory.sets import distinct
 
 BYTES_AT_ONCE = 1 << 22
 MOST_OVERFLOW = 1 << 16
@@ -55,7 +56,7 @@ def _array(source: Source, start: int, size: int, layout: ClassicLayout) -> Iter
             buckets = rows[ok].view(dtype_of(bmap(layout.key_slot, layout.elem_slot)))[:, 0]
             row, cell = np.nonzero(buckets["tophash"] >= minimum)
             yield slots_of(buckets, places[ok], row, cell, layout)
-            places = np.unique(buckets["overflow"][buckets["overflow"] != 0])
+            places = distinct(buckets["overflow"][buckets["overflow"] != 0])
 
 
 def slots_of(

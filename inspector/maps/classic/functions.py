@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from inspector.maps.classic.checks.steps import Step
+
 MAP_FUNCTIONS = frozenset(
     {
         "mapassign",
@@ -10,6 +14,10 @@ MAP_FUNCTIONS = frozenset(
         "mapaccess1",
         "mapaccess2",
         "mapaccessK",
+        "mapiterinit",
+        "mapiternext",
+        "mapclone",
+        "mapclone2",
         "growWork",
         "hashGrow",
         "evacuate",
@@ -24,3 +32,12 @@ def works_on_maps(function: str) -> bool:
     """See Family.works_on_maps."""
     package, _, name = function.rpartition(".")
     return package.partition(".")[0] == "runtime" and name.partition("_")[0] in MAP_FUNCTIONS
+
+
+STEPS = frozenset(get_args(Step))
+
+
+def steps_of(function: str) -> tuple[str, ...]:
+    """See Family.steps_of."""
+    method = function.replace("(*hmap).", "").partition("_")[0]
+    return (method,) if method in STEPS else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ LARGEST_COUNT = END_OF_USER_SPACE
 MAX_B = 62
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hmap:
     """runtime.hmap, word for word; pointers are addresses, 0 for nil; `clear_seq` is None in releases without it."""
 
@@ -207,7 +208,7 @@ def storage(rows: NDArray[np.void]) -> Addresses:
 
 @dataclass(frozen=True)
 class MapExtra:
-    """runtime.mapextra. The overflow lists are copied; None stands for nil, or for one that is unreadable.
+    """runtime.mapextra. The overflow lists are copied, as words; None stands for nil, or for one that is unreadable.
 
     `unreadable` names the fields that point where nothing can be read.
     """
@@ -216,6 +217,6 @@ class MapExtra:
     overflow_pointer: int
     oldoverflow_pointer: int
     next_overflow: int
-    overflow: tuple[int, ...] | None
-    oldoverflow: tuple[int, ...] | None
+    overflow: array[int] | None
+    oldoverflow: array[int] | None
     unreadable: tuple[str, ...] = ()

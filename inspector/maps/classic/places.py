@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
+from inspector.maps.liverows import PlacePart
+from inspector.maps.slots import Numbers
+from inspector.memory.protocol import Addresses
+
 Array = Literal["new", "old"]
 
 
@@ -35,6 +41,28 @@ class Where:
     def form(self) -> dict[str, Any]:
         """See Place.form."""
         return {"array": self.array, "bucket": self.bucket, "overflow": self.overflow, "cell": self.cell}
+
+
+@dataclass(frozen=True, eq=False)
+class Wheres:
+    """Places of k cells of one array (see Places): (k,) buckets, places in chains, cells, addresses."""
+
+    array: Array
+    buckets: Numbers
+    overflow: Numbers
+    cells: Numbers
+    addresses: Addresses
+
+    def form(self) -> dict[str, PlacePart]:
+        """See Places.form."""
+        return {"array": self.array, "bucket": self.buckets, "overflow": self.overflow, "cell": self.cells}
+
+    def columns(self) -> dict[str, list[str]]:
+        """See Places.columns."""
+        buckets = list(map(str, self.buckets.tolist()))
+        for at in np.flatnonzero(self.overflow).tolist():
+            buckets[at] += f"+{self.overflow[at]}"
+        return {"array": [self.array] * len(buckets), "bucket": buckets, "cell": list(map(str, self.cells.tolist()))}
 
 
 @dataclass(frozen=True)

@@ -39,13 +39,15 @@ def array_size(release: Release, layout: Layout, scale: int) -> int:
     return roundup_size(release, array_bytes(classic(layout), release, scale), not layout.has_pointers)
 
 
-def sample(source: Source, headers: Headers, layout: Layout, possible: Mask, most: int) -> Sample:
+def sample(
+    source: Source, headers: Headers, layout: Layout, possible: Mask, most: int, lenient: bool = False
+) -> Sample:
     """See Family.sample: cells of up to `most` buckets of each array, without their overflow buckets.
 
     A layout is impossible where the array is not mapped, where the pointer that makeBucketArray leaves at its end is
     missing, and where overflow pointers lead nowhere.
     """
-    return _Sampler(source, headers, classic(layout), possible).take(most)
+    return _Sampler(source, headers, classic(layout), possible, lenient).take(most)
 
 
 def agrees(sample: Sample, hashes: Hashes) -> Mask:
@@ -63,8 +65,10 @@ def _sizes(layout: ClassicLayout, release: Release) -> NDArray[np.uint64]:
 class _Sampler:
     """Samples many maps as if all had one layout; `possible` says which of them still may."""
 
-    def __init__(self, source: Source, headers: Headers, layout: ClassicLayout, possible: Mask) -> None:
-        self.source, self.rows, self.layout = source, headers.rows, layout
+    def __init__(
+        self, source: Source, headers: Headers, layout: ClassicLayout, possible: Mask, lenient: bool = False
+    ) -> None:
+        self.source, self.rows, self.layout, self.lenient = source, headers.rows, layout, lenient
         self.dtype = dtype_of(bmap(layout.key_slot, layout.elem_slot))
         self.b = self.rows["B"].astype(np.int64)
         self.possible: Mask = possible & (self.b <= LARGEST_B) & (self.rows["buckets"] % np.uint64(8) == 0)
@@ -77,8 +81,12 @@ class _Sampler:
         old_b = np.where(rows["flags"] & SAME_SIZE_GROW != 0, b, b - 1)
         if growing.any():
             aligned = rows["oldbuckets"] % np.uint64(8) == 0
-            self.possible &= ~growing | (old_b >= 0) & aligned & self._covered(rows["oldbuckets"], old_b)
-        self._check_tails()
+            good = (old_b >= 0) & aligned & self._covered(rows["oldbuckets"], old_b)
+            if self.lenient:
+                growing &= good
+            self.possible &= ~growing | good
+        if not self.lenient:
+            self._check_tails()
         parts = [self._cells(rows["buckets"], b, self.possible & (rows["buckets"] != 0), most)]
         if growing.any():
             parts.append(self._cells(rows["oldbuckets"], old_b, self.possible & growing, most))
@@ -130,12 +138,12 @@ class _Sampler:
         home = number * (sizes[owner] - 1) // np.maximum(np.repeat(looked_at, looked_at) - 1, 1)
         places = starts[owner] + home.astype(np.uint64) * np.uint64(self.layout.bucket_size)
         raw, ok = gather(self.source.memory, self.source.regions, places, self.layout.bucket_size)
-        self.possible[owner[~ok]] = False
         buckets = raw.view(self.dtype)[:, 0]
-        overflow = buckets["overflow"]
-        sound = overflow % np.uint64(8) == 0
-        sound &= (overflow == 0) | self.source.regions.contains(overflow, self.layout.bucket_size)
-        self.possible[owner[~sound]] = False
+        if not self.lenient:
+            overflow = buckets["overflow"]
+            ok &= overflow % np.uint64(8) == 0
+            ok &= (overflow == 0) | self.source.regions.contains(overflow, self.layout.bucket_size)
+            self.possible[owner[~ok]] = False
         row, cell = np.nonzero(buckets["tophash"] >= self.source.release.marks.min_tophash)
         seats = np.empty(len(row), SEAT)
         seats["tophash"], seats["home"] = buckets["tophash"][row, cell], home[row]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import struct
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.copying.room import require_memory
 from inspector.errors import UnreadableMemory
 from inspector.goruntime.bmap import bmap
 from inspector.goruntime.dtypes import dtype_of
@@ -17,23 +19,31 @@ from inspector.goruntime.scalars import slice_header
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.maps.classic.account import account_of
-from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray
+from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray, Rows
 from inspector.maps.classic.checks import MapView, judge
-from inspector.maps.classic.contents import entries_of, slots_of_all, string_bytes_of
+from inspector.maps.classic.contents import entries_of, live_rows, slots_of_all, string_bytes_of, values_of_all
 from inspector.maps.classic.copied import MapCopy
 from inspector.maps.classic.header import MapExtra, read_header
 from inspector.maps.classic.layout import layout_of
-from inspector.maps.classic.mirror.growth import LARGEST_B, PREALLOCATED_FROM_B, allocated_buckets
+from inspector.maps.classic.mirror.growth import EXACT_NOVERFLOW_B, LARGEST_B, PREALLOCATED_FROM_B, allocated_buckets
 from inspector.maps.copying import Copier
-from inspector.maps.family import Account, Entry, Slots, Source
+from inspector.maps.family import Account, Entry, Slots, Snapshot, Source
 from inspector.maps.findings import Judgement
-from inspector.memory.counting import CountingMemory
+from inspector.maps.liverows import LiveRows
+from inspector.maps.slots import Numbers, pick, places
+from inspector.maps.values import Values
+from inspector.maps.windows import index_type, joined, windows
+from inspector.memory.counting import counting
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses
+from inspector.memory.protocol import Addresses, Filling
+from inspector.memory.sets import is_among
 
 OUTSIDE = -9
 """The overflow pointer leads to a bucket that was allocated on its own."""
+
+SOME_APART = 64
+"""Overflow buckets apart from an array that there is room for in any case."""
 
 POINTER_SIZE = 8
 MAX_OVERFLOW_LIST = 1 << 28
@@ -55,6 +65,16 @@ class MapSnapshot(MapCopy):
         """See Snapshot.judge."""
         return judge(self.view, incomplete)
 
+    def shows_the_same(self, later: Snapshot) -> bool:
+        """See Snapshot.shows_the_same."""
+        return (
+            isinstance(later, MapSnapshot)
+            and (self.address, self.header, self.extra) == (later.address, later.header, later.extra)
+            and self.unusable == later.unusable
+            and _alike(self.buckets, later.buckets)
+            and _alike(self.old, later.old)
+        )
+
     def account(self) -> Account:
         """See Snapshot.account."""
         return account_of(self.view)
@@ -63,9 +83,17 @@ class MapSnapshot(MapCopy):
         """See Snapshot.row."""
         return self.account()
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, chosen: NDArray[np.int64] | None = None) -> Iterator[Entry]:
         """See Snapshot.entries."""
-        return entries_of(self.view)
+        return entries_of(self.view, chosen)
+
+    def live(self) -> Iterator[LiveRows]:
+        """See Snapshot.live."""
+        return live_rows(self.view)
+
+    def values(self) -> tuple[Values, Values]:
+        """See Snapshot.values."""
+        return values_of_all(self.view)
 
     def slots(self) -> Slots:
         """See Snapshot.slots."""
@@ -86,9 +114,13 @@ class MapSnapshot(MapCopy):
         return self.extra.next_overflow != 0 or self.buckets.tail_in_use
 
 
+def _alike(one: BucketArray | None, other: BucketArray | None) -> bool:
+    return one is other if one is None or other is None else one.same_keys(other)
+
+
 def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> MapSnapshot:
     """See Reader.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
-    reader = CountingMemory(source.memory)
+    reader = counting(source.memory)
     snapshot = _SnapshotTaker(replace(source, memory=reader), address, go_type).take(shown)
     return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)
 
@@ -97,9 +129,11 @@ class _SnapshotTaker(Copier):
     def __init__(self, source: Source, address: int, go_type: GoType) -> None:
         super().__init__(source, address, go_type)
         self.layout = layout_of(go_type)
+        self.noverflow = 0
 
     def take(self, shown: int | None) -> MapSnapshot:
         header = read_header(self.memory, self.address, self.release)
+        self.noverflow = header.noverflow
         extra = None
         if header.extra:
             with self.in_time("extra", "extra"):
@@ -134,7 +168,7 @@ class _SnapshotTaker(Copier):
             self.unusable["extra"] = error.reason
             return None
         unreadable = []
-        lists: dict[str, tuple[int, ...] | None] = {}
+        lists: dict[str, array[int] | None] = {}
         for name in ("overflow", "oldoverflow"):
             lists[name] = None
             if fields[name]:
@@ -152,7 +186,7 @@ class _SnapshotTaker(Copier):
             tuple(unreadable),
         )
 
-    def _overflow_list(self, address: int) -> tuple[int, ...]:
+    def _overflow_list(self, address: int) -> array[int]:
         size = slice_header.sizeof()
         header = slice_header.parse(self.memory.read(address, size))
         data, length, capacity = header.data, header.len, header.cap
@@ -160,9 +194,9 @@ class _SnapshotTaker(Copier):
             raise UnreadableMemory(address, size, f"a slice of length {length} and capacity {capacity}")
         if not self.regions.covers(data, length * POINTER_SIZE):
             if not length:
-                return ()
+                return array("Q")
             raise UnreadableMemory(data, length * POINTER_SIZE, "it is not mapped")
-        return struct.unpack(f"<{length}Q", self.memory.read(data, length * POINTER_SIZE))
+        return array("Q", bytes(self.memory.read(data, length * POINTER_SIZE)))
 
     # Bucket arrays
 
@@ -176,6 +210,7 @@ class _SnapshotTaker(Copier):
             rows = allocated_buckets(self.release, layout.bucket_size, layout.bucket_has_pointers, b)
             if not self.regions.covers(address, rows * layout.bucket_size):
                 rows = size
+            require_memory(rows * layout.bucket_size, "an array of buckets")
             try:
                 with self.in_time(name, name):
                     return self._chains(name, address, size, rows - size)
@@ -198,12 +233,11 @@ class _SnapshotTaker(Copier):
     def _chains(self, name: str, address: int, size: int, tail: int) -> BucketArray:
         dtype = dtype_of(bmap(self.layout.key_slot, self.layout.elem_slot))
         rows = size + tail
-        raw = np.frombuffer(self.memory.read(address, rows * dtype.itemsize), dtype=np.uint8)
-        cells = raw.view(dtype)
-        chains = _Chains.start(address, cells, size)
-        level = np.arange(size)
-        pointers = np.asarray(cells["overflow"])[:size]
+        everything = self._read_array(name, address, dtype, size, tail)
+        cells = everything[:rows]
         most = CHAIN_ROWS_FLOOR + CHAIN_ROWS_PER_BUCKET * size
+        chains = _Chains.start(address, everything, rows, size, index_type(rows + most))
+        level, pointers = _overflowing(cells[:size])
         cut = True
         with self.in_time(f"overflow buckets of {name}"):
             while len(level):
@@ -212,6 +246,23 @@ class _SnapshotTaker(Copier):
         if cut:
             chains.next[level[pointers != 0]] = UNREADABLE_NEXT
         return chains.finish(address, size, tail)
+
+    def _read_array(self, name: str, address: int, dtype: np.dtype[Any], size: int, tail: int) -> NDArray[np.void]:
+        """An array and its tail; there may be room behind them for overflow buckets that lie apart.
+
+        So what is copied is not copied again for their sake. What memory gives without a copy is not copied at all.
+        """
+        rows = size + tail
+        if not isinstance(self.memory, Filling):
+            return np.frombuffer(self.memory.read(address, rows * dtype.itemsize), np.uint8).view(dtype)
+        raw = np.empty((rows + self._apart(name, size, tail)) * dtype.itemsize, np.uint8)
+        self.memory.read_into(np.array([address], np.uint64), raw[: rows * dtype.itemsize].reshape(1, -1))
+        return raw.view(dtype)
+
+    def _apart(self, name: str, size: int, tail: int) -> int:
+        """About how many overflow buckets there may be that are not of the tail. noverflow is of the new array."""
+        told = self.noverflow << max(0, size.bit_length() - EXACT_NOVERFLOW_B)
+        return SOME_APART + (min(max(0, told - tail) * 5 // 4, size // 2) if name == "buckets" else size // 4)
 
     def _follow(
         self, chains: _Chains, level: NDArray[np.int64], pointers: Addresses, most: int
@@ -226,15 +277,16 @@ class _SnapshotTaker(Copier):
         inside = target >= 0
         twice[inside] |= chains.home[target[inside]] >= 0
         outside = np.flatnonzero((target == OUTSIDE) & ~twice)
-        twice[outside] = [pointer in chains.seen for pointer in pointers[outside].tolist()]
+        twice[outside] = chains.added(pointers[outside])
 
         target[target == OUTSIDE] = UNREADABLE_NEXT
         target[twice] = SHARED_NEXT
         apart = outside[~twice[outside]]
-        if len(apart) and chains.used + len(apart) <= most:
-            data, ok = gather(self.memory, self.regions, pointers[apart], self.layout.bucket_size)
-            read = apart[ok]
-            target[read] = chains.append(pointers[read], data[ok])
+        chains.begin_level()
+        for window in windows(len(apart)) if chains.used + len(apart) <= most else ():
+            data, ok = gather(self.memory, self.regions, pointers[apart[window]], self.layout.bucket_size)
+            read = apart[window][ok]
+            target[read] = chains.append(pointers[read], data if ok.all() else data[ok])
         chains.next[level] = target
         reached = target >= 0
         rows = target[reached]
@@ -245,101 +297,153 @@ class _SnapshotTaker(Copier):
     # What cells point to
 
     def _copy_pointed_to(
-        self, frozen: FrozenMemory, buckets: BucketArray | None, old: BucketArray | None, shown: int | None
+        self, frozen: FrozenMemory, new: BucketArray | None, old: BucketArray | None, shown: int | None
     ) -> None:
         reach = Reach(self.types, self.memory, self.regions, frozen)
         key, elem = self.types.key(self.type), self.types.elem(self.type)
+        key_indirect, elem_indirect = self.layout.indirect_key, self.layout.indirect_elem
+        key_leads, elem_leads = key.has_pointers or key_indirect, elem.has_pointers or elem_indirect
+        if not key_leads and not elem_leads:
+            return
         left = shown
-        for array in (buckets, old):
-            if array is None:
+        for buckets in (new, old):
+            if buckets is None:
                 continue
-            live = array.live(self.release.marks.min_tophash)
-            if key.has_pointers or self.layout.indirect_key:
+            live = buckets.live(self.release.marks.min_tophash)
+            if key_leads:
                 # Evacuated cells may keep their keys, whose hashes explain where they went.
-                keyed = live | (array.tophash >= self.release.marks.evacuated_x) & array.in_use[:, None]
-                self.copy_behind(reach, key, self.layout.indirect_key, array.slots("keys")[keyed], KEY_LIMITS)
-            rows = array.order
-            at_row, at_cell = np.nonzero(live[rows])
-            at_row, at_cell = rows[at_row[:left]], at_cell[:left]
+                keyed = buckets.live(self.release.marks.evacuated_x)
+                self.copy_behind(reach, key, key_indirect, pick(buckets.slots("keys"), *places(keyed)), KEY_LIMITS)
+            at_row, at_cell = _first_of(live, buckets.order, left)
             left = None if left is None else left - len(at_row)
-            keys, elems = array.slots("keys")[at_row, at_cell], array.slots("elems")[at_row, at_cell]
-            self.copy_behind(reach, key, self.layout.indirect_key, keys, VALUE_LIMITS)
-            self.copy_behind(reach, elem, self.layout.indirect_elem, elems, VALUE_LIMITS)
+            if key_leads:
+                self.copy_behind(reach, key, key_indirect, pick(buckets.slots("keys"), at_row, at_cell), VALUE_LIMITS)
+            if elem_leads:
+                self.copy_behind(
+                    reach, elem, elem_indirect, pick(buckets.slots("elems"), at_row, at_cell), VALUE_LIMITS
+                )
+
+
+def _overflowing(cells: NDArray[np.void]) -> tuple[Numbers, Addresses]:
+    """Rows whose overflow pointer is not nil, and those pointers; found window by window, as rows may be a file's."""
+    rows, pointers = [], []
+    for part in windows(len(cells)):
+        overflow = np.asarray(cells["overflow"][part])
+        some = np.flatnonzero(overflow)
+        rows.append(some + part.start)
+        pointers.append(overflow[some])
+    return joined(rows), joined(pointers, np.uint64)
+
+
+def _first_of(live: NDArray[np.bool_], rows: NDArray[np.int64], most: int | None) -> tuple[Numbers, Numbers]:
+    """Rows and cells of the first `most` live cells (None: of all), in the order of `rows`."""
+    if most is None:
+        at_row, at_cell = places(live[rows])
+        return rows[at_row], at_cell
+    # A few rows have as many as are shown, and to look at all of them takes long while the target is held.
+    some = max(most, SOME_APART)
+    while some < len(rows) and np.count_nonzero(live[rows[:some]]) < most:
+        some *= 4
+    at_row, at_cell = places(live[rows[:some]])
+    return rows[at_row[:most]], at_cell[:most]
 
 
 @dataclass
 class _Chains:
-    """A BucketArray while it is being read. Its row arrays have room to grow; `used` rows are filled."""
+    """A BucketArray while it is being read. Its row arrays have room to grow; `used` rows are filled.
 
-    pieces: list[NDArray[np.void]]
+    `everything` begins with the array and its tail, and its first `fitted` rows are filled. What fits into it is copied
+    there, as long as all did so far; what comes then is in `pieces`, which are joined with it in the end.
+    """
+
+    everything: NDArray[np.void]
+    fitted: int
+    address: np.uint64
     array_rows: int
     stride: np.uint64
     used: int
-    addresses: Addresses
-    home: NDArray[np.int64]
-    depth: NDArray[np.int64]
-    next: NDArray[np.int64]
-    last_piece: int = 0
-    seen: set[int] = field(default_factory=set)
+    home: Rows
+    depth: Rows
+    next: Rows
+    apart: list[Addresses] = field(default_factory=list)
+    pieces: list[NDArray[np.void]] = field(default_factory=list)
+    level_from: int = 0
+    level: list[Addresses] = field(default_factory=list)
 
     @staticmethod
-    def start(address: int, cells: NDArray[np.void], size: int) -> _Chains:
-        """Begin with the array itself; rows from `size` on are its preallocated tail."""
-        rows = len(cells)
-        stride = np.uint64(cells.dtype.itemsize)
-        numbers = np.arange(rows)
+    def start(address: int, everything: NDArray[np.void], rows: int, size: int, index: type[Any]) -> _Chains:
+        """Begin with the array itself; rows from `size` on are its preallocated tail, what follows is room."""
+        home = np.full(rows, -1, index)
+        home[:size] = np.arange(size, dtype=index)
         return _Chains(
-            pieces=[cells],
+            everything=everything,
+            fitted=rows,
+            address=np.uint64(address),
             array_rows=rows,
-            stride=stride,
+            stride=np.uint64(everything.dtype.itemsize),
             used=rows,
-            addresses=np.uint64(address) + numbers.astype(np.uint64) * stride,
-            home=np.where(numbers < size, numbers, -1),
-            depth=np.zeros(rows, np.int64),
-            next=np.full(rows, NO_NEXT, np.int64),
+            home=home,
+            depth=np.zeros(rows, index),
+            next=np.full(rows, NO_NEXT, index),
         )
 
     def rows_inside(self, pointers: Addresses) -> NDArray[np.int64]:
         """Rows of the array or its tail that pointers lead to; OUTSIDE, or UNREADABLE_NEXT if askew."""
-        distance = pointers - self.addresses[0]
+        distance = pointers - self.address
         inside = distance < self.stride * np.uint64(self.array_rows)
         askew = np.where(inside, distance % self.stride, pointers % np.uint64(POINTER_SIZE)) != 0
         rows = np.where(inside, (distance // self.stride).astype(np.int64), OUTSIDE)
         rows[askew] = UNREADABLE_NEXT
         return rows
 
+    def added(self, pointers: Addresses) -> NDArray[np.bool_]:
+        """Which pointers lead to overflow buckets that were added before."""
+        return is_among(pointers, joined(self.apart, np.uint64))
+
+    def begin_level(self) -> None:
+        """What is added from now on is of another level of the chains."""
+        self.level_from, self.level = self.used, []
+
     def append(self, addresses: Addresses, data: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Add overflow buckets that lie apart from the array; returns their rows."""
         count = len(addresses)
         rows = np.arange(self.used, self.used + count)
         self._reserve(self.used + count)
-        self.last_piece = self.used
-        self.pieces.append(np.ascontiguousarray(data).reshape(-1).view(self.pieces[0].dtype))
-        self.addresses[rows] = addresses
+        piece = np.ascontiguousarray(data).reshape(-1).view(self.everything.dtype)
+        if self.pieces or self.used + count > len(self.everything):
+            self.pieces.append(piece)
+        elif count:
+            self.fitted += count
+            self.everything[self.used : self.fitted] = piece
+        self.level.append(piece["overflow"].copy())
+        self.apart.append(addresses)
         self.home[rows], self.depth[rows], self.next[rows] = -1, 0, NO_NEXT
         self.used += count
-        self.seen.update(addresses.tolist())
         return rows
 
     def _reserve(self, rows: int) -> None:
         if rows > len(self.home):
             more = max(rows - len(self.home), len(self.home) // 4 + 64)
-            for name in ("addresses", "home", "depth", "next"):
+            for name in ("home", "depth", "next"):
                 old = getattr(self, name)
                 setattr(self, name, np.concatenate((old, np.zeros(more, old.dtype))))
 
     def overflow_of(self, rows: NDArray[np.int64]) -> Addresses:
-        """Overflow pointers of rows that lie in the array or were appended last."""
+        """Overflow pointers of rows that lie in the array or were added in the last level."""
         apart = rows >= self.array_rows
         pointers = np.zeros(len(rows), np.uint64)
-        pointers[~apart] = self.pieces[0]["overflow"][rows[~apart]]
-        pointers[apart] = self.pieces[-1]["overflow"][rows[apart] - self.last_piece]
+        pointers[~apart] = self.everything["overflow"][rows[~apart]]
+        pointers[apart] = joined(self.level, np.uint64)[rows[apart] - self.level_from]
         return pointers
 
     def finish(self, address: int, size: int, tail: int) -> BucketArray:
         """Join the pieces."""
-        cells = self.pieces[0] if len(self.pieces) == 1 else np.concatenate(self.pieces)
-        rows = slice(0, self.used)
-        return BucketArray(
-            address, size, tail, cells, self.addresses[rows], self.home[rows], self.depth[rows], self.next[rows]
-        )
+        cells = self.everything[: self.fitted]
+        if self.pieces:
+            cells = np.empty(self.used, self.everything.dtype)
+            # In windows, as what is copied may be a file's, whose pages count as memory of ours.
+            for part in windows(self.fitted):
+                cells[part] = self.everything[part]
+            np.concatenate(self.pieces, out=cells[self.fitted :])
+        rows, apart = slice(0, self.used), joined(self.apart, np.uint64)
+        return BucketArray(address, size, tail, cells, apart, self.home[rows], self.depth[rows], self.next[rows])

@@ -9,6 +9,7 @@ import numpy as np
 from inspector.goruntime.hmap import hmap
 from inspector.goruntime.mapextra import mapextra
 from inspector.goruntime.releases import BUCKET_CELLS
+from inspector.maps.classic.buckets import BucketArray
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.header import MAX_B
 from inspector.maps.classic.mirror.evacuation import WritesToFinish, writes_to_finish
@@ -80,16 +81,23 @@ def occupancy_of(view: MapView) -> Occupancy:
     """Count what a map holds."""
     new, old = view.new, view.old
     overflow = len(new.overflow_rows) if new else 0
-    lengths, counts = np.unique(new.chain_lengths, return_counts=True) if new else ((), ())
     return Occupancy(
         buckets=new.size if new else 0,
         overflow_buckets=overflow,
         old_overflow_buckets=len(old.overflow_rows) if old else 0,
         cells=((new.size if new else 0) + overflow) * BUCKET_CELLS,
         live=view.live_count,
-        chain_lengths={int(n): int(c) for n, c in zip(lengths, counts, strict=True)},
+        chain_lengths=_chain_lengths(new) if new else {},
         bytes=_bytes_held(view),
     )
+
+
+def _chain_lengths(array: BucketArray) -> dict[int, int]:
+    """How many chains have so many buckets."""
+    buckets, long = array.long_chains
+    lengths, counts = np.unique(long, return_counts=True)
+    alone = {1: array.size - len(buckets)} if len(buckets) < array.size else {}
+    return alone | dict(zip(lengths.tolist(), counts.tolist(), strict=True))
 
 
 def _bytes_held(view: MapView) -> Held:

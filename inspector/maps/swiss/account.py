@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from inspector.goruntime.releases import Release
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.gotypes.words import number_of, size
 from inspector.maps.family import Account, Held, Passage, Strip
+from inspector.maps.shrinking import Keeping
 from inspector.maps.swiss.checks.proof import Proof
 from inspector.maps.swiss.checks.view import MapView
 from inspector.maps.swiss.header import HEADER, LOAD_LIMIT, NAME, SwissMap
@@ -64,6 +67,21 @@ def nothing(release: Release) -> Account:
     return _account(release, header, growth, Occupancy(0, 0, 0, 0, 0, 0, {}, held), (), ())
 
 
+def keeping(release: Release) -> Keeping:
+    """See Family.keeping: Map.Delete and Map.Clear keep all tables and the directory; see clone_copies_tables, too."""
+    return Keeping("tables", "copies" if release.clone_copies_tables else "rebuilds")
+
+
+def _tombstones_kept(release: Release, growth: Growth, occupancy: Occupancy) -> str:
+    """What becomes of this map's tombstones, which are no reason of their own for its size."""
+    if not occupancy.tombstones:
+        return ""
+    many = number_of(occupancy.tombstones, "tombstone")
+    if growth.prunes:
+        return f"Writes of new keys ({growth.assign}) prune its {many} where they need the slots, and free no memory."
+    return f"Its {many} stay until a table grows: {growth.assign} never prunes them in {release.version}."
+
+
 def _account(
     release: Release,
     header: SwissMap,
@@ -83,11 +101,11 @@ def _account(
         bytes=occupancy.bytes,
         header=rows,
         passages=passages,
-        map_form={"header": _header_form(header)},
+        map_form=partial(_map_form, header),
         growth_form=_growth_form(growth),
         occupancy_form=_occupancy_form(occupancy),
         row_form=_row_form(occupancy),
-        clone_shrinks=not release.clone_copies_tables,
+        keeping=replace(keeping(release), tombstones=_tombstones_kept(release, growth, occupancy)),
     )
 
 
@@ -139,7 +157,7 @@ def _growth_passage(proof: Proof, growth: Growth) -> Passage:
         lines.append("A write to a key that is present starts it, too (until Go 1.26).")
     if growth.dearest:
         lines.append(_cost(growth.dearest, growth.dearest_bytes))
-    if growth.form == "tables" and (proof.view.groups.deleted.any() or proof.view.header.tombstone_possible):
+    if growth.form == "tables" and (proof.view.groups.deleted_count.any() or proof.view.header.tombstone_possible):
         lines += _tombstone_lines(growth, release)
     return Passage("growth", (first, *lines))
 
@@ -204,10 +222,10 @@ def _directory_passage(view: MapView) -> Passage:
 def _tables_passage(view: MapView) -> Passage:
     """Tables by size and by how full they are."""
     rows = view.tables.rows
-    capacities, counts = np.unique(rows["capacity"], return_counts=True)
+    capacities, which, counts = np.unique(rows["capacity"], return_inverse=True, return_counts=True)
     sizes = [f"{many:,} of {slots:,} slots" for slots, many in zip(capacities.tolist(), counts.tolist(), strict=True)]
     first = ", ".join(sizes[:SIZES_SHOWN])
-    room = np.maximum([most_entries(int(capacity)) for capacity in rows["capacity"]], 1)
+    room = np.maximum([most_entries(capacity) for capacity in capacities.tolist()], 1)[which]
     taken = np.minimum((view.full_of_tables + view.deleted_of_tables) / room, 1.0)
     if len(rows) == 1:
         return Passage("tables", (f"{first}, {taken[0]:.0%} of its room taken",))
@@ -262,9 +280,9 @@ def _lookups(proof: Proof, occupancy: Occupancy) -> str:
 # For programs
 
 
-def _header_form(header: SwissMap) -> dict[str, Any]:
+def _map_form(header: SwissMap) -> dict[str, Any]:
     possible = header.tombstone_possible
-    return {
+    fields = {
         "used": header.used,
         "seed": f"{header.seed:#x}",
         "dirPtr": f"{header.dir_ptr:#x}" if header.dir_ptr else None,
@@ -275,6 +293,7 @@ def _header_form(header: SwissMap) -> dict[str, Any]:
         "tombstonePossible": None if possible is None else bool(possible),
         "clearSeq": header.clear_seq,
     }
+    return {"header": fields}
 
 
 def _growth_form(growth: Growth) -> dict[str, Any]:

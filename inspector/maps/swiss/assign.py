@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from inspector.goruntime.releases import MAX_INLINE_SIZE, Release
+from inspector.goruntime.releases import MAX_INLINE_SIZE
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
-
-GENERIC = "mapassign"
-FAST32, FAST64, FAST64PTR, FASTSTR = (f"{GENERIC}_{name}" for name in ("fast32", "fast64", "fast64ptr", "faststr"))
+from inspector.maps.swiss.mirror.assigning import FAST32, FAST64, FAST64PTR, FASTSTR, GENERIC
 
 MOST_WRAPPERS = 64
 """Structs of one field and arrays of one element that are taken off at most to find the string in them."""
@@ -23,13 +21,6 @@ def assign_function(types: TypeTable, map_type: GoType) -> str:
     if key.regular_memory and key.size == 8:
         return FAST64PTR if key.has_pointers else FAST64
     return FASTSTR if _is_string(types, key) else GENERIC
-
-
-def prunes(function: str, release: Release) -> bool:
-    """Whether this function takes tombstones away before it makes a table grow."""
-    if not release.prunes_tombstones or function == GENERIC:
-        return False
-    return function != FAST64PTR or release.prunes_with_pointer_keys
 
 
 def _is_string(types: TypeTable, key: GoType) -> bool:

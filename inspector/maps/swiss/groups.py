@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.goruntime.swissgroup import DELETED, EMPTY
+from inspector.goruntime.swissgroup import DELETED, EMPTY, GROUP_SLOTS
 from inspector.gotypes.layouts import SwissLayout
 from inspector.maps.family import Slots
+from inspector.maps.slots import any_of, count_of, nonzero, places
 from inspector.maps.swiss.layout import group_dtype
+from inspector.maps.windows import Spots, in_windows, spots, windows
 from inspector.memory.protocol import Addresses, Rows
 
 NO_TABLE = -1
@@ -28,8 +31,8 @@ class Groups:
     layout: SwissLayout
     raw: Rows
     addresses: Addresses
-    table: NDArray[np.int64]
-    number: NDArray[np.int64]
+    table: NDArray[np.int32 | np.int64]
+    number: NDArray[np.int32 | np.int64]
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -40,6 +43,11 @@ class Groups:
         numbers = np.empty(0, np.int64)
         return Groups(layout, np.empty((0, layout.group_size), np.uint8), np.empty(0, np.uint64), numbers, numbers)
 
+    def same_keys(self, other: Groups) -> bool:
+        """Whether others are in the same places, with the same control bytes and keys."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("addresses", "ctrl", "keys"))
+        return all(np.array_equal(one, another) for one, another in pairs)
+
     @property
     def cells(self) -> NDArray[np.void]:
         """The groups as records, as their declaration names the parts; shape (g,)."""
@@ -48,7 +56,8 @@ class Groups:
     @cached_property
     def ctrl(self) -> NDArray[np.uint8]:
         """Control bytes, shape (g, 8)."""
-        return np.ascontiguousarray(self.cells["ctrl"])
+        # Copied as words: numpy copies eight bytes one by one.
+        return np.ascontiguousarray(self.raw.view(np.uint64)[:, :1]).view(np.uint8)
 
     @property
     def keys(self) -> NDArray[np.uint8]:
@@ -60,7 +69,19 @@ class Groups:
         """The bytes of all elements' slots, shape (g, 8, element slot)."""
         return np.asarray(self.cells["elems"] if self.layout.split else self.cells["slots"]["elem"])
 
-    @cached_property
+    def part(self, window: slice) -> Groups:
+        """Consecutive groups of them: nothing is copied."""
+        rows = self.raw[window], self.addresses[window], self.table[window], self.number[window]
+        some = Groups(self.layout, *rows)
+        vars(some)["ctrl"] = self.ctrl[window]
+        return some
+
+    def windows(self) -> Iterator[slice]:
+        """Windows of whole tables."""
+        ends = np.flatnonzero(self.table[1:] != self.table[:-1]) + 1
+        return windows(len(self), np.append(ends, len(self)))
+
+    @property
     def padding(self) -> NDArray[np.bool_]:
         """Which bytes lie in no control byte, key or element and are not zero, shape (g, bytes of padding)."""
         cells = self.cells
@@ -73,19 +94,81 @@ class Groups:
         return np.asarray(np.concatenate(parts, axis=1) != 0)
 
     @cached_property
+    def padded(self) -> NDArray[np.bool_]:
+        """Groups with padding that is not zero, shape (g,)."""
+        return in_windows(len(self), lambda part: any_of(self.part(part).padding), np.empty(0, bool))
+
+    # Masks of all slots are worked out anew whenever they are asked for: large maps have no room for them
+
+    @property
     def full(self) -> NDArray[np.bool_]:
         """Slots that hold an entry by their control byte, shape (g, 8)."""
         return np.asarray(self.ctrl < EMPTY)
 
-    @cached_property
+    @property
     def empty(self) -> NDArray[np.bool_]:
         """Slots that are empty, shape (g, 8)."""
         return np.asarray(self.ctrl == EMPTY)
 
-    @cached_property
+    @property
     def deleted(self) -> NDArray[np.bool_]:
         """Tombstones, shape (g, 8)."""
         return np.asarray(self.ctrl == DELETED)
+
+    @property
+    def invalid(self) -> NDArray[np.bool_]:
+        """Control bytes that are neither full, nor empty, nor deleted, shape (g, 8)."""
+        return np.asarray((self.ctrl > EMPTY) & (self.ctrl != DELETED))
+
+    @property
+    def elems_left(self) -> NDArray[np.bool_]:
+        """Slots that are not full, and have an element, shape (g, 8)."""
+        return nonzero(self.elems) & (self.empty | self.deleted)
+
+    @property
+    def keys_left(self) -> NDArray[np.bool_]:
+        """Slots that are not full, and have a key, shape (g, 8)."""
+        return nonzero(self.keys) & (self.empty | self.deleted)
+
+    @cached_property
+    def invalid_at(self) -> Spots:
+        """The slots of `invalid`."""
+        return spots(len(self), lambda part: self.part(part).invalid)
+
+    @cached_property
+    def elems_left_at(self) -> Spots:
+        """The slots of `elems_left`."""
+        return spots(len(self), lambda part: self.part(part).elems_left)
+
+    @cached_property
+    def keys_left_at(self) -> Spots:
+        """The slots of `keys_left`."""
+        return spots(len(self), lambda part: self.part(part).keys_left)
+
+    @cached_property
+    def full_count(self) -> NDArray[np.uint8]:
+        """Slots of each group that hold an entry, shape (g,)."""
+        return self._count(lambda part: part.full)
+
+    @cached_property
+    def empty_count(self) -> NDArray[np.uint8]:
+        """Slots of each group that are empty, shape (g,)."""
+        return self._count(lambda part: part.empty)
+
+    @cached_property
+    def deleted_count(self) -> NDArray[np.uint8]:
+        """Tombstones of each group, shape (g,)."""
+        return self._count(lambda part: part.deleted)
+
+    def _count(self, of: Callable[[Groups], NDArray[np.bool_]]) -> NDArray[np.uint8]:
+        return in_windows(len(self), lambda part: count_of(of(self.part(part))).astype(np.uint8), np.empty(0, np.uint8))
+
+    @cached_property
+    def zeroed(self) -> NDArray[np.bool_]:
+        """Groups whose control word and the eight bytes behind it are zero, shape (g,): eight entries never are."""
+        suspects = np.asarray(self.ctrl.view(np.uint64)[:, 0] == 0)
+        suspects[suspects] = ~self.raw[suspects, : 2 * GROUP_SLOTS].any(axis=1)
+        return suspects
 
     def slots(self, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> Slots:
         """Where k slots lie, given as rows and numbers of slots."""
@@ -99,8 +182,13 @@ class Groups:
             elem_values = np.ascontiguousarray(self.elems[rows, slots]).view(np.uint64)[:, 0]
         return Slots(keys, key_values, elem_values)
 
-    @cached_property
+    def live_windows(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Rows and slots of all entries, in the order of their places, window by window."""
+        for window in windows(max(len(self), 1)):
+            rows, slots = places(self.part(window).full)
+            yield rows + window.start, slots
+
+    @property
     def live(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and slots of all entries, in the order of their places."""
-        rows, slots = np.nonzero(self.full)
-        return rows, slots
+        return places(self.full)

@@ -35,7 +35,7 @@ LOAD_LIMIT = 7.0
 """Entries for each group at which a table grows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SwissMap:
     """internal/runtime/maps.Map, word for word; pointers are addresses, 0 for nil.
 

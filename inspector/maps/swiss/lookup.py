@@ -19,9 +19,10 @@ from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.gotypes.values import GoValue
 from inspector.hashing.hasher import Hasher, MemoryHash
 from inspector.maps.family import Lookup, Source, Step
-from inspector.maps.swiss.assign import assign_function, prunes
+from inspector.maps.swiss.assign import assign_function
 from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, SwissMap, read_header
 from inspector.maps.swiss.layout import groups_for, layout_of
+from inspector.maps.swiss.mirror.assigning import prunes
 from inspector.maps.swiss.mirror.growth import most_entries, will_prune
 from inspector.maps.swiss.places import Where
 from inspector.memory.counting import CountingMemory

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from inspector.maps.liverows import PlacePart
+from inspector.maps.slots import Numbers
+from inspector.memory.protocol import Addresses
+
 
 @dataclass(frozen=True)
 class Where:
@@ -40,6 +44,26 @@ class Where:
     def form(self) -> dict[str, Any]:
         """See Place.form."""
         return {"table": self.table, "group": self.group, "slot": self.slot}
+
+
+@dataclass(frozen=True, eq=False)
+class Wheres:
+    """Places of k slots (see Places): (k,) tables (None in a small map), groups, slots, addresses."""
+
+    tables: Numbers | None
+    groups: Numbers
+    slots: Numbers
+    addresses: Addresses
+
+    def form(self) -> dict[str, PlacePart]:
+        """See Places.form."""
+        return {"table": self.tables, "group": self.groups, "slot": self.slots}
+
+    def columns(self) -> dict[str, list[str]]:
+        """See Places.columns."""
+        groups, slots = self.groups.tolist(), self.slots.tolist()
+        tables = ["-"] * len(groups) if self.tables is None else list(map(str, self.tables.tolist()))
+        return {"table": tables, "group": list(map(str, groups)), "slot": list(map(str, slots))}
 
 
 def whole(address: int) -> Where:

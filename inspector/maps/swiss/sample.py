@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.releases import Release
 from inspector.goruntime.sizes import roundup_size
-from inspector.goruntime.swissgroup import GROUP_SLOTS, H2_BITS
+from inspector.goruntime.swissgroup import EMPTY, GROUP_SLOTS, H2_BITS
 from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY, swisstable
 from inspector.gotypes.layouts import Layout, SwissLayout
 from inspector.hashing.aes import Hashes
@@ -54,13 +54,15 @@ def array_size(release: Release, layout: Layout, scale: int) -> int:
     return roundup_size(release, scale * swiss(layout).group_size, not layout.has_pointers)
 
 
-def sample(source: Source, headers: Headers, layout: Layout, possible: Mask, most: int) -> Sample:
+def sample(
+    source: Source, headers: Headers, layout: Layout, possible: Mask, most: int, lenient: bool = False
+) -> Sample:
     """See Family.sample: entries of up to `most` groups of each map.
 
     A layout is impossible where groups are not mapped, where a table or a control byte cannot be one, where a small map
     does not have as many entries as it says, and where bytes are not zero that no key and no element covers.
     """
-    return _Sampler(source, headers, swiss(layout), possible).take(most)
+    return _Sampler(source, headers, swiss(layout), possible, lenient).take(most)
 
 
 def agrees(sample: Sample, hashes: Hashes) -> Mask:
@@ -87,19 +89,24 @@ class _Chosen:
 class _Sampler:
     """Samples many maps as if all had one layout; `possible` says which of them still may."""
 
-    def __init__(self, source: Source, headers: Headers, layout: SwissLayout, possible: Mask) -> None:
-        self.source, self.rows, self.layout = source, headers.rows, layout
+    def __init__(
+        self, source: Source, headers: Headers, layout: SwissLayout, possible: Mask, lenient: bool = False
+    ) -> None:
+        self.source, self.rows, self.layout, self.lenient = source, headers.rows, layout, lenient
         self.small: Mask = self.rows["dirLen"] == 0
         self.possible: Mask = possible & (self.rows["dirPtr"] % np.uint64(POINTER_SIZE) == 0)
 
     def take(self, most: int) -> Sample:
         """Narrow down which maps are possible, and read entries of those."""
-        parts = [self._small_groups(), self._groups_of_tables(most)]
+        parts = [self._small_groups(most), self._groups_of_tables(most)]
         chosen = _Chosen(*(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])))
         raw, ok = gather(self.source.memory, self.source.regions, chosen.addresses, self.layout.group_size)
-        self.possible[chosen.owner[~ok]] = False
+        if self.lenient:
+            raw[~ok, :GROUP_SLOTS] = EMPTY
+        self.possible[chosen.owner[~ok]] &= self.lenient
         groups = Groups(self.layout, raw, chosen.addresses, chosen.owner, chosen.number)
-        self._check_groups(groups)
+        if not self.lenient:
+            self._check_groups(groups)
         return self._sample(chosen, groups)
 
     def _sample(self, chosen: _Chosen, groups: Groups) -> Sample:
@@ -117,13 +124,22 @@ class _Sampler:
 
     # Which groups
 
-    def _small_groups(self) -> _Chosen:
-        """The one group of each small map; one that has none yet is possible with any layout."""
+    def _small_groups(self, most: int) -> _Chosen:
+        """The one group of each small map; one that has none yet is possible with any layout.
+
+        What has more entries than a group is a table whose own words are not known (see damage.py): its entries fill so
+        many groups at least.
+        """
         which = np.flatnonzero(self.small & (self.rows["dirPtr"] != 0) & self.possible)
+        each = np.ones(len(which), np.int64)
+        if self.lenient:
+            used = np.minimum(self.rows["used"][which], np.uint64(most * GROUP_SLOTS)).astype(np.int64)
+            each = np.maximum(used // GROUP_SLOTS, 1)
+        number = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
+        which = np.repeat(which, each)
         zeros = np.zeros(len(which), np.int64)
-        return _Chosen(
-            which, self.rows["dirPtr"][which], zeros, zeros + 1, zeros.astype(np.uint64), zeros.astype(np.uint8)
-        )
+        addresses = self.rows["dirPtr"][which] + number.astype(np.uint64) * np.uint64(self.layout.group_size)
+        return _Chosen(which, addresses, number, zeros + 1, zeros.astype(np.uint64), zeros.astype(np.uint8))
 
     def _groups_of_tables(self, most: int) -> _Chosen:
         """Some groups of some tables of each map, spread over directory and tables."""
@@ -131,7 +147,11 @@ class _Sampler:
         sound = (depth <= LARGEST_DEPTH) & (self.rows["dirLen"] == np.left_shift(1, np.minimum(depth, LARGEST_DEPTH)))
         self.possible &= self.small | sound
         owner, entry, pointers = self._entries(most)
-        table = self._tables(owner, entry, pointers)
+        table, good = self._tables(owner, entry, pointers)
+        if self.lenient:
+            owner, entry, table = owner[good], entry[good], table[good]
+        else:
+            self.possible[owner[~good]] = False
         kept = self._worth_looking(owner, table, most)
         owner, entry, table = owner[kept], entry[kept], table[kept]
         groups = (table["lengthMask"] + np.uint64(1)).astype(np.int64)
@@ -165,15 +185,15 @@ class _Sampler:
         owner = which[at]
         places = self.rows["dirPtr"][owner] + entry.astype(np.uint64) * np.uint64(POINTER_SIZE)
         raw, ok = gather(self.source.memory, self.source.regions, places, POINTER_SIZE)
-        self.possible[owner[~ok]] = False
+        self.possible[owner[~ok]] &= self.lenient
         tables = raw.view(np.uint64)[:, 0]
         # Those of one table follow one another.
         new = np.ones(len(owner), dtype=bool)
         new[1:] = (owner[1:] != owner[:-1]) | (tables[1:] != tables[:-1])
         return owner[new], entry[new], tables[new]
 
-    def _tables(self, owner: Numbers, entry: Numbers, pointers: Addresses) -> NDArray[np.void]:
-        """The tables that entries lead to; maps with one that is none are not possible."""
+    def _tables(self, owner: Numbers, entry: Numbers, pointers: Addresses) -> tuple[NDArray[np.void], Mask]:
+        """The tables that entries lead to, and which of them can be tables."""
         aligned = np.where(pointers % np.uint64(POINTER_SIZE) == 0, pointers, 0)
         raw, good = gather(self.source.memory, self.source.regions, aligned, swisstable.sizeof())
         table = raw.view(dtype_of(swisstable))[:, 0]
@@ -186,8 +206,7 @@ class _Sampler:
         good &= (local <= depth) & (table["index"] == entry // length * length)
         size = capacity // np.uint64(GROUP_SLOTS) * np.uint64(self.layout.group_size)
         good &= (table["groups"] % np.uint64(POINTER_SIZE) == 0) & self.source.regions.contains(table["groups"], size)
-        self.possible[owner[~good]] = False
-        return table
+        return table, good
 
     # What they hold
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,24 +11,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.copying.room import require_memory
 from inspector.errors import NotReadInTime, UnreadableMemory
+from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.maps.copying import Copier
-from inspector.maps.family import Account, Books, Entry, Slots, Source
+from inspector.maps.family import Account, Books, Entry, Slots, Snapshot, Source
 from inspector.maps.findings import Judgement
+from inspector.maps.liverows import LiveRows
+from inspector.maps.slots import pick
 from inspector.maps.swiss.account import account_of, row_of
 from inspector.maps.swiss.checks import MapView, Proof, judge
-from inspector.maps.swiss.contents import entries_of, string_bytes_of
+from inspector.maps.swiss.contents import entries_of, live_rows, string_bytes_of, values_of_all
 from inspector.maps.swiss.copied import SwissCopy
 from inspector.maps.swiss.groups import NO_TABLE, Groups
 from inspector.maps.swiss.header import SwissMap, read_header
 from inspector.maps.swiss.layout import layout_of
 from inspector.maps.swiss.tables import Tables, read_tables
-from inspector.memory.counting import CountingMemory
+from inspector.maps.values import Values
+from inspector.maps.windows import index_type
+from inspector.memory.counting import counting
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
-from inspector.memory.protocol import Addresses, Rows
+from inspector.memory.protocol import Addresses, Filling, Rows
+from inspector.memory.relief import portion_done
+from inspector.memory.sets import distinct
 
 BYTES_AT_ONCE = 1 << 24
 """Bytes of groups that are read in one go: what was read before a stop has to end is kept."""
@@ -60,6 +69,15 @@ class SwissSnapshot(SwissCopy):
         """See Snapshot.judge."""
         return judge(self.proof, incomplete)
 
+    def shows_the_same(self, later: Snapshot) -> bool:
+        """See Snapshot.shows_the_same."""
+        return (
+            isinstance(later, SwissSnapshot)
+            and (self.address, self.header, self.unusable) == (later.address, later.header, later.unusable)
+            and self.tables.same(later.tables)
+            and self.groups.same_keys(later.groups)
+        )
+
     def account(self) -> Account:
         """See Snapshot.account."""
         return account_of(self.proof)
@@ -68,9 +86,17 @@ class SwissSnapshot(SwissCopy):
         """See Snapshot.row."""
         return row_of(self.proof)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, chosen: NDArray[np.int64] | None = None) -> Iterator[Entry]:
         """See Snapshot.entries."""
-        return entries_of(self.view)
+        return entries_of(self.view, chosen)
+
+    def live(self) -> Iterator[LiveRows]:
+        """See Snapshot.live."""
+        return live_rows(self.view)
+
+    def values(self) -> tuple[Values, Values]:
+        """See Snapshot.values."""
+        return values_of_all(self.view)
 
     def slots(self) -> Slots:
         """See Snapshot.slots."""
@@ -89,12 +115,12 @@ class SwissSnapshot(SwissCopy):
             return False
         if self.header.small:
             return bool(self.groups.empty.all())
-        return bool((self.groups.empty | self.groups.deleted).all())
+        return bool((self.groups.empty_count + self.groups.deleted_count == GROUP_SLOTS).all())
 
 
 def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | None) -> SwissSnapshot:
     """See Reader.take_snapshot; whatever cannot be read but the header is named in the snapshot."""
-    reader = CountingMemory(source.memory)
+    reader = counting(source.memory)
     snapshot = _SnapshotTaker(replace(source, memory=reader), address, go_type).take(shown)
     return replace(snapshot, hash_keys=source.hash_keys, bytes_read=reader.count)
 
@@ -161,21 +187,23 @@ class _SnapshotTaker(Copier):
         """Read the groups of all tables, those of equally large tables together."""
         wanted = tables.groups_wanted(self.regions, self.layout)
         at = np.cumsum(wanted) - wanted
+        require_memory(int(wanted.sum()) * self.layout.group_size, "groups")
         raw = np.empty((int(wanted.sum()), self.layout.group_size), np.uint8)
         read = np.zeros(len(tables), dtype=bool)
-        for count in np.unique(wanted[wanted > 0]).tolist():
+        for count in distinct(wanted[wanted > 0]).tolist():
             which = np.flatnonzero(wanted == count)
             step = max(1, BYTES_AT_ONCE // (count * self.layout.group_size))
             with self.in_time(f"groups of tables with {count * 8} slots", "groups"):
                 for first in range(0, len(which), step):
                     some = which[first : first + step]
                     read[some] = self._read_into(raw, at[some], count, tables.rows["groups"][some])
+                    portion_done(BYTES_AT_ONCE >> 22)
         if not read.all() and "groups" not in self.unusable:
             self.unusable["groups"] = f"those of {int(np.count_nonzero(~read))} of {len(read)} tables are not readable"
-        table = np.repeat(np.arange(len(tables)), wanted)
-        number = np.arange(len(table)) - at[table]
-        starts = tables.rows["groups"].astype(np.uint64)
-        addresses = starts[table] + number.astype(np.uint64) * np.uint64(self.layout.group_size)
+        table: NDArray[Any] = np.repeat(np.arange(len(tables), dtype=index_type(len(tables))), wanted)
+        number = (np.arange(len(table)) - np.repeat(at, wanted)).astype(np.int32)
+        addresses = np.repeat(tables.rows["groups"], wanted)
+        addresses += number.astype(np.uint64) * np.uint64(self.layout.group_size)
         if read.all():
             return Groups(self.layout, raw, addresses, table, number)
         kept = read[table]
@@ -184,14 +212,13 @@ class _SnapshotTaker(Copier):
     def _read_into(self, raw: Rows, at: Numbers, count: int, starts: Addresses) -> NDArray[np.bool_]:
         """Read `count` groups from each address into `raw`, from rows `at` on; returns which could be read."""
         size = self.layout.group_size
-        try:
-            rows, ok = self.memory.read_many(starts, count * size), np.ones(len(starts), dtype=bool)
-        except UnreadableMemory:
-            rows, ok = gather(self.memory, self.regions, starts, count * size)
-        if len(at) and at[-1] - at[0] == count * (len(at) - 1):
-            raw[at[0] : at[0] + count * len(at)] = rows.reshape(-1, size)
-        else:
-            raw[(at[:, None] + np.arange(count)).reshape(-1)] = rows.reshape(-1, size)
+        if isinstance(self.memory, Filling) and at[-1] - at[0] == count * (len(at) - 1):
+            # Tables that are equally large and follow each other, as those of large maps do: no byte is copied twice.
+            with suppress(UnreadableMemory):
+                self.memory.read_into(starts, raw[at[0] : at[0] + count * len(at)].reshape(len(at), count * size))
+                return np.ones(len(starts), dtype=bool)
+        rows, ok = gather(self.memory, self.regions, starts, count * size)
+        raw[(at[:, None] + np.arange(count)).reshape(-1)] = rows.reshape(-1, size)
         return ok
 
     # What the heap's metadata says
@@ -217,9 +244,14 @@ class _SnapshotTaker(Copier):
         reach = Reach(self.types, self.memory, self.regions, frozen)
         key, elem = self.types.key(self.type), self.types.elem(self.type)
         layout, keys, elems = self.layout, groups.keys, groups.elems
-        if key.has_pointers or layout.indirect_key:
-            self.copy_behind(reach, key, layout.indirect_key, keys[groups.full], KEY_LIMITS)
+        key_leads, elem_leads = key.has_pointers or layout.indirect_key, elem.has_pointers or layout.indirect_elem
+        if not key_leads and not elem_leads:
+            return
         rows, slots = groups.live
+        if key_leads:
+            self.copy_behind(reach, key, layout.indirect_key, pick(keys, rows, slots), KEY_LIMITS)
         rows, slots = rows[:shown], slots[:shown]
-        self.copy_behind(reach, key, layout.indirect_key, keys[rows, slots], VALUE_LIMITS)
-        self.copy_behind(reach, elem, layout.indirect_elem, elems[rows, slots], VALUE_LIMITS)
+        if key_leads:
+            self.copy_behind(reach, key, layout.indirect_key, pick(keys, rows, slots), VALUE_LIMITS)
+        if elem_leads:
+            self.copy_behind(reach, elem, layout.indirect_elem, pick(elems, rows, slots), VALUE_LIMITS)

@@ -13,10 +13,11 @@ from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, swisstable
 from inspector.gotypes.layouts import SwissLayout
 from inspector.maps.family import Held
-from inspector.maps.swiss.assign import assign_function, prunes
+from inspector.maps.swiss.assign import assign_function
 from inspector.maps.swiss.checks.proof import Proof
 from inspector.maps.swiss.checks.view import MapView
 from inspector.maps.swiss.header import LOAD_LIMIT, POINTER_SIZE, SwissMap, header_size
+from inspector.maps.swiss.mirror.assigning import prunes
 from inspector.maps.swiss.mirror.growth import (
     Dearest,
     NextGrowth,
@@ -128,7 +129,7 @@ def occupancy_of(proof: Proof, with_paths: bool = True) -> Occupancy:
     return Occupancy(
         live=view.live_count,
         slots=len(view.groups) * GROUP_SLOTS,
-        tombstones=int(np.count_nonzero(view.groups.deleted)),
+        tombstones=int(view.groups.deleted_count.sum()),
         tables=len(view.tables),
         groups=len(view.groups),
         directory=len(view.tables.directory),
@@ -142,10 +143,10 @@ def _probe_lengths(proof: Proof) -> dict[int, int]:
         return {}
     if proof.view.header.small:
         # A key that does not equal itself is never found.
-        found = int(np.count_nonzero(proof.hashed.known))
-        return {1: found} if found else {}
-    lengths, counts = np.unique(proof.paths.lengths, return_counts=True)
-    return dict(zip(lengths.tolist(), counts.tolist(), strict=True))
+        return {1: proof.checked} if proof.checked else {}
+    counts = proof.paths.of_length
+    lengths = np.flatnonzero(counts)
+    return dict(zip(lengths.tolist(), counts[lengths].tolist(), strict=True))
 
 
 # Bytes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.copying.room import require_memory
 from inspector.errors import UnreadableMemory
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.swissgroup import GROUP_SLOTS
@@ -18,6 +19,9 @@ from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses, Memory, RegionMap
 
 POINTER_SIZE = 8
+WORK_ON_DIRECTORY = 6
+"""How many times its bytes a directory takes while its entries are sorted, about."""
+
 MOST_GROUPS = MAX_TABLE_CAPACITY // GROUP_SLOTS
 
 
@@ -47,6 +51,11 @@ class Tables:
         numbers, addresses = np.empty(0, np.int64), np.empty(0, np.uint64)
         rows = np.empty(0, dtype_of(swisstable))
         return Tables(addresses, addresses, rows, np.empty(0, bool), numbers, numbers, numbers)
+
+    def same(self, other: Tables) -> bool:
+        """Whether another directory leads to the same tables, and their words are the same."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("directory", "addresses", "rows", "readable"))
+        return all(np.array_equal(one, another) for one, another in pairs)
 
     def groups_wanted(self, regions: RegionMap, layout: SwissLayout) -> NDArray[np.int64]:
         """(t,) how many groups of each table can be read; 0 where its numbers or its pointer make that impossible.
@@ -85,6 +94,7 @@ def read_tables(memory: Memory, regions: RegionMap, start: int, length: int) -> 
         raise UnreadableMemory(start, size, f"it is not aligned to {POINTER_SIZE} bytes")
     if not regions.covers(start, size):
         raise UnreadableMemory(start, size, "it is not mapped as a whole")
+    require_memory(WORK_ON_DIRECTORY * size, "work on a directory")
     directory = np.frombuffer(memory.read(start, size), np.uint64).copy()
     different, first, inverse, counts = np.unique(directory, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(first)

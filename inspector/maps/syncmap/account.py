@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def _account(
         bytes=held,
         header=tuple((name, _word(name, value)) for name, value in header.words.items()),
         passages=passages,
-        map_form={"form": form, "header": {name: _word_form(name, value) for name, value in header.words.items()}},
+        map_form=partial(_map_form, header, form),
         growth_form={"growing": False, "kind": None, "form": form, "load": load, "next": None},
         occupancy_form={
             "live": len(contents),
@@ -129,6 +130,10 @@ def _type_forms(types: dict[str, int]) -> list[dict[str, Any]]:
 def _word(name: str, value: int) -> str:
     form = _word_form(name, value)
     return str(form) if form is not None else "nil"
+
+
+def _map_form(header: SyncHeader, form: str) -> dict[str, Any]:
+    return {"form": form, "header": {name: _word_form(name, value) for name, value in header.words.items()}}
 
 
 def _word_form(name: str, value: int) -> Any:

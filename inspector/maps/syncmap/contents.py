@@ -47,6 +47,18 @@ class Contents:
     def __len__(self) -> int:
         return len(self.addresses)
 
+    def same_keys(self, other: Contents) -> bool:
+        """Whether others hold the same keys in the same places, and the same is wrong with what leads to them."""
+        pairs = (
+            (getattr(self, name), getattr(other, name)) for name in ("addresses", "keys", "part", "prefix", "depth")
+        )
+        return (
+            all(np.array_equal(one, another) for one, another in pairs)
+            and (self.nodes, self.deleted, self.findings) == (other.nodes, other.deleted, other.findings)
+            and [part for part, _ in self.maps] == [part for part, _ in other.maps]
+            and all(mine.shows_the_same(its) for (_, mine), (_, its) in zip(self.maps, other.maps, strict=True))
+        )
+
     def where(self, at: int) -> Where:
         """The place of an entry."""
         part = PARTS[self.part[at]]

@@ -24,6 +24,7 @@ from inspector.maps.syncmap.header import SyncHeader, header_size
 from inspector.maps.syncmap.places import PARTS, Part, Where
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses
+from inspector.memory.sets import is_among
 
 
 def read_pair(source: Source, header: SyncHeader, whole: bool) -> Contents:
@@ -64,10 +65,10 @@ class _Reader:
         dirty_keys, dirty_entries = self._cells(dirty) if dirty and dirty != read else (keys[:0], entries[:0])
         places, values = self._values(entries, "read")
         # While dirty is being made, amended is not set: what it lacks then is expunged only if it has no value.
-        gone = ~np.isin(entries, dirty_entries) if dirty and dirty != read else np.zeros(len(entries), dtype=bool)
+        gone = ~is_among(entries, dirty_entries) if dirty and dirty != read else np.zeros(len(entries), dtype=bool)
         gone &= np.full(len(entries), amended) | ~values.any(axis=1)
         alive = (places != 0) & ~gone
-        new = ~np.isin(dirty_entries, entries)
+        new = ~is_among(dirty_entries, entries)
         new_keys, new_entries = dirty_keys[new], dirty_entries[new]
         new_places, new_values = self._values(new_entries, "dirty")
         new_alive = new_places != 0

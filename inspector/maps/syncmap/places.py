@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
+from inspector.maps.liverows import PlacePart
+from inspector.memory.protocol import Addresses
+
 Part = Literal["trie", "read", "dirty"]
 PARTS: tuple[Part, ...] = ("trie", "read", "dirty")
 """What entries are kept in: the trie, since 1.24, or the two maps of before."""
@@ -38,6 +43,27 @@ class Where:
     def form(self) -> dict[str, Any]:
         """See Place.form."""
         return {"part": self.part, "path": list(self.path), "chained": self.chained}
+
+
+@dataclass(frozen=True, eq=False)
+class Wheres:
+    """Places of k entries (see Places): one after the other, as the path to each has a length of its own."""
+
+    each: list[Where]
+    addresses: Addresses
+
+    def form(self) -> dict[str, PlacePart]:
+        """See Places.form."""
+        return {
+            "part": [str(one.part) for one in self.each],
+            "path": [list(one.path) for one in self.each],
+            "chained": np.array([one.chained for one in self.each], np.int64),
+        }
+
+    def columns(self) -> dict[str, list[str]]:
+        """See Places.columns."""
+        cells = [one.columns() for one in self.each]
+        return {name: [each[name] for each in cells] for name in (cells[0] if cells else {})}
 
 
 def whole(address: int) -> Where:

@@ -14,23 +14,25 @@ from inspector.errors import InspectError, NotReadInTime
 from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.scalars import interface_header
 from inspector.goruntime.syncmap import CHILDREN_BITS, LEVELS
-from inspector.gotypes.decode import Decoder
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
 from inspector.gotypes.syncmaps import map_beneath
 from inspector.gotypes.table import TypeTable
 from inspector.hashing.hasher import Hasher
 from inspector.hashing.keys import HashKeys
-from inspector.maps.family import Account, Entry, Slots, Source
+from inspector.maps.decoding import SlotDecoder
+from inspector.maps.family import Account, Entry, Slots, Snapshot, Source
 from inspector.maps.findings import NOTHING_HASHED, Finding, HashProof, Judgement, Verdict
 from inspector.maps.judging import Explanation, judged
+from inspector.maps.liverows import LiveRows
 from inspector.maps.strings import string_bytes
 from inspector.maps.syncmap.account import account_of
 from inspector.maps.syncmap.contents import Contents, no_contents
 from inspector.maps.syncmap.header import SyncHeader, header_size, read_header
 from inspector.maps.syncmap.pair import read_pair
-from inspector.maps.syncmap.places import Where
+from inspector.maps.syncmap.places import Where, Wheres
 from inspector.maps.syncmap.trie import read_trie
+from inspector.maps.values import Values
 from inspector.memory.counting import CountingMemory
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.protocol import RegionMap, Rows
@@ -76,6 +78,14 @@ class SyncSnapshot:
             proof=next((proof for proof in proofs if proof.algorithm or proof.reason), NOTHING_HASHED),
         )
 
+    def shows_the_same(self, later: Snapshot) -> bool:
+        """See Snapshot.shows_the_same."""
+        return (
+            isinstance(later, SyncSnapshot)
+            and (self.address, self.header) == (later.address, later.header)
+            and self.contents.same_keys(later.contents)
+        )
+
     def account(self) -> Account:
         """See Snapshot.account."""
         return account_of(self.types.release, self.header, self.contents, self.type_counts)
@@ -84,13 +94,26 @@ class SyncSnapshot:
         """See Snapshot.row."""
         return self.account()
 
-    def entries(self) -> Iterator[Entry]:
+    def values(self) -> tuple[Values, Values]:
+        """See Snapshot.values: interfaces."""
+        any_type, known = self.types.key(self.type), np.ones(len(self.contents), bool)
+        return Values(any_type, self.contents.keys, known), Values(any_type, self.contents.values, known)
+
+    def entries(self, chosen: NDArray[np.int64] | None = None) -> Iterator[Entry]:
         """See Snapshot.entries: in the order of Range for a trie; those of the read map first for two maps."""
-        decoder, any_type = Decoder(self.types, self.memory), self.types.key(self.type)
-        for at in range(len(self.contents)):
-            key = decoder.value(any_type, self.contents.keys[at].tobytes())
-            value = decoder.value(any_type, self.contents.values[at].tobytes())
-            yield Entry(key, value, self.contents.where(at))
+        decoder, contents = SlotDecoder(self.types, self.type, self.memory), self.contents
+        for at in range(len(contents)) if chosen is None else chosen.tolist():
+            key, value = decoder.key(contents.keys[at].tobytes()), decoder.elem(contents.values[at].tobytes())
+            yield Entry(key, value, contents.where(at))
+
+    def live(self) -> Iterator[LiveRows]:
+        """See Snapshot.live: the slots are interfaces."""
+        numbers = np.arange(len(self.contents))
+        keys, values = self.contents.keys[:, None], self.contents.values[:, None]
+        yield LiveRows(keys, values, numbers, np.zeros_like(numbers), self._wheres)
+
+    def _wheres(self, rows: NDArray[np.int64], _: NDArray[np.int64]) -> Wheres:
+        return Wheres([self.contents.where(at) for at in rows.tolist()], self.contents.addresses[rows])
 
     def slots(self) -> Slots:
         """See Snapshot.slots."""

@@ -18,6 +18,7 @@ from inspector.maps.syncmap.header import SyncHeader
 from inspector.maps.syncmap.places import PARTS, Where
 from inspector.memory.gather import gather
 from inspector.memory.protocol import Addresses
+from inspector.memory.sets import distinct, is_among
 
 MOST_ENTRIES = 1 << 24
 """Entries and nodes that are read of one trie at most."""
@@ -105,13 +106,13 @@ class _Reader:
         """Which nodes were not reached before; each has one place only."""
         first = np.zeros(len(addresses), dtype=bool)
         first[np.unique(addresses, return_index=True)[1]] = True
-        fresh = first & ~np.isin(addresses, self.seen)
+        fresh = first & ~is_among(addresses, self.seen)
         for at in np.flatnonzero(~fresh).tolist():
             self._wrong("S2", "a node is reached twice", prefix[at], depth, addresses[at])
         if len(self.seen) + len(addresses) > MOST_ENTRIES:
             self._wrong("S2", f"more than {MOST_ENTRIES:,} nodes are reached", 0, 0, addresses[0])
             fresh[:] = False
-        self.seen = np.union1d(self.seen, addresses[fresh])
+        self.seen = distinct(np.concatenate([self.seen, addresses[fresh]]))
         return fresh
 
     def _wrong(

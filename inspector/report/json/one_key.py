@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import IO, Any
 
 from inspector.gotypes.render import json_form
 from inspector.inspection.one_key import KeyAnswer
+from inspector.report.json.dumping import dumps, redaction_form
 from inspector.report.json.one_map import SCHEMA, head_form, target_form
 
 
@@ -19,20 +19,21 @@ def lookup_form(answer: KeyAnswer) -> dict[str, Any]:
         "map": head_form(ref, answer.family, answer.count),
         "lookup": {
             "key": answer.key,
-            "found": lookup.found is not None,
-            "value": json_form(lookup.value),
+            "found": answer.present,
+            "value": None if answer.doubt else json_form(lookup.value),
             "hash": None if lookup.hash is None else f"{lookup.hash:#x}",
             **({lookup.fingerprint_name: lookup.fingerprint} if lookup.fingerprint_name else {}),
             "path": [step.form for step in lookup.steps],
-            lookup.cell_name: lookup.found,
-            "ended": lookup.ended,
-            **({"inserting": lookup.inserting} if lookup.inserting else {}),
+            lookup.cell_name: None if answer.doubt else lookup.found,
+            "ended": answer.doubt or lookup.ended,
+            **({"inserting": lookup.inserting} if lookup.inserting and not answer.doubt else {}),
         },
         "bytes_read": lookup.bytes_read,
         "notes": list(answer.notes),
+        **redaction_form(),
     }
 
 
 def write_lookup(answer: KeyAnswer, out: IO[str]) -> None:
     """Write the document on one line."""
-    out.write(json.dumps(lookup_form(answer), ensure_ascii=True, allow_nan=False) + "\n")
+    out.write(dumps(lookup_form(answer)) + "\n")

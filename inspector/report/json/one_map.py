@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import IO, Any
 
 from inspector.gotypes.render import json_form
@@ -11,8 +9,13 @@ from inspector.inspection.one_map import Inspection, TargetInfo
 from inspector.maps.family import Entry
 from inspector.maps.findings import Finding
 from inspector.naming.locate import MapRef
+from inspector.report.json.dumping import dumps, redaction_form
+from inspector.report.json.entries import entry_texts
 
 SCHEMA = "go-map-inspect/1"
+
+BETWEEN = ",\n"
+"""What stands between the entries of a document."""
 
 
 def document(inspection: Inspection) -> dict[str, Any]:
@@ -32,6 +35,9 @@ def document(inspection: Inspection) -> dict[str, Any]:
         "timing": {name: round(value, 3) for name, value in vars(inspection.timing).items()},
         "bytes_read": inspection.snapshot.bytes_read if inspection.snapshot else 0,
         "notes": list(inspection.notes),
+        **({"shrinking": vars(inspection.shrinking)} if inspection.shrinking is not None else {}),
+        **({"wrong_type": inspection.wrong_type} if inspection.wrong_type is not None else {}),
+        **redaction_form(),
     }
 
 
@@ -47,27 +53,20 @@ def entry_form(entry: Entry) -> dict[str, Any]:
 
 def write_json(inspection: Inspection, out: IO[str]) -> None:
     """Write the whole document; entries are decoded as they are written, whatever their number."""
-    out.write(_dumps(document(inspection))[:-1] + ', "entries": [')
+    out.write(dumps(document(inspection))[:-1] + ', "entries": [')
     separator = "\n"
-    for line in _entry_lines(inspection):
-        out.write(separator + line)
-        separator = ",\n"
+    for text in entry_texts(inspection, BETWEEN):
+        out.write(separator)
+        out.write(text[: -len(BETWEEN)])
+        separator = BETWEEN
     out.write("]}\n")
 
 
 def write_ndjson(inspection: Inspection, out: IO[str]) -> None:
     """Write the document without entries on one line, then each entry on a line of its own."""
-    out.write(_dumps(document(inspection)) + "\n")
-    for line in _entry_lines(inspection):
-        out.write(line + "\n")
-
-
-def _entry_lines(inspection: Inspection) -> Iterator[str]:
-    return (_dumps(entry_form(entry)) for entry in inspection.entries())
-
-
-def _dumps(form: dict[str, Any]) -> str:
-    return json.dumps(form, ensure_ascii=True, allow_nan=False)
+    out.write(dumps(document(inspection)) + "\n")
+    for text in entry_texts(inspection, "\n"):
+        out.write(text)
 
 
 def target_form(target: TargetInfo) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def _map(inspection: Inspection) -> dict[str, Any]:
     snapshot, ref = inspection.snapshot, inspection.ref
     return {
         **head_form(ref, inspection.account.family, snapshot.header.count if snapshot else 0),
-        **inspection.account.map_form,
+        **inspection.account.map_form(),
     }
 
 

@@ -35,4 +35,6 @@ def WithoutTrailingBlanks(out: TextIO) -> IO[str]:  # noqa: N802
 
 def strip_lines(text: str) -> str:
     """The text with no blank before the end of any line."""
+    if not (" \n" in text or "\t\n" in text or text.endswith((" ", "\t"))):
+        return text
     return _TRAILING.sub("", text)

@@ -15,14 +15,16 @@ def print_lookup(answer: KeyAnswer, console: Console) -> None:
     lookup, ref = answer.lookup, answer.ref
     line = Text(plain(ref.name) if ref.name else f"{ref.address:#x}", style="bold")
     line.append(f"  {plain(ref.type.name)}  key {plain(answer.key)}  ", style="not bold")
-    line.append("present" if lookup.found is not None else "absent")
+    line.append({True: "present", False: "absent", None: "undecided"}[answer.present])
     console.print(line, soft_wrap=True)
     if lookup.hash is not None:
         part = f", {lookup.fingerprint_name} {lookup.fingerprint}" if lookup.fingerprint_name else ""
         console.print(Text(f"hash {lookup.hash:#018x}{part}"))
     for step in lookup.steps:
         console.print(Text(_line(step, lookup.found if step is lookup.steps[-1] else None)))
-    if lookup.found is None:
+    if answer.doubt:
+        console.print(Text(answer.doubt), soft_wrap=True)
+    elif lookup.found is None:
         console.print(Text(lookup.ended))
         if lookup.inserting:
             console.print(Text(lookup.inserting))

@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from inspector.gotypes.render import go_form, plain
+from inspector.gotypes.render import plain
 from inspector.gotypes.words import number_of, size
-from inspector.inspection.one_map import Inspection
+from inspector.inspection.one_map import PARTIAL, Inspection
 from inspector.maps.family import Account, Passage, Strip
 from inspector.maps.findings import Finding
+from inspector.report.text.columns import ASCII_ELLIPSIS, ELLIPSIS, SHORTEST, cut, print_line
+from inspector.report.text.entries import print_entries
 from inspector.report.text.words import described
 
 PICTURE_WIDTH = 64
 ALTERNATIVES = 8
-WORTH_REPLACING = 1 << 16
-"""Bytes that a fresh map would spare, from which on replacing the map is advised."""
 
 VERDICT_STYLES = {
     "consistent": "bold green",
@@ -27,6 +28,7 @@ VERDICT_STYLES = {
     "inconsistent": "bold red",
     "unreadable": "bold yellow",
     "not-read": "bold yellow",
+    "moving": "bold yellow",
 }
 VERDICT_SHORT = {
     "consistent": "OK",
@@ -34,6 +36,7 @@ VERDICT_SHORT = {
     "inconsistent": "INCONSISTENT",
     "unreadable": "PARTLY UNREADABLE",
     "not-read": "PARTLY READ",
+    "moving": "MOVING",
 }
 VERDICT_WORDS = {
     "consistent": "the runtime produces this state",
@@ -41,23 +44,28 @@ VERDICT_WORDS = {
     "inconsistent": "the runtime cannot have produced this state",
     "unreadable": "parts of the map could not be read or not be checked; the rest is sound",
     "not-read": "a stop was too short to read the whole map; what was read is sound",
+    "moving": "the map changes while it is copied: stop the process to judge it",
 }
-PARTIAL = ("unreadable", "not-read")
-"""Verdicts of maps of which only a part was read: what was counted is not all."""
+RACED = "goroutines wrote it at the same time; the irregularities are what their race leaves"
+"""What is said of a write in progress where several were."""
+
+WRONG_TYPE = "wrong type?"
+"""Stands for the verdict inconsistent where the type that the user gave may be what is wrong, and not the map."""
 
 SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
 def print_report(inspection: Inspection, console: Console) -> None:
-    """Print the whole report, the answer in its first line. Nothing from the target reaches the terminal unescaped."""
-    _answer(inspection, console)
-    _origin(inspection, console)
+    """Print the whole report, the answer and the verdict in its first lines.
+
+    Nothing from the target reaches the terminal unescaped.
+    """
+    print_head(inspection, console)
     if inspection.snapshot is None:
         for passage in inspection.account.passages:
             _passage(passage, console)
         if not inspection.account.passages:
             console.print(Text("A nil map reads as empty; a write to it panics."))
-        _verdict(inspection, console)
         return
     console.print()
     for passage in inspection.account.passages:
@@ -65,31 +73,65 @@ def print_report(inspection: Inspection, console: Console) -> None:
     _advice(inspection, console)
     console.print()
     console.print(_header(inspection.account))
-    _entries(inspection, console)
+    print_entries(inspection, console)
     _findings(inspection, console)
-    _verdict(inspection, console)
     _timing(inspection, console)
+
+
+def print_head(inspection: Inspection, console: Console) -> None:
+    """Print the first lines: which map it is, whether to believe it, where it is."""
+    _answer(inspection, console)
+    _verdict(inspection, console)
+    _origin(inspection, console)
 
 
 def _answer(inspection: Inspection, console: Console) -> None:
     """Which map, what it holds and whether to believe it, in a line that can be searched for."""
     ref, account, verdict = inspection.ref, inspection.account, inspection.judgement.verdict
-    line = Text(plain(ref.name) if ref.name else f"{ref.address:#x}", style="bold")
-    parts = [plain(ref.type.name)]
+    parts = []
     if inspection.snapshot is None:
         parts += ["nil"]
     else:
         read = " read" if verdict in PARTIAL else ""
         parts += [number_of(account.live, "entry") + read, size(account.bytes.total) + read]
     parts += [f"growing ({account.state})"] if account.growing else []
-    line.append("".join(f"  {part}" for part in parts), style="not bold")
-    line.append(f"  {VERDICT_SHORT[verdict]}", style=VERDICT_STYLES[verdict])
-    console.print(line, soft_wrap=True)
+    short = VERDICT_SHORT[verdict] if inspection.wrong_type is None else WRONG_TYPE.upper()
+    name, go_type = _called(inspection), plain(ref.type.name)
+    others = f" or {number_of(len(ref.alternatives), 'other')}" if ref.alternatives else ""
+    # The answer is never cut: where a line is too short, the names are.
+    room = console.width - cell_len("  ".join([*parts, short])) - 4 - cell_len(others)
+    if account.growing and room < cell_len(name) + cell_len(go_type):
+        # How far a growth is comes a few lines below.
+        room += cell_len(parts[-1]) - len("growing")
+        parts[-1] = "growing"
+    answer = "".join(f"  {part}" for part in parts)
+    name, go_type = _cut_names(name, go_type, room, console)
+    line = Text(name, style="bold")
+    line.append(f"  {go_type}{others}{answer}", style="not bold")
+    line.append(f"  {short}", style=VERDICT_STYLES[verdict])
+    print_line(line, console)
+
+
+def _called(inspection: Inspection) -> str:
+    return plain(inspection.ref.name) if inspection.ref.name else f"{inspection.ref.address:#x}"
+
+
+def _cut_names(name: str, go_type: str, room: int, console: Console) -> tuple[str, str]:
+    """A map's name and its type in so many columns of the terminal; an address is never cut."""
+    dots = ASCII_ELLIPSIS if console.options.ascii_only else ELLIPSIS
+    if not name.startswith("0x"):
+        name = cut(name, max(SHORTEST, room - min(cell_len(go_type), room // 3)), dots)
+    return name, cut(go_type, max(SHORTEST, room - cell_len(name)), dots)
 
 
 def _origin(inspection: Inspection, console: Console) -> None:
     """Where the map is, and how its type was found."""
     ref, proof = inspection.ref, inspection.judgement.proof
+    if inspection.snapshot is not None:
+        # The first line may have cut them.
+        for what, words in (("name", _called(inspection)), ("type", plain(ref.type.name))):
+            if cell_len(words) > console.width // 3:
+                print_line(Text(f"{what}: {words}"), console)
     where = f"{inspection.account.header_name} at {ref.address:#x}, " if ref.address else ""
     console.print(Text(f"{where}{described(inspection.target)}"))
     if ref.type_source == "hash-proof":
@@ -100,9 +142,13 @@ def _origin(inspection: Inspection, console: Console) -> None:
         )
         console.print(Text(f"type inferred: {keys}"))
     if ref.alternatives:
-        names = ", ".join(plain(go_type.name) for go_type in ref.alternatives[:ALTERNATIVES])
+        names = ", ".join(plain(name) for name in inspection.others[:ALTERNATIVES])
         more = len(ref.alternatives) - ALTERNATIVES
         console.print(Text(f"other types fit as well: {names}{f' and {more} more' if more > 0 else ''}"))
+        if len({each.elem_address for each in (ref.type, *ref.alternatives)}) > 1:
+            words = f"elements are shown as those of {plain(ref.type.name)}; give another type to see them as its own"
+            console.print(Text(words))
+        console.print(Text("what holds the map may tell its type: the list of all maps knows that"))
 
 
 def _proof(inspection: Inspection) -> str:
@@ -173,45 +219,14 @@ def _mark_line(strip: Strip, marks: Marks) -> str:
 
 
 def _advice(inspection: Inspection, console: Console) -> None:
-    """What to do about a map that holds far more than it needs."""
-    account = inspection.account
-    held = account.bytes
-    if (
-        account.growing
-        or inspection.judgement.verdict in PARTIAL
-        or held.wasted < max(WORTH_REPLACING, held.if_rebuilt)
-    ):
-        return
-    if account.live:
-        how = f"This map holds {size(held.total)} for {number_of(account.live, 'entry')}"
-        what = "maps.Clone, or a new map that is filled from it"
-    else:
-        how, what = f"This map is empty but holds {size(held.total)}", "make, or maps.Clone"
-    if not account.clone_shrinks:
-        what = "a new map that is filled from it; maps.Clone keeps the size" if account.live else "make"
-    console.print(Text(f"{how}: Go maps never shrink. Replace it ({what}) to give {size(held.wasted)} back."))
-
-
-def _entries(inspection: Inspection, console: Console) -> None:
-    if not inspection.entries_shown:
-        return
-    console.print()
-    shown, total = inspection.entries_shown, inspection.entries_total
-    title = f"entries ({shown:,} of {total:,})" if shown < total else f"entries ({total:,})"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="cyan")
-    for at, entry in enumerate(inspection.entries()):
-        place = entry.place.columns()
-        if not at:
-            for name, value in place.items():
-                table.add_column(name, justify="right" if value[:1].isdigit() else "left", overflow="fold")
-            for name in ("key", "element"):
-                table.add_column(name, overflow="fold")
-        cells = (*place.values(), go_form(entry.key), go_form(entry.value))
-        table.add_row(*(Text(cell) for cell in cells))
-    console.print(table)
+    """Why a map holds far more than it needs, and what to do about it."""
+    if inspection.shrinking is not None:
+        console.print(Text(inspection.shrinking.words))
 
 
 def _findings(inspection: Inspection, console: Console) -> None:
+    if inspection.judgement.verdict == "moving":
+        return  # They are what a torn copy shows, and would be read as faults; the JSON document has them.
     for finding in inspection.judgement.findings:
         console.print()
         _finding(finding, console)
@@ -231,10 +246,14 @@ def _finding(finding: Finding, console: Console) -> None:
 
 def _verdict(inspection: Inspection, console: Console) -> None:
     verdict = inspection.judgement.verdict
-    console.print()
     line = Text("verdict: ")
+    if inspection.wrong_type is not None:
+        line.append(WRONG_TYPE, style=VERDICT_STYLES[verdict])
+        line.append(f" ({inspection.wrong_type})")
+        console.print(line)
+        return
     line.append(verdict, style=VERDICT_STYLES[verdict])
-    line.append(f" ({VERDICT_WORDS[verdict]})")
+    line.append(f" ({RACED if inspection.judgement.raced else VERDICT_WORDS[verdict]})")
     console.print(line)
     if inspection.snapshot is not None and (proof := _proof(inspection)):
         console.print(Text(proof))
@@ -243,5 +262,6 @@ def _verdict(inspection: Inspection, console: Console) -> None:
 def _timing(inspection: Inspection, console: Console) -> None:
     timing, snapshot = inspection.timing, inspection.snapshot
     assert snapshot is not None
+    console.print()
     paused = f"process paused {timing.stopped:.1f} ms, " if inspection.target.kind == "process" else ""
     console.print(Text(f"{paused}{size(snapshot.bytes_read)} read, checked in {timing.check:.1f} ms", style="dim"))

@@ -1,57 +1,104 @@
-"""How far a census is, on standard error, for the user who waits."""
+"""How far a request is, on the terminal of the user who waits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from typing import TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from inspector.census.census import Phase
 from inspector.gotypes.words import size
+from inspector.watching import Work
 
-WORDS: dict[Phase, tuple[str, Callable[[int], str]]] = {
-    "scan": ("Scanning heap", size),
-    "check": ("Checking maps", "{:,}".format),
-}
-"""What a phase does, and how its steps are written."""
+PATIENCE = 0.5
+"""Seconds of work before there is a bar."""
+
+PERIOD = 0.1
+"""Seconds from one look at the work to the next."""
+
+WIDTH = 24
+FULL, EMPTY = "━", "─"
+ASCII_FULL, ASCII_EMPTY = "#", "."
+CLEAR = "\r\x1b[K"
+"""What makes a terminal forget a line."""
 
 
 class ProgressBar:
-    """One bar for a whole census (see Watcher); it is gone when the census is done."""
+    """One line on a terminal that says what is done, how much of it, and how long targets have been held so far.
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._task = self._progress.add_task("", total=0, visible=False, state="")
-        self._total = 0
-        self._written: Callable[[int], str] = size
+    It comes when the work has taken PATIENCE seconds, and is gone when the block is left, or the work is over. It is
+    drawn by a thread of its own, so that the work needs not wait for the terminal.
+    """
+
+    def __init__(self, work: Work, terminal: TextIO) -> None:
+        self.work, self.terminal = work, terminal
+        self._began = time.perf_counter()
+        pretty = _shows(terminal, FULL + EMPTY)
+        self._full, self._empty = (FULL, EMPTY) if pretty else (ASCII_FULL, ASCII_EMPTY)
 
     def __enter__(self) -> ProgressBar:
-        self._progress.start()
+        self.work.over, self.work.again = self.close, self.start
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self.close()
 
-    def phase(self, what: Phase, total: int) -> None:
-        """See Watcher. The bar begins anew; a phase with nothing to do leaves it as it is."""
-        if not total:
-            return
-        words, self._written = WORDS[what]
-        self._total = total
-        self._progress.reset(self._task, description=words, total=total, visible=True, state=self._state(0, 0.0))
+    def start(self) -> None:
+        """Draw a bar if the work takes as long as that."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._draw, name="progress", daemon=True)
+        self._thread.start()
 
-    def step(self, done: int, found: int, paused: float) -> None:
-        """See Watcher."""
-        self._progress.update(self._task, completed=done, state=self._state(done, paused))
+    def close(self) -> None:
+        """Take the bar away, and draw no other until the next start; may be called twice."""
+        self._over.set()
+        self._thread.join()
 
-    def _state(self, done: int, paused: float) -> str:
-        target = f", target paused {paused / 1000:.1f} s so far" if paused else ""
-        return f"{self._written(done)} of {self._written(self._total)}{target}"
+    def _draw(self) -> None:
+        # The main thread has to wake up from whatever it waits for when a signal asks it to end.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        drawn = False
+        with suppress(OSError, ValueError):
+            patience = PATIENCE
+            while not self._over.wait(patience):
+                patience = PERIOD
+                line = self.line(time.perf_counter())
+                if line:
+                    self._write(CLEAR + line[: self._columns() - 1])
+                    drawn = True
+            if drawn:
+                self._write(CLEAR)
+
+    def line(self, now: float) -> str:
+        """What is to be said at a moment of time.perf_counter(); empty before the first phase."""
+        phase, done = self.work.phase, self.work.done
+        if phase is None:
+            return ""
+        held = self.work.held(now)
+        waited = f"{now - self._began:,.0f} s"
+        target = f", process held for {held:,.2f} s so far" if held else ""
+        if not phase.total:
+            return f"{phase.words}, {waited}{target}"
+        part = min(1.0, done / phase.total)
+        full = int(part * WIDTH)
+        written = size if phase.in_bytes else "{:,}".format
+        bar = self._full * full + self._empty * (WIDTH - full)
+        return f"{phase.words} {bar} {written(done)} of {written(phase.total)}, {waited}{target}"
+
+    def _write(self, text: str) -> None:
+        self.terminal.write(text)
+        self.terminal.flush()
+
+    def _columns(self) -> int:
+        return os.get_terminal_size(self.terminal.fileno()).columns or 80
+
+
+def _shows(terminal: TextIO, text: str) -> bool:
+    try:
+        text.encode(terminal.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector.goruntime.hmap import ITERATOR, OLD_ITERATOR, SAME_SIZE_GROW
+from inspector.goruntime.releases import BUCKET_CELLS
+from inspector.gotypes.redaction import bytes_of_memory
+from inspector.maps.classic.buckets import BucketArray
 from inspector.maps.classic.checks.steps import Step
 from inspector.maps.classic.checks.view import MapView
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.mirror.evacuation import ADVANCE_LIMIT, mark_may_rest_on_evacuated
 from inspector.maps.classic.mirror.growth import too_many_overflow_buckets
 from inspector.maps.classic.places import Where
+from inspector.maps.family import Mask
 from inspector.maps.findings import Finding
+from inspector.maps.slots import Numbers, all_of, places
+from inspector.maps.windows import in_windows, joined, spots
+from inspector.memory.sets import distinct
 
 
 def e1_no_trace_of_growth_when_not_growing(view: MapView) -> Iterator[Finding]:
@@ -42,8 +50,7 @@ def e1_no_trace_of_growth_when_not_growing(view: MapView) -> Iterator[Finding]:
             in_flight=("runtime.advanceEvacuationMark",),
         )
     if view.new is not None:
-        marked = view.is_marker(view.new.tophash) & view.new.in_use[:, None]
-        for row, cell in np.argwhere(marked):
+        for row, cell in _cells_of(view.new, view.is_marker):
             yield Finding(
                 rule="E1",
                 message="an evacuated marker stands in a map that is not growing",
@@ -136,13 +143,10 @@ def e5_buckets_are_evacuated_whole(view: MapView) -> Iterator[Finding]:
     old = view.old
     if old is None:
         return
-    rows = old.order
-    rows = rows[view.evacuated[old.home[rows]]]
-    left = ~view.is_marker(old.tophash[rows])
-    partial = np.unique(old.home[rows[left.any(axis=1)]])
-    for bucket in partial:
-        chain = rows[old.home[rows] == bucket]
-        marked = view.is_marker(old.tophash[chain]).reshape(-1)
+    partial = joined(_evacuated_in_part(view, old, rows) for rows in old.windows())
+    for bucket in partial.tolist():
+        chain = old.chains(slice(bucket, bucket + 1))
+        marked = view.is_marker(old.tophash_of(chain)).reshape(-1)
         first = int(np.argmin(marked))
         row, cell = int(chain[first // 8]), first % 8
         yield Finding(
@@ -156,25 +160,43 @@ def e5_buckets_are_evacuated_whole(view: MapView) -> Iterator[Finding]:
         )
 
 
+def _evacuated_in_part(view: MapView, old: BucketArray, rows: Numbers) -> Numbers:
+    """Buckets of a window that are evacuated, with cells that carry no marker."""
+    rows = rows[view.evacuated[old.home[rows]]]
+    return distinct(old.home[rows[~all_of(view.is_marker(old.tophash_of(rows)))]].astype(np.int64))
+
+
 def e6_waiting_buckets_carry_no_marker(view: MapView) -> Iterator[Finding]:
     """An old bucket that is not evacuated carries no evacuated marker."""
     old = view.old
     if old is None:
         return
-    rows = old.order
     # Below nevacuate the missing marker of the head is the fault, and E3 reports it.
-    waiting = ~view.evacuated[old.home[rows]] & (old.home[rows] >= (_mark(view) or 0))
-    rows = rows[waiting]
-    for at, cell in np.argwhere(view.is_marker(old.tophash[rows])):
-        row = rows[at]
+    waiting = ~view.evacuated
+    waiting[: _mark(view) or 0] = False
+    for row, cell in marked_cells(view, old, waiting):
         yield Finding(
             rule="E6",
             message=f"old bucket {old.home[row]} waits for evacuation, but a cell of it is marked",
             observed=f"tophash {old.tophash[row, cell]}",
             expected="no marker: evacuation marks the head first",
             source="runtime.evacuate",
-            where=view.where("old", row, int(cell)),
+            where=view.where("old", row, cell),
         )
+
+
+def marked_cells(view: MapView, array: BucketArray, chosen: Mask) -> Iterator[tuple[int, int]]:
+    """Rows and cells that carry a marker, in chains of the chosen buckets, in their order."""
+    for rows in array.windows():
+        rows = rows[chosen[array.home[rows]]]
+        at, cells = places(view.is_marker(array.tophash_of(rows)))
+        yield from zip(rows[at].tolist(), cells.tolist(), strict=True)
+
+
+def _cells_of(array: BucketArray, of: Callable[[NDArray[np.uint8]], Mask]) -> Iterator[tuple[int, int]]:
+    """Rows and cells with certain tophashes, in rows that are in use, in the order of rows."""
+    found = spots(len(array.cells), lambda part: of(array.tophash[part]) & array.in_use[part, None])
+    return (divmod(at, BUCKET_CELLS) for at in found.tolist())
 
 
 def e7_same_size_growth_knows_no_y(view: MapView) -> Iterator[Finding]:
@@ -182,8 +204,8 @@ def e7_same_size_growth_knows_no_y(view: MapView) -> Iterator[Finding]:
     old = view.old
     if old is None or view.growing != "same-size":
         return
-    second_half = (old.tophash == view.snapshot.release.marks.evacuated_y) & old.in_use[:, None]
-    for row, cell in np.argwhere(second_half):
+    evacuated_y = view.snapshot.release.marks.evacuated_y
+    for row, cell in _cells_of(old, lambda tophash: tophash == evacuated_y):
         yield Finding(
             rule="E7",
             message="a cell is marked evacuatedY in a same-size growth",
@@ -199,15 +221,22 @@ def e8_unfilled_buckets_are_untouched(view: MapView) -> Iterator[Finding]:
     new = view.new
     if new is None or view.old is None:
         return
-    waiting = np.flatnonzero(view.untouched)
     raw = new.cells[: new.size].view(np.uint8).reshape(new.size, -1)
-    for bucket in waiting[raw[waiting].any(axis=1)]:
-        old = int(bucket) & (view.old.size - 1)
+    words = raw.view(np.uint64)
+
+    def used(window: slice) -> Numbers:
+        waiting = window.start + np.flatnonzero(view.untouched[window])
+        some = words[waiting]
+        # All together first: that is several times as fast as bucket by bucket.
+        return np.asarray(waiting[some.any(axis=1)] if some.max(initial=0) else waiting[:0])
+
+    for bucket in in_windows(new.size, used, np.empty(0, np.int64)).tolist():
+        old = bucket & (view.old.size - 1)
         at = int(np.argmax(raw[bucket] != 0))
         yield Finding(
             rule="E8",
             message=f"new bucket {bucket} is in use, but its old bucket {old} is not evacuated",
-            observed=f"byte {raw[bucket, at]:#04x} at offset {at}",
+            observed=f"byte {bytes_of_memory(f'{raw[bucket, at]:#04x}')} at offset {at}",
             expected="only zeros",
             source="runtime.growWork",
             where=view.where("new", bucket),

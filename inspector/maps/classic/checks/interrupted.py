@@ -100,9 +100,12 @@ def _left_by_map_clear(view: MapView) -> frozenset[str]:
     if not release.clear_marks_cells:
         return frozenset() if header.oldbuckets else BY_CLEARED_FIELDS
     # Cells are marked from the first bucket on; when all are, the fields of the header follow.
-    begun = view.new is not None and view.new.tophash[0, 0] == release.marks.empty_rest
-    if not begun or 0 < header.count <= view.live_count:
+    new, marks = view.new, release.marks
+    if new is None or new.tophash[0, 0] != marks.empty_rest or 0 < header.count < view.live_count:
         return frozenset()
+    if header.count == view.live_count and new.count_live(marks.min_tophash):
+        # Only cells that were empty before have been marked.
+        return frozenset({"C2"})
     return BY_MARKING if view.live_count else BY_MARKING | BY_CLEARED_FIELDS
 
 

@@ -46,24 +46,25 @@ def o1_chains_are_sound(view: MapView) -> Iterator[Finding]:
 def _overlapping(view: MapView) -> Iterator[Finding]:
     """Overflow buckets allocated apart that lie on other buckets of the map, of either array."""
     size = np.uint64(view.snapshot.layout.bucket_size)
-    apart = [(name, row) for name, array in view.arrays for row in range(array.size + array.tail, len(array.addresses))]
-    addresses = np.concatenate([array.addresses[array.size + array.tail :] for _, array in view.arrays] or [NOWHERE])
+    addresses = np.concatenate([array.apart for _, array in view.arrays] or [NOWHERE])
     order = np.argsort(addresses)
     overlap = np.zeros(len(addresses), dtype=bool)
     overlap[order[1:]] = np.diff(addresses[order]) < size
     for _, array in view.arrays:
-        last = array.addresses[array.size + array.tail - 1]
-        overlap |= (addresses + size > array.addresses[0]) & (addresses < last + size)
-    for at in np.flatnonzero(overlap):
-        name, row = apart[at]
-        yield Finding(
-            rule="O1",
-            message="an overflow bucket lies on another bucket",
-            observed=f"a bucket at {int(addresses[at]):#x}",
-            expected=f"{size} bytes for this bucket alone",
-            source="runtime.newoverflow",
-            where=view.where(name, row),
-        )
+        end = np.uint64(array.address) + np.uint64(array.size + array.tail) * size
+        overlap |= (addresses + size > np.uint64(array.address)) & (addresses < end)
+    first = 0
+    for name, array in view.arrays:
+        for at in np.flatnonzero(overlap[first : first + len(array.apart)]).tolist():
+            yield Finding(
+                rule="O1",
+                message="an overflow bucket lies on another bucket",
+                observed=f"a bucket at {int(array.apart[at]):#x}",
+                expected=f"{size} bytes for this bucket alone",
+                source="runtime.newoverflow",
+                where=view.where(name, array.size + array.tail + at),
+            )
+        first += len(array.apart)
 
 
 def o2_extra_lists_overflow_buckets(view: MapView) -> Iterator[Finding]:
@@ -84,8 +85,10 @@ def o2_extra_lists_overflow_buckets(view: MapView) -> Iterator[Finding]:
             continue
         if array is None or len(array.broken) or "extra" in view.snapshot.unusable:
             continue
-        listed = Counter((getattr(extra, field) if extra else None) or ())
-        linked = Counter(array.addresses[array.overflow_rows].tolist())
+        in_list, in_chains = (getattr(extra, field) if extra else None) or (), array.addresses_of(array.overflow_rows)
+        if np.array_equal(np.sort(np.array(in_list, np.uint64)), np.sort(in_chains)):
+            continue
+        listed, linked = Counter(in_list), Counter(in_chains.tolist())
         if listed != linked:
             missing, surplus = linked - listed, listed - linked
             yield _bad_list(
@@ -139,7 +142,7 @@ def _new_tail(view: MapView) -> Iterator[Finding]:
         if next_overflow:
             yield _bad_tail(view, next_overflow, f"nextOverflow {next_overflow:#x}", "nil: nothing is preallocated")
         return
-    end = int(new.addresses[new.size + new.tail - 1]) + layout.bucket_size
+    end = new.address + (new.size + new.tail) * layout.bucket_size
     start = end - new.tail * layout.bucket_size
     if not next_overflow:
         used = new.tail
@@ -160,13 +163,13 @@ def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding
     for at in unlinked:
         yield _bad_tail(
             view,
-            int(new.addresses[new.size + at]),
+            _address(new, new.size + int(at)),
             "a bucket below nextOverflow in no chain",
             "every bucket handed out to be linked",
             in_flight=OF_NEW_OVERFLOW if len(unlinked) == 1 and at == used - 1 else (),
         )
     for at in np.flatnonzero(in_use[used:]) + used:
-        address = int(new.addresses[new.size + at])
+        address = _address(new, new.size + int(at))
         yield _bad_tail(view, address, "a bucket from nextOverflow on in a chain", "only buckets below it linked")
     for row in new.size + used + np.flatnonzero(~_untouched(new)[used:] & ~in_use[used:]):
         # The sentinel goes before nextOverflow does when the last one is handed out.
@@ -187,7 +190,7 @@ def _old_tail(view: MapView, old: BucketArray) -> Iterator[Finding]:
         if pointer and not (pointer % POINTER_SIZE == 0 and view.snapshot.regions.covers(pointer, bucket_size)):
             yield _bad_tail(
                 view,
-                int(old.addresses[row]),
+                _address(old, int(row)),
                 f"overflow pointer {pointer:#x}",
                 "nil or the next bucket of a chain that was evacuated",
                 array="old",
@@ -196,13 +199,17 @@ def _old_tail(view: MapView, old: BucketArray) -> Iterator[Finding]:
         if row < old.size + used:
             yield _bad_tail(
                 view,
-                int(old.addresses[row]),
+                _address(old, int(row)),
                 "a bucket in no chain before others in use",
                 "buckets used in order",
                 array="old",
             )
         elif not _untouched(old)[row - old.size]:
             yield _touched(view, "old", old, int(row))
+
+
+def _address(array: BucketArray, row: int) -> int:
+    return int(array.addresses_of(np.array([row]))[0])
 
 
 def _untouched(array: BucketArray) -> NDArray[np.bool_]:
@@ -219,7 +226,7 @@ def _touched(view: MapView, name: Array, array: BucketArray, row: int, in_flight
     last = row == array.size + array.tail - 1
     return _bad_tail(
         view,
-        int(array.addresses[row]),
+        _address(array, row),
         f"a bucket not yet handed out is in use (overflow pointer {int(array.overflow[row]):#x})",
         f"zeros, and the overflow pointer {'leading to the array itself, the sentinel' if last else 'nil'}",
         in_flight,
@@ -267,13 +274,14 @@ def o5_chains_are_as_short_as_chance_makes_them(view: MapView) -> Iterator[Findi
     for name, array in view.arrays:
         if not array.size:
             continue
-        longest = int(array.chain_lengths.max())
+        buckets, lengths = array.long_chains
+        longest = int(lengths.max(initial=1))
         # A chain of n buckets once held more than 8 * (n - 1) entries at a time.
         held = BUCKET_CELLS * (longest - 1) + 1
         b = array.size.bit_length() - 1
         entries = most_entries(view.snapshot.release, b, None, 0)
         if longest > 2 and upper_tail(held, entries, 1 / array.size) * array.size < CHANCE_OF_CHAIN:
-            bucket = int(np.argmax(array.chain_lengths))
+            bucket = int(buckets[lengths.argmax()])
             yield Finding(
                 rule="O5",
                 message=f"a chain of {longest} buckets: its keys share the hash bits that choose the bucket",

@@ -34,7 +34,6 @@ RULES: tuple[Rule, ...] = (
     evacuation.e12_iterator_flags_agree,
     cells.c1_tophash_is_defined,
     cells.c2_empty_rest_is_the_end,
-    cells.c4_no_key_occurs_twice,
     cells.c5_indirect_slots_are_readable,
     overflow.o1_chains_are_sound,
     overflow.o2_extra_lists_overflow_buckets,
@@ -42,7 +41,13 @@ RULES: tuple[Rule, ...] = (
     overflow.o4_extra_exists_when_needed,
     overflow.o5_chains_are_as_short_as_chance_makes_them,
 )
-"""Every rule of the catalogue (docs/rules.md) that is implemented, one function each."""
+"""Every rule of the catalogue (docs/rules.md) that needs no key's hash, one function each."""
+
+KEY_RULES: tuple[ProofRule, ...] = (cells.c4_no_key_occurs_twice,)
+"""Rules about keys that can do without hashes, but are faster with them."""
+
+KEY_RULES_AT = RULES.index(cells.c5_indirect_slots_are_readable)
+"""Where the findings of those stand among the others: in the order of the catalogue."""
 
 PROOF_RULES: tuple[ProofRule, ...] = (
     proof.c3_keys_hash_to_their_cells,
@@ -56,6 +61,7 @@ def judge(view: MapView, incomplete: bool = False) -> Judgement:
     """Hold a map against every rule (see Snapshot.judge)."""
     hashes, nowhere = Proof(view), Where()
     by_rule = [check(rule, view, nowhere) for rule in RULES]
+    by_rule[KEY_RULES_AT:KEY_RULES_AT] = [check(rule, hashes, nowhere) for rule in KEY_RULES]
     by_rule.append(check(proof.e9_evacuated_memory_is_cleared_or_kept, hashes, nowhere))
     if hashes.functions is not None:
         by_rule += [check(rule, hashes, nowhere) for rule in PROOF_RULES]

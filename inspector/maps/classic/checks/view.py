@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,7 @@ from inspector.maps.classic.copied import MapCopy
 from inspector.maps.classic.header import Hmap
 from inspector.maps.classic.mirror.growth import GrowthKind
 from inspector.maps.classic.places import Array, Where
+from inspector.maps.slots import Numbers, places
 
 
 @dataclass(frozen=True)
@@ -73,24 +75,26 @@ class MapView:
             return np.zeros(0, dtype=bool)
         if self.old is None:
             return np.zeros(self.new.size, dtype=bool)
-        waiting: NDArray[np.bool_] = ~self.evacuated[np.arange(self.new.size) & (self.old.size - 1)]
-        return waiting
+        # The low bits of a bucket's number are those of its old one.
+        return np.resize(~self.evacuated, self.new.size)
 
     @cached_property
     def live_count(self) -> int:
         """Live cells: of the new array, and of old buckets as far as they are not evacuated."""
         marks = self.snapshot.release.marks
-        return sum(int(np.count_nonzero(array.live(marks.min_tophash))) for _, array in self.arrays)
+        return sum(array.count_live(marks.min_tophash) for _, array in self.arrays)
 
-    @property
-    def live_cells(self) -> list[tuple[Array, BucketArray, NDArray[np.int64], NDArray[np.int64]]]:
-        """For each array the cells that hold entries, in the order of buckets and chains: rows and cells."""
+    def live_cells(self) -> Iterator[tuple[Array, BucketArray, Numbers, Numbers]]:
+        """Rows and cells of entries, array by array, in the order of buckets and chains, window by window."""
         minimum = self.snapshot.release.marks.min_tophash
-        found = []
         for name, array in self.arrays:
-            at, cells = np.nonzero(array.live(minimum)[array.order])
-            found.append((name, array, array.order[at], cells))
-        return found
+            for rows in array.windows():
+                at, cells = places(array.tophash_of(rows) >= minimum)
+                yield name, array, rows[at], cells
+
+    def first_number(self, name: Array) -> int:
+        """Where rows of an array begin if those of both are numbered together."""
+        return len(self.new.cells) if name == "old" and self.new is not None else 0
 
     def where(self, name: Array, row: int, cell: int | None = None) -> Where:
         """The place of a row of an array."""
@@ -102,5 +106,5 @@ class MapView:
             bucket=home if home >= 0 else None,
             overflow=int(array.depth[row]),
             cell=cell,
-            address=int(array.addresses[row]),
+            address=int(array.addresses_of(np.array([row]))[0]),
         )

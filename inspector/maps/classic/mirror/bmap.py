@@ -95,9 +95,7 @@ def tophash(hash_value: int) -> int:
     return top + MARKS.min_tophash if top < MARKS.min_tophash else top
 
 
-_TOPHASHES = np.array([tophash(top << TOPHASH_SHIFT) for top in range(TOPHASH_MASK + 1)], np.uint8)
-
-
 def tophashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """runtime.tophash of many hashes."""
-    return np.asarray(_TOPHASHES[hashes >> np.uint64(TOPHASH_SHIFT)])
+    top = (hashes >> np.uint64(TOPHASH_SHIFT)).astype(np.uint8)
+    return np.asarray(top + (top < MARKS.min_tophash) * np.uint8(MARKS.min_tophash))

@@ -48,8 +48,6 @@ def writes_to_finish(evacuated: NDArray[np.bool_], nevacuate: int) -> WritesToFi
     # Long runs of buckets evacuated out of order cost calls of their own, for the limit of each call.
     edges = np.diff(np.concatenate(([0], rest.astype(np.int8), [0])))
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    for start, length in zip(starts, ends - starts, strict=True):
-        skipped = 0 if start == 0 else ADVANCE_LIMIT
-        if length > skipped:
-            calls += -(-int(length - skipped) // (ADVANCE_LIMIT + 1))
+    more = np.maximum(ends - starts - np.where(starts == 0, 0, ADVANCE_LIMIT), 0)
+    calls += int((-(-more // (ADVANCE_LIMIT + 1))).sum())
     return WritesToFinish(min=-(-calls // 2), max=calls)

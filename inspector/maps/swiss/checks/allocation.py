@@ -11,14 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.goruntime.releases import Release
 from inspector.goruntime.sizes import block_size, header_size
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.goruntime.swisstable import swisstable
+from inspector.maps.family import Books, Mask
 from inspector.maps.findings import Finding
+from inspector.maps.slots import places
 from inspector.maps.swiss.checks.view import Apart, MapView
 from inspector.maps.swiss.header import POINTER_SIZE, header_dtype
 from inspector.maps.swiss.places import Where
 from inspector.memory.protocol import Addresses
+from inspector.memory.sets import distinct
 
 TINY = 16
 """Objects without pointers below this size share a block (runtime.mallocgcTiny)."""
@@ -65,7 +69,7 @@ def a1_parts_begin_objects(view: MapView) -> Iterator[Finding]:
 
 def _misplaced_groups(view: MapView, tables: NDArray[np.int64]) -> Iterator[Finding]:
     layout, rows = view.snapshot.layout, view.tables.rows
-    for capacity in np.unique(rows["capacity"][tables]).tolist():
+    for capacity in distinct(rows["capacity"][tables]).tolist():
         alike = tables[rows["capacity"][tables] == capacity]
 
         def name(at: int, alike: NDArray[np.int64] = alike) -> tuple[str, Where]:
@@ -80,7 +84,9 @@ def _misplaced_groups(view: MapView, tables: NDArray[np.int64]) -> Iterator[Find
 def a2_what_is_stored_apart_has_its_own_object(view: MapView) -> Iterator[Finding]:
     """Keys and elements that are stored by reference begin live objects of their size, each in one slot only."""
     for part in view.apart_wrong:
-        rows, slots = np.nonzero(view.all_full & ~part.wrong)
+        there = view.all_full
+        there.reshape(-1)[part.wrong] = False
+        rows, slots = places(there)
         addresses = part.pointers[rows, slots]
 
         def name(
@@ -115,13 +121,11 @@ def _one(view: MapView, name: str, address: int, kind: Kind) -> Iterator[Finding
 def _misplaced(view: MapView, kind: Kind, addresses: Addresses, name: Name) -> Iterator[Finding]:
     """A finding for each address that begins no such object; those in no span are let pass: stacks lie there, too."""
     books, release = view.snapshot.books, view.snapshot.release
-    if books is None or kind.tiny:
+    if books is None:
         return
     found, block = books.objects(addresses), block_size(release, kind.size, not kind.pointers)
     behind = addresses - found.base
-    right = (behind == header_size(release, kind.size, not kind.pointers)) & found.alive
-    right &= (found.size == block) & (found.noscan != kind.pointers)
-    for at in np.flatnonzero((found.size > 0) & ~right).tolist():
+    for at in np.flatnonzero(misplaced(books, release, kind, addresses)).tolist():
         what, where = name(at)
         use = "of an object" if found.alive[at] else "that is not in use"
         yield Finding(
@@ -133,3 +137,13 @@ def _misplaced(view: MapView, kind: Kind, addresses: Addresses, name: Name) -> I
             source="runtime.newobject, runtime.newarray",
             where=where,
         )
+
+
+def misplaced(books: Books, release: Release, kind: Kind, addresses: Addresses) -> Mask:
+    """(n,) which addresses begin no object of a kind, as far as a copy of the heap's metadata says anything of them."""
+    if kind.tiny:
+        return np.zeros(len(addresses), dtype=bool)
+    found, block = books.objects(addresses), block_size(release, kind.size, not kind.pointers)
+    right = (addresses - found.base == header_size(release, kind.size, not kind.pointers)) & found.alive
+    right &= (found.size == block) & (found.noscan != kind.pointers)
+    return np.asarray((found.size > 0) & ~right)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from inspector.maps.family import Mask
 from inspector.maps.swiss.tables import Tables
+from inspector.memory.sets import distinct
 
 Numbers = NDArray[np.int64]
 
@@ -62,7 +63,7 @@ class Blocks:
             start, end = int(index[table]), int(index[table] + length[table])
             if start % length[table] or tables.first[table] < start or self.last[table] >= end:
                 continue
-            holders = np.unique(tables.of_entry[start:end])
+            holders = distinct(tables.of_entry[start:end])
             others = holders[holders != table]
             lost[table] = len(others) > 0 and bool(thief[others].all()) and not self._inside(others, start, end)
         return lost
@@ -90,5 +91,5 @@ class Blocks:
             return ()
         if tables.entries[old] != index + length - tables.first[old] or tables.first[old] <= index:
             return ()
-        found = np.unique(tables.of_entry[index : tables.first[old]])
+        found = distinct(tables.of_entry[index : tables.first[old]])
         return tuple(found[np.argsort(tables.first[found])].tolist())

@@ -7,11 +7,22 @@ from typing import Literal
 
 import numpy as np
 
-from inspector.maps.family import Mask
+from inspector.goruntime.swissgroup import DELETED, EMPTY, GROUP_SLOTS
+from inspector.gotypes.redaction import bytes_of_memory
 from inspector.maps.findings import Finding
-from inspector.maps.swiss.checks.steps import OWN_ASSIGN, SMALL_ASSIGN, SMALL_DELETE, TABLE_ASSIGN, TABLE_DELETE, Step
+from inspector.maps.swiss.checks.steps import (
+    OWN_ASSIGN,
+    PRUNE,
+    SMALL_ASSIGN,
+    SMALL_DELETE,
+    TABLE_ASSIGN,
+    TABLE_DELETE,
+    Step,
+)
 from inspector.maps.swiss.checks.view import MapView
+from inspector.maps.windows import Spots
 from inspector.memory.protocol import Rows
+from inspector.memory.sets import distinct
 
 MOST_SHOWN = 16
 """Bytes of a slot that a finding shows."""
@@ -22,7 +33,7 @@ Part = Literal["key", "element"]
 def g1_control_bytes_are_defined(view: MapView) -> Iterator[Finding]:
     """A control byte is empty (0x80), deleted (0xFE), or below 0x80."""
     groups = view.groups
-    for row, slot in np.argwhere(view.invalid & view.judged[:, None]).tolist():
+    for row, slot in _pairs(groups.invalid_at[view.judged[groups.invalid_at // GROUP_SLOTS]]):
         yield Finding(
             rule="G1",
             message="a control byte is neither empty, nor deleted, nor seven bits of a hash",
@@ -37,9 +48,10 @@ def g2_empty_and_deleted_exclude_each_other(view: MapView) -> Iterator[Finding]:
     """No group has both empty and deleted slots, and a small map has no deleted ones."""
     faults = np.flatnonzero(view.mixed)
     for row in faults.tolist():
-        empty, gone = np.flatnonzero(view.all_empty[row]), np.flatnonzero(view.all_deleted[row])
+        ctrl = view.groups.ctrl[row]
+        empty, gone = np.flatnonzero(ctrl == EMPTY), np.flatnonzero(ctrl == DELETED)
         # It goes through the slots of a group upwards, and takes all its tombstones.
-        pruning = view.snapshot.release.prunes_tombstones and len(empty) and empty[-1] < gone[0]
+        pruning = view.can_prune and len(empty) and empty[-1] < gone[0]
         small = view.header.small
         slot = int(gone[0] if small or len(gone) <= len(empty) else empty[0])
         yield Finding(
@@ -49,7 +61,7 @@ def g2_empty_and_deleted_exclude_each_other(view: MapView) -> Iterator[Finding]:
             expected="no deleted slot" if small else "deleted slots only where no slot is empty",
             source="maps.Map.deleteSmall" if small else "maps.table.Delete, maps.table.pruneTombstones",
             where=view.where(row, slot),
-            in_flight=("maps.table.pruneTombstones",) if pruning and not small and len(faults) == 1 else (),
+            in_flight=PRUNE if pruning and not small and len(faults) == 1 else (),
         )
 
 
@@ -64,12 +76,12 @@ def g4_unused_slots_have_no_key_with_pointers(view: MapView) -> Iterator[Finding
     yield from _left_over(view, "G4", "key", view.groups.keys, view.keys_left, True)
 
 
-def _left_over(view: MapView, rule: str, part: Part, slots: Rows, left: Mask, may_be_stored: bool) -> Iterator[Finding]:
-    unused = view.all_empty | view.all_deleted
-    faults = np.argwhere(left)
-    for row, slot in faults.tolist():
+def _left_over(
+    view: MapView, rule: str, part: Part, slots: Rows, left: Spots, may_be_stored: bool
+) -> Iterator[Finding]:
+    for row, slot in _pairs(left):
         # An assign takes the first slot of its group that has no entry.
-        stored = may_be_stored and len(faults) == 1 and slot == int(np.argmax(unused[row]))
+        stored = may_be_stored and len(left) == 1 and slot == int(np.argmax(view.groups.ctrl[row] >= EMPTY))
         expected = "zeros: a deletion clears it"
         if part == "element":
             expected += ", unless the program stored an element without the lock that this map needs"
@@ -84,9 +96,14 @@ def _left_over(view: MapView, rule: str, part: Part, slots: Rows, left: Mask, ma
         )
 
 
+def _pairs(at: Spots) -> Iterator[tuple[int, int]]:
+    """Rows and numbers of slots."""
+    return (divmod(int(flat), GROUP_SLOTS) for flat in at)
+
+
 def _shown(slot: Rows) -> str:
     text = slot[:MOST_SHOWN].tobytes().hex(" ", 8)
-    return text + (" ..." if len(slot) > MOST_SHOWN else "")
+    return bytes_of_memory(text + (" ..." if len(slot) > MOST_SHOWN else ""))
 
 
 def _assign(view: MapView) -> tuple[Step, ...]:
@@ -101,12 +118,12 @@ def _delete(view: MapView) -> tuple[Step, ...]:
 
 def g5_padding_is_zero(view: MapView) -> Iterator[Finding]:
     """Bytes of a group outside of control bytes, keys and elements are zero."""
-    padding = view.groups.padding
-    for row in np.flatnonzero(padding.any(axis=1) & view.judged).tolist():
+    for row in np.flatnonzero(view.groups.padded & view.judged).tolist():
+        padding = view.groups.part(slice(row, row + 1)).padding[0]
         yield Finding(
             rule="G5",
             message="bytes between or behind the slots of a group are not zero",
-            observed=f"{int(np.count_nonzero(padding[row]))} of {padding.shape[1]} bytes",
+            observed=f"{int(np.count_nonzero(padding))} of {len(padding)} bytes",
             expected="zeros: only keys and elements are written",
             source="maps.typedmemmove",
             where=view.where(row),
@@ -116,9 +133,9 @@ def g5_padding_is_zero(view: MapView) -> Iterator[Finding]:
 def g6_what_is_stored_apart_is_readable(view: MapView) -> Iterator[Finding]:
     """Pointers to keys and elements that are stored by reference lead to readable memory."""
     wrong = view.apart_wrong
-    in_one_slot = np.count_nonzero(np.logical_or.reduce([part.wrong for part in wrong])) == 1 if wrong else False
+    in_one_slot = len(wrong) > 0 and len(distinct(np.concatenate([part.wrong for part in wrong]))) == 1
     for part in wrong:
-        for row, slot in np.argwhere(part.wrong).tolist():
+        for row, slot in _pairs(part.wrong):
             pointer = int(part.pointers[row, slot])
             yield Finding(
                 rule="G6",

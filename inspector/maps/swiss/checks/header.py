@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from inspector.goruntime.swissgroup import GROUP_SLOTS
+from inspector.goruntime.swissgroup import DELETED, GROUP_SLOTS
 from inspector.goruntime.swisstable import STALE_INDEX
 from inspector.maps.findings import Finding
 from inspector.maps.swiss.checks.steps import (
@@ -100,7 +100,7 @@ def h5_used_is_the_number_of_entries(view: MapView) -> Iterator[Finding]:
 
     Where the tables agree with it, the control bytes are at fault, and T2 reports them.
     """
-    header, live = view.header, int(np.count_nonzero(view.all_full))
+    header, live = view.header, view.full_judged
     if not view.countable or not header.dir_ptr or (header.small and header.used > GROUP_SLOTS):
         return
     if header.used == live or (not header.small and header.used == int(view.used_of_tables.sum())):
@@ -144,16 +144,16 @@ def h6_tombstones_are_announced(view: MapView) -> Iterator[Finding]:
             source="maps.Map.deleteSmall",
             where=where,
         )
-    elif not possible and not view.header.small and view.all_deleted.any():
-        rows, slots = np.nonzero(view.all_deleted)
+    elif not possible and not view.header.small and view.with_deleted.any():
+        row, count = int(np.argmax(view.with_deleted)), int(view.groups.deleted_count.sum(where=view.with_deleted))
         yield Finding(
             rule="H6",
-            message=f"tombstonePossible is false, but {len(rows)} slots are deleted",
+            message=f"tombstonePossible is false, but {count} slots are deleted",
             observed="false",
             expected="true",
             source="maps.Map.Delete",
-            where=view.where(int(rows[0]), int(slots[0])),
-            in_flight=TABLE_DELETE if len(rows) == 1 else (),
+            where=view.where(row, int(np.argmax(view.groups.ctrl[row] == DELETED))),
+            in_flight=TABLE_DELETE if count == 1 else (),
         )
 
 

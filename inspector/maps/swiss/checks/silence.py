@@ -23,18 +23,14 @@ class Silence:
 
     def __init__(self, proof: Proof) -> None:
         self.proof, self.view, slots = proof, proof.view, proof.slots_at_fault
-        self.total = int(slots.sum())
-        self.of_tables = np.zeros(0, np.int64)
-        if len(self.view.tables):
-            counts = np.bincount(self.view.groups.table, weights=slots, minlength=len(self.view.tables))
-            self.of_tables = counts.astype(np.int64)
+        self.total, self.of_tables = int(slots.sum()), self.view.sum_of_tables(slots)
 
     def covers(self, finding: Finding) -> bool:
         """Whether a finding only follows from others."""
         if self.proof.functions is not None and finding.rule in BY_KEYS and self._keys_are_lost(finding):
             return True
         if finding.rule == "H5":
-            return self._explains(self.view.header.used - int(np.count_nonzero(self.view.all_full)), self.total)
+            return self._explains(self.view.header.used - self.view.full_judged, self.total)
         if finding.rule == "H6" and not self.view.header.small:
             deleted = self.view.deleted_of_tables
             lost = np.maximum(self._lost, 0) + np.maximum(self.view.left_of_tables - self.view.room_of_tables, 0)

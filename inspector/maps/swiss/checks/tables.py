@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY
 from inspector.maps.findings import Finding
-from inspector.maps.swiss.checks.steps import CLEAR, OWN_ASSIGN, TABLE_ASSIGN, TABLE_DELETE, Step
+from inspector.maps.swiss.checks.steps import CLEAR, OWN_ASSIGN, PRUNE, TABLE_ASSIGN, TABLE_DELETE, Step
 from inspector.maps.swiss.checks.view import MapView
+from inspector.maps.swiss.mirror.growth import PRUNED_SHARE
 
 
 def t1_capacity_fits_the_groups(view: MapView) -> Iterator[Finding]:
@@ -44,8 +45,9 @@ def t2_used_is_the_number_of_entries(view: MapView) -> Iterator[Finding]:
         used, full = int(view.used_of_tables[at]), int(view.full_of_tables[at])
         steps: tuple[Step, ...] = ()
         if full == used + 1:
-            # An assign marks the slot before it counts, a deletion counts before it marks.
-            steps = TABLE_ASSIGN + TABLE_DELETE
+            # An assign marks the slot before it counts, a deletion counts before it marks: first here, then in the map.
+            not_in_map = view.header.used == int(view.used_of_tables.sum()) + 1
+            steps = TABLE_DELETE if not_in_map else TABLE_ASSIGN + TABLE_DELETE
         elif full == used - 1:
             steps = _own_assign(view)
         yield Finding(
@@ -67,8 +69,7 @@ def t3_growth_left_is_what_seven_eighths_leave(view: MapView) -> Iterator[Findin
         if left == room + 1:
             steps = TABLE_ASSIGN
         elif left == room - 1:
-            prune: tuple[Step, ...] = ("maps.table.pruneTombstones",) if view.snapshot.release.prunes_tombstones else ()
-            steps = TABLE_DELETE + prune + _own_assign(view)
+            steps = TABLE_DELETE + (PRUNE if _pruned(view, at) else ()) + _own_assign(view)
         full, deleted = int(view.full_of_tables[at]), int(view.deleted_of_tables[at])
         yield Finding(
             rule="T3",
@@ -89,6 +90,13 @@ def _different(view: MapView, said: NDArray[np.int64], counted: NDArray[np.int64
     zeroed[view.groups.table[view.zeroed]] = True
     different: list[int] = np.flatnonzero(view.counted & ~zeroed & (said != counted)).tolist()
     return different
+
+
+def _pruned(view: MapView, table: int) -> bool:
+    """Whether pruneTombstones may be at work: it begins with no growthLeft, and a tenth of all slots deleted."""
+    freed = int(view.left_of_tables[table]) + 1
+    deleted = int(view.deleted_of_tables[table]) + freed
+    return view.can_prune and deleted * PRUNED_SHARE >= int(view.tables.rows["capacity"][table])
 
 
 def _own_assign(view: MapView) -> tuple[Step, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +12,26 @@ from numpy.typing import NDArray
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.goruntime.swisstable import MAX_TABLE_CAPACITY, SMALLEST_CAPACITY, STALE_INDEX
 from inspector.maps.family import Mask
+from inspector.maps.swiss.assign import assign_function
 from inspector.maps.swiss.checks.blocks import Blocks
 from inspector.maps.swiss.copied import SwissCopy
 from inspector.maps.swiss.groups import Groups
 from inspector.maps.swiss.header import POINTER_SIZE, WORD_BITS, SwissMap
+from inspector.maps.swiss.mirror.assigning import prunes
+from inspector.maps.swiss.mirror.growth import PRUNED_SHARE
 from inspector.maps.swiss.places import Where
 from inspector.maps.swiss.tables import Tables
-from inspector.memory.protocol import Addresses, Rows
+from inspector.maps.windows import Spots, spots
+from inspector.memory.protocol import Addresses
+from inspector.memory.sets import distinct
 
 Numbers = NDArray[np.int64]
 
 DIRECTORY = -1
 """The number of the directory, where tables have theirs."""
+
+NO_ROW = -1
+"""No group has this row."""
 
 FAULTS_OF_A_TABLE = 1
 """Fields of a table that may be wrong at a time: where more are, something else lies there."""
@@ -30,31 +39,16 @@ FAULTS_OF_A_TABLE = 1
 FEW = 8
 """One of so many slots may be wrong: where more are, the memory is not made of groups."""
 
-WORDS = (8, 4, 2, 1)
-
-
-def nonzero(slots: Rows) -> Mask:
-    """(g, 8) which slots, of shape (g, 8, size), have a byte that is not zero."""
-    size = slots.shape[2]
-    if not size or not len(slots):
-        return np.zeros(slots.shape[:2], dtype=bool)
-    width = next(word for word in WORDS if size % word == 0)
-    words = slots.view(f"<u{width}")
-    found = words[..., 0] != 0
-    for at in range(1, size // width):
-        found |= words[..., at] != 0
-    return np.asarray(found)
-
 
 @dataclass(frozen=True)
 class Apart:
-    """Keys or elements of `size` bytes that are stored by reference: (g, 8) pointers, and which of them are wrong."""
+    """Keys or elements of `size` bytes that are stored by reference: (g, 8) pointers, and where those are wrong."""
 
     name: str
     size: int
     has_pointers: bool
     pointers: Addresses
-    wrong: Mask
+    wrong: Spots
 
 
 @dataclass(frozen=True)
@@ -171,33 +165,35 @@ class MapView:
     @cached_property
     def misled(self) -> Mask:
         """(t,) whether more slots of a table are wrong than one fault makes: its pointer leads to something else."""
-        return self._too_many(self._of_tables(self._wrong_slots), self.groups_of_tables)
+        if not len(self.tables):
+            return np.zeros(0, dtype=bool)
+        wrong = np.bincount(self.groups.table[self._wrong_slots // GROUP_SLOTS], minlength=len(self.tables))
+        return self._too_many(wrong, self.groups_of_tables)
 
     @cached_property
     def misled_small(self) -> bool:
         """Whether the only group of a small map is no group."""
-        wrong, groups = np.int64(self._wrong_slots.sum()), np.int64(len(self.groups))
-        return self.header.small and bool(self._too_many(wrong, groups))
+        if not self.header.small:
+            return False
+        return bool(self._too_many(np.int64(len(self._wrong_slots)), np.int64(len(self.groups))))
 
     @staticmethod
     def _too_many(wrong: Numbers | np.int64, groups: Numbers | np.int64) -> NDArray[np.bool_]:
         return np.asarray((wrong > 1) & (wrong * FEW > groups * GROUP_SLOTS))
 
     @cached_property
-    def _wrong_slots(self) -> Mask:
-        """(g, 8) slots with an impossible control byte, or with bytes where none can be."""
-        wrong = np.zeros(self.groups.ctrl.shape, dtype=bool)
-        wrong[self.invalid | self._elems_left | self._keys_left] = True
-        wrong[self.groups.padding.any(axis=1), 0] = True
-        if np.count_nonzero(self._zeroed) > 1:
-            wrong[self._zeroed] = True
-        return wrong
+    def _wrong_slots(self) -> Spots:
+        """Slots with an impossible control byte, or with bytes where none can be."""
+        groups, zeroed = self.groups, np.flatnonzero(self.groups.zeroed)
+        wrong = [groups.invalid_at, groups.elems_left_at, self._keys_left, np.flatnonzero(groups.padded) * GROUP_SLOTS]
+        if len(zeroed) > 1:
+            wrong.append((zeroed[:, None] * GROUP_SLOTS + np.arange(GROUP_SLOTS)).reshape(-1))
+        return distinct(np.concatenate(wrong))
 
-    @cached_property
+    @property
     def invalid(self) -> Mask:
         """(g, 8) control bytes that are neither full, nor empty, nor deleted (G1)."""
-        groups = self.groups
-        return ~(groups.full | groups.empty | groups.deleted)
+        return self.groups.invalid
 
     @cached_property
     def counted(self) -> Mask:
@@ -216,64 +212,77 @@ class MapView:
         return np.asarray(self.believed[groups.table])
 
     @cached_property
-    def _zeroed(self) -> Mask:
-        """(g,) groups whose control word and the eight bytes behind it are zero: eight entries never are."""
-        suspects: Mask = np.asarray(~self.groups.ctrl.any(axis=1))
-        suspects[suspects] = ~self.groups.raw[suspects, : 2 * GROUP_SLOTS].any(axis=1)
-        return suspects
-
-    @cached_property
     def zeroed(self) -> Mask:
         """(g,) those of them that are judged (G7)."""
-        return self._zeroed & self.judged
+        return self.groups.zeroed & self.judged
 
     @cached_property
+    def groups_sound(self) -> Mask:
+        """(g,) groups that are judged, and hold what their control bytes say."""
+        return np.asarray(self.judged & ~self.zeroed)
+
+    def slots_judged(self, window: slice, mask: Mask) -> Mask:
+        """(n, 8) what is true in a mask of the groups of a window, and of groups that are judged."""
+        sound = self.groups_sound[window]
+        return mask if sound.all() else np.asarray(mask & sound[:, None])
+
+    @property
     def all_full(self) -> Mask:
         """(g, 8) slots that hold an entry, of the groups that are judged."""
-        return self._of_judged(self.groups.full)
+        return self.slots_judged(slice(None), self.groups.full)
 
-    @cached_property
+    @property
     def all_deleted(self) -> Mask:
         """(g, 8) tombstones, likewise."""
-        return self._of_judged(self.groups.deleted)
+        return self.slots_judged(slice(None), self.groups.deleted)
 
-    @cached_property
+    @property
     def all_empty(self) -> Mask:
         """(g, 8) empty slots, likewise."""
-        return self._of_judged(self.groups.empty)
+        return self.slots_judged(slice(None), self.groups.empty)
 
-    def _of_judged(self, mask: Mask) -> Mask:
-        sound = self.judged & ~self.zeroed
-        return mask if sound.all() else np.asarray(mask & sound[:, None])
+    @cached_property
+    def full_judged(self) -> int:
+        """How many slots hold an entry, of the groups that are judged."""
+        return int(self.groups.full_count.sum(where=self.groups_sound))
+
+    @cached_property
+    def with_deleted(self) -> Mask:
+        """(g,) groups that are judged and have tombstones."""
+        return np.asarray(self.groups_sound & (self.groups.deleted_count > 0))
+
+    @cached_property
+    def with_empty(self) -> Mask:
+        """(g,) groups that are judged and have empty slots."""
+        return np.asarray(self.groups_sound & (self.groups.empty_count > 0))
 
     # Slots at fault: a control byte that is wrong shows there first, and in what counts slots only second
 
     @cached_property
     def mixed(self) -> Mask:
         """(g,) groups with both empty and deleted slots, or small ones with deleted slots (G2)."""
-        deleted = self.all_deleted.any(axis=1)
-        return np.asarray(deleted if self.header.small else deleted & self.all_empty.any(axis=1))
+        return self.with_deleted if self.header.small else np.asarray(self.with_deleted & self.with_empty)
 
     @cached_property
-    def elems_left(self) -> Mask:
-        """(g, 8) slots without an entry that have an element (G3); those of groups that G2 reports follow from it."""
-        return self._of_judged(self._elems_left) & ~self.mixed[:, None]
+    def elems_left(self) -> Spots:
+        """Slots without an entry that have an element (G3); those of groups that G2 reports follow from it."""
+        return self._reported(self.groups.elems_left_at)
 
     @cached_property
-    def _elems_left(self) -> Mask:
-        return nonzero(self.groups.elems) & (self.groups.empty | self.groups.deleted)
+    def keys_left(self) -> Spots:
+        """Slots without an entry that have a key only, where a deletion takes it away (G4)."""
+        return self._reported(np.setdiff1d(self._keys_left, self.groups.elems_left_at, assume_unique=True))
 
-    @cached_property
-    def keys_left(self) -> Mask:
-        """(g, 8) slots without an entry that have a key only, where a deletion takes it away (G4)."""
-        return self._of_judged(self._keys_left) & ~self._elems_left & ~self.mixed[:, None]
+    def _reported(self, left: Spots) -> Spots:
+        rows = left // GROUP_SLOTS
+        return np.asarray(left[self.groups_sound[rows] & ~self.mixed[rows]])
 
-    @cached_property
-    def _keys_left(self) -> Mask:
+    @property
+    def _keys_left(self) -> Spots:
         snapshot = self.snapshot
         if not snapshot.layout.indirect_key and not snapshot.types.key(snapshot.type).has_pointers:
-            return np.zeros(self.groups.ctrl.shape, dtype=bool)
-        return nonzero(self.groups.keys) & (self.groups.empty | self.groups.deleted)
+            return np.empty(0, np.int64)
+        return self.groups.keys_left_at
 
     @cached_property
     def apart_wrong(self) -> list[Apart]:
@@ -283,30 +292,40 @@ class MapView:
             ("a key", layout.indirect_key, groups.keys, snapshot.types.key(snapshot.type)),
             ("an element", layout.indirect_elem, groups.elems, snapshot.types.elem(snapshot.type)),
         ]
-        found = []
-        for name, indirect, slots, go_type in parts:
-            if indirect:
-                words = slots.view(np.uint64)[..., 0]
-                readable = snapshot.regions.contains(words.reshape(-1), go_type.size).reshape(words.shape)
-                wrong = self.all_full & ~readable
-                found.append(Apart(name, go_type.size, go_type.has_pointers, words, wrong))
-        return found
+        return [
+            Apart(name, go_type.size, go_type.has_pointers, words, self._unreadable(words, go_type.size))
+            for name, indirect, slots, go_type in parts
+            if indirect
+            for words in [slots.view(np.uint64)[..., 0]]
+        ]
+
+    def _unreadable(self, pointers: Addresses, size: int) -> Spots:
+        """Slots with an entry whose pointers, of shape (g, 8), do not lead to so many readable bytes."""
+
+        def wrong(window: slice) -> Mask:
+            words = pointers[window]
+            readable = self.snapshot.regions.contains(words.reshape(-1), size).reshape(words.shape)
+            return self.slots_judged(window, self.groups.part(window).full) & ~readable
+
+        return spots(len(self.groups), wrong)
+
+    def doubtful(self, rows: Numbers) -> Mask:
+        """(k,) which of some groups have a control byte that G2, G3 or G4 report."""
+        left = np.concatenate((self.elems_left, self.keys_left)) // GROUP_SLOTS
+        return np.asarray(self.mixed[rows] | np.isin(rows, left))
 
     @cached_property
-    def doubtful(self) -> Mask:
-        """(g,) groups with a control byte that G2, G3 or G4 report."""
-        return np.asarray(self.mixed | (self.elems_left | self.keys_left).any(axis=1))
-
-    @cached_property
-    def slots_at_fault(self) -> Numbers:
+    def slots_at_fault(self) -> NDArray[np.int16]:
         """(g,) how many control bytes of each group may be wrong by what rules G1 to G7 find in it."""
-        slots = self.invalid | self.elems_left | self.keys_left
-        for part in self.apart_wrong:
-            slots = slots | part.wrong
-        mixed = np.where(self.mixed, np.minimum(self.all_empty.sum(axis=1), self.all_deleted.sum(axis=1)), 0)
-        if self.header.small:
-            mixed = self.all_deleted.sum(axis=1)
-        return np.asarray(np.maximum(slots.sum(axis=1), mixed) + np.where(self.zeroed, GROUP_SLOTS, 0))
+        groups, found = self.groups, np.zeros(len(self.groups), np.int16)
+        slots = [self.groups.invalid_at, self.elems_left, self.keys_left, *(part.wrong for part in self.apart_wrong)]
+        np.add.at(found, distinct(np.concatenate(slots)) // GROUP_SLOTS, 1)
+        fewest = groups.deleted_count
+        if not self.header.small:
+            fewest = np.minimum(fewest, groups.empty_count)
+        found[self.mixed] = np.maximum(found[self.mixed], fewest[self.mixed])
+        found[self.zeroed] += GROUP_SLOTS
+        return found
 
     @cached_property
     def blocks(self) -> Blocks:
@@ -325,6 +344,18 @@ class MapView:
         return self.directory_judged and (bool(len(self.blocks.faults)) or bool(stale.any()))
 
     @cached_property
+    def tables_told(self) -> bool:
+        """Whether the directory says which table each hash leads to."""
+        return not self.header.small and self.directory_judged and not self.tables_exchanged
+
+    @cached_property
+    def prunable(self) -> Mask:
+        """(t,) tables with so many tombstones that table.pruneTombstones would look for some to free."""
+        slots = self.groups_of_tables * GROUP_SLOTS
+        enough = self.counted & (self.deleted_of_tables * PRUNED_SHARE >= slots) & (slots > 0)
+        return np.asarray(enough if self.can_prune else np.zeros(len(slots), dtype=bool))
+
+    @cached_property
     def countable(self) -> bool:
         """Whether all entries of the map can be counted."""
         if not self.form_believed or not self.whole or self.misled_small:
@@ -333,34 +364,43 @@ class MapView:
 
     # Counts
 
-    def _of_tables(self, mask: NDArray[np.bool_]) -> Numbers:
-        """(t,) how many slots of each table a mask of shape (g, 8) has."""
-        if not len(self.tables):
-            return np.zeros(0, np.int64)
-        counts = np.bincount(self.groups.table, weights=mask.sum(axis=1), minlength=len(self.tables))
-        return counts.astype(np.int64)
+    def sum_of_tables(self, counts: NDArray[Any]) -> Numbers:
+        """(t,) the sums of what is counted (g,) in the groups of each table."""
+        sums = np.zeros(len(counts) + 1, np.int64)
+        np.cumsum(counts, out=sums[1:])
+        return np.diff(sums[self._bounds])
+
+    @cached_property
+    def _bounds(self) -> Numbers:
+        """(t + 1,) the row of each table's first group, and of none: groups are in the order of tables."""
+        table = self.groups.table
+        return np.searchsorted(table, np.arange(len(self.tables) + 1, dtype=table.dtype))
 
     @cached_property
     def full_of_tables(self) -> Numbers:
         """(t,) slots of each table that hold an entry."""
-        return self._of_tables(self.groups.full)
+        return self.sum_of_tables(self.groups.full_count)
 
     @cached_property
     def deleted_of_tables(self) -> Numbers:
         """(t,) tombstones of each table."""
-        return self._of_tables(self.groups.deleted)
+        return self.sum_of_tables(self.groups.deleted_count)
 
     @cached_property
     def groups_of_tables(self) -> Numbers:
         """(t,) groups of each table that were read."""
-        if not len(self.tables):
-            return np.zeros(0, np.int64)
-        return np.bincount(self.groups.table, minlength=len(self.tables))
+        return np.diff(self._bounds)
 
     @cached_property
     def first_row(self) -> Numbers:
         """(t,) the row of each table's first group."""
-        return np.asarray(np.cumsum(self.groups_of_tables) - self.groups_of_tables)
+        return self._bounds[:-1]
+
+    @cached_property
+    def starts(self) -> tuple[Numbers, Numbers]:
+        """(t,) each: that row, NO_ROW unless all groups of the table are there, and how many they are, less one."""
+        first = np.where(self.counted, self.first_row, NO_ROW)
+        return first, np.where(self.counted, self.groups_of_tables - 1, 0)
 
     @cached_property
     def room_of_tables(self) -> Numbers:
@@ -381,13 +421,13 @@ class MapView:
     @cached_property
     def live_count(self) -> int:
         """Slots that hold an entry."""
-        return int(np.count_nonzero(self.groups.full))
+        return int(self.groups.full_count.sum())
 
     @cached_property
     def cleared_before(self) -> Numbers:
         """(t,) how many groups at each table's beginning are all empty or half zeroed, as table.Clear leaves them."""
         groups = self.groups
-        busy = ~(groups.empty.all(axis=1) | self.zeroed)
+        busy = ~((groups.empty_count == GROUP_SLOTS) | self.zeroed)
         first = self.groups_of_tables.copy()
         rows = np.flatnonzero(busy)
         np.minimum.at(first, groups.table[rows], groups.number[rows])
@@ -406,6 +446,12 @@ class MapView:
         )
         at = int(np.argmin(done)) if not done.all() else len(done) - 1
         return at if at or self.cleared_before[0] else None
+
+    @cached_property
+    def can_prune(self) -> bool:
+        """Whether an assign to a map of this type may take tombstones away."""
+        snapshot = self.snapshot
+        return prunes(assign_function(snapshot.types, snapshot.type), snapshot.release)
 
     @cached_property
     def just_converted(self) -> bool:

@@ -97,18 +97,30 @@ def next_of_small(used: int, has_group: bool) -> NextGrowth:
 def next_of_tables(room: Room, global_depth: int) -> NextGrowth:
     """What comes next for a map with tables: what happens to the one that random keys fill first.
 
-    A table is pruned rather than grown if its tombstones allow it as they are now (table.rehash, pruneTombstones).
+    That table is pruned rather than grown if the tombstones that such keys leave it allow that (table.pruneTombstones).
     """
     wait = (room.growth_left + 1) * np.exp2(room.local_depth.astype(np.float64)) / np.maximum(1 - room.reuse, 1e-3)
     first = int(np.argmin(wait))
     least = int(room.growth_left.min()) + 1
     expected = max(least, round(expected_inserts(room)))
     capacity = int(room.capacity[first])
-    if will_prune(capacity, int(room.tombstones[first]), int(room.removable[first])):
+    left = tombstones_left(int(room.growth_left[first]), int(room.tombstones[first]), float(room.reuse[first]))
+    if will_prune(capacity, int(room.tombstones[first] * left), int(room.removable[first] * left)):
         return NextGrowth("prune", least, expected)
     if 2 * capacity <= MAX_TABLE_CAPACITY:
         return NextGrowth("double", least, expected)
     return NextGrowth("split", least, expected, int(room.local_depth[first]) == global_depth)
+
+
+def tombstones_left(growth_left: int, tombstones: int, reuse: float) -> float:
+    """The share of a table's tombstones that random new keys leave until they find no room.
+
+    A group takes part in `reuse` until the last of its tombstones is taken: so keys take them at nearly the same rate
+    all the time, and reuse / (1 - reuse) of them for each empty slot.
+    """
+    if not growth_left or not reuse:
+        return 1.0
+    return max(0.0, 1.0 - growth_left * reuse / max(1.0 - reuse, 1e-3) / tombstones)
 
 
 def will_prune(capacity: int, tombstones: int, removable: int) -> bool:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
 
 from inspector.errors import NotPermitted, TargetGone
-from inspector.memory.procfs import PERMISSION_HINT
+from inspector.memory import procfs
 from inspector.memory.protocol import END_OF_USER_SPACE
 
 DELETED = " (deleted)"
@@ -59,6 +58,11 @@ class Mapping:
         return self.inode != 0
 
     @property
+    def writable(self) -> bool:
+        """Whether the process may write to it."""
+        return self.permissions[1] == "w"
+
+    @property
     def in_core(self) -> bool:
         """Whether a core mentions it: memory that the process can read, and no window into the kernel."""
         return (
@@ -75,7 +79,7 @@ class Mapping:
             # What a file on a disk keeps anyway may be a whole database.
             return Held.ALL if self.path.endswith(DELETED) else Held.NOTHING
         if self.of_file:
-            return Held.ALL if self.permissions[1] == "w" else Held.UNLESS_CHANGED
+            return Held.ALL if self.writable else Held.UNLESS_CHANGED
         if self.path.startswith("[") and not self.path.startswith(MEMORY_OF_ITS_OWN):
             return Held.ALL  # [vdso]
         return Held.PRESENT
@@ -89,9 +93,9 @@ class Mapping:
 def read_maps(pid: int) -> str:
     """The text of /proc/PID/maps; raises NotPermitted, TargetGone."""
     try:
-        return Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape")
+        return procfs.read(f"/proc/{pid}/maps")
     except PermissionError:
-        raise NotPermitted(f"no permission to read the memory of process {pid}", PERMISSION_HINT) from None
+        raise NotPermitted(f"no permission to read the memory of process {pid}", procfs.PERMISSION_HINT) from None
     except (FileNotFoundError, ProcessLookupError):
         raise TargetGone(f"process {pid} has ended") from None
 

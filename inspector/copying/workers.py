@@ -6,15 +6,18 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.coredump.pages import PAGE
-from inspector.coredump.plan import Numbers
+from inspector import watching
+from inspector.copying.pages import PAGE
+from inspector.copying.plan import Numbers
+from inspector.memory.helpers import Helper
 from inspector.memory.process import IOV_MAX, IOVEC, ProcessMemory
 
 PIECE = 1 << 22
@@ -29,10 +32,72 @@ MOST_WORKERS = 4
 PATIENCE = 64
 """Pages in sequence that cannot be read before the rest of their piece is given up."""
 
+LOOK = 0.5
+"""Seconds between two looks whether the threads that copy are still there."""
+
 URGENT = -15
 """How a thread that copies while the process is held is scheduled (nice)."""
 
 Vectors = NDArray[np.void]
+
+
+class Pool:
+    """Threads that have begun and wait for work. Raises InspectError where they cannot begin."""
+
+    def __init__(self, size: int) -> None:
+        self._asked: SimpleQueue[tuple[Future[None], Callable[[], None]] | None] = SimpleQueue()
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(size):
+                worker = _Worker(self._asked)
+                worker.begin()
+                self._workers.append(worker)
+        except BaseException:
+            self.close()
+            raise
+
+    def submit(self, work: Callable[[], None]) -> Future[None]:
+        """Have the next thread that is free do something."""
+        future: Future[None] = Future()
+        self._asked.put((future, work))
+        return future
+
+    def wait_for(self, futures: list[Future[None]]) -> None:
+        """Wait until all of it is done; raises what the first of them raised, MemoryError where threads have ended."""
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, LOOK, FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            if pending and not all(worker.is_alive() for worker in self._workers):
+                raise MemoryError("a thread that copies has ended")
+
+    def close(self) -> None:
+        """End all threads, when they have done what they are at."""
+        for _ in self._workers:
+            self._asked.put(None)
+        for worker in self._workers:
+            worker.join()
+
+
+class _Worker(Helper):
+    """A thread of a pool."""
+
+    def __init__(self, asked: SimpleQueue[tuple[Future[None], Callable[[], None]] | None]) -> None:
+        super().__init__()
+        self._asked = asked
+
+    def run(self) -> None:
+        """Do what is asked for, until nothing is."""
+        _hurry()
+        while (asked := self._asked.get()) is not None:
+            future, work = asked
+            try:
+                work()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(None)
 
 
 @dataclass
@@ -43,7 +108,7 @@ class Copying:
     """
 
     memory: ProcessMemory
-    pool: ThreadPoolExecutor
+    pool: Pool
     workers: int
     unreadable: int = 0
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -57,6 +122,7 @@ class Copying:
         signal, workers begin nothing new.
         """
         queue = list(_batches(starts, sizes, places))
+        watched = watching.current()
         batches = iter(queue)
         late = threading.Event()
 
@@ -70,14 +136,16 @@ class Copying:
                     late.set()
                     return
                 self._copy_batch(*batch, writable)
+                if watched is not None:
+                    # Not under the lock: that a bar lags behind by a batch does no harm.
+                    watched.done += int(batch[0]["len"].sum())
 
         try:
             # A thread that has to be woken takes its time on a busy machine, so we work, too.
             others = min(self.workers, len(queue)) - 1
             futures = [self.pool.submit(work) for _ in range(others)]
             work()
-            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
-                future.result()
+            self.pool.wait_for(futures)
         except BaseException:
             self._stopped.set()
             raise
@@ -145,12 +213,12 @@ def _batches(starts: Numbers, sizes: Numbers, places: Numbers) -> Iterator[tuple
 def copying(memory: ProcessMemory) -> Iterator[Copying]:
     """Workers that copy from a process. When the block is left none of them writes anywhere any more."""
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
-    others = max(1, workers - 1)
-    with ThreadPoolExecutor(others, thread_name_prefix="copy", initializer=_hurry) as pool:
-        # A thread is started when it is first needed, which shall not be in the hold.
-        together = threading.Barrier(others)
-        wait([pool.submit(together.wait) for _ in range(others)])
+    # The threads begin before the hold.
+    pool = Pool(max(1, workers - 1))
+    try:
         yield Copying(memory, pool, workers)
+    finally:
+        pool.close()
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from inspector.coredump.mappings import Held, Mapping, parse_maps, read_maps
-from inspector.coredump.pages import PAGE, Pages, Ranges
+from inspector.copying.mappings import Held, Mapping, parse_maps, read_maps
+from inspector.copying.pages import PAGE, Pages, Ranges
 
 Numbers = NDArray[np.uint64]
 

@@ -1,0 +1,69 @@
+"""Entries in a Parquet file, or in a file of Arrow's own format (also known as Feather)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING, Any
+
+from inspector import watching
+from inspector.inspection.arrow import arrow_batches
+from inspector.inspection.one_map import Inspection
+from inspector.inspection.tables import Losses
+
+if TYPE_CHECKING:
+    import pyarrow
+
+ROWS, BYTES = 1 << 17, 1 << 26
+"""Rows that are written together at most, and bytes of them: what readers skip or read as a whole."""
+
+
+DISTINCT = ("key", "address")
+"""Columns in which no value comes twice: a dictionary of them takes time and more bytes than they do themselves."""
+
+
+def write_parquet(inspection: Inspection, out: IO[bytes]) -> Losses:
+    """Write a Parquet file; raises InspectError, OSError."""
+    from pyarrow import parquet
+
+    def opened(schema: pyarrow.Schema) -> parquet.ParquetWriter:
+        return parquet.ParquetWriter(
+            out, schema, use_dictionary=[name for name in schema.names if name not in DISTINCT]
+        )
+
+    return _write(inspection, opened)
+
+
+def write_arrow(inspection: Inspection, out: IO[bytes]) -> Losses:
+    """Write a file in Arrow's file format; raises InspectError, OSError."""
+    from pyarrow import ipc
+
+    return _write(inspection, lambda schema: ipc.new_file(out, schema))
+
+
+def _write(inspection: Inspection, opened: Callable[[pyarrow.Schema], Any]) -> Losses:
+    losses = Losses()
+    tables = _tables(inspection, losses)
+    table = next(tables)
+    with opened(table.schema) as writer:
+        writer.write_table(table)
+        for table in tables:
+            writer.write_table(table)
+    return losses
+
+
+def _tables(inspection: Inspection, losses: Losses) -> Iterator[pyarrow.Table]:
+    """Batches put together, so that each is written as one group of rows."""
+    import pyarrow
+
+    watching.begin("Writing entries", inspection.entries_shown)
+    waiting: list[pyarrow.RecordBatch] = []
+    rows, size, done = 0, 0, 0
+    for batch in arrow_batches(inspection, losses):
+        waiting.append(batch)
+        rows, size, done = rows + len(batch), size + batch.nbytes, done + len(batch)
+        watching.reach(done)
+        if rows >= ROWS or size >= BYTES:
+            yield pyarrow.Table.from_batches(waiting).combine_chunks()
+            waiting, rows, size = [], 0, 0
+    if waiting:
+        yield pyarrow.Table.from_batches(waiting).combine_chunks()
