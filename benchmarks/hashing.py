@@ -1,7 +1,7 @@
-"""Keys hashed in a second, beside bare copies of the same bytes in the same run.
+"""Keys hashed in a second by each kernel, beside bare copies of the same bytes in the same run.
 
-Run it with `python -m benchmarks.hashing [ROUNDS]`. Printed are medians, and ratios to numpy's copy of the
-keys of the same round.
+Run it with `python -m benchmarks.hashing [ROUNDS]`. Printed are medians, and ratios to numpy's copy of the keys of the
+same round. Strings are hashed where they lie in one piece of memory, at random places.
 """
 
 from __future__ import annotations
@@ -16,28 +16,46 @@ import numpy as np
 
 from inspector.hashing.aes import AesHash
 from inspector.hashing.fallback import FallbackHash
+from inspector.hashing.hasher import MemoryHash
+from inspector.hashing.kernel import aes_hash, kernel_name
 
 KEYS = 1_000_000
+SPACE = 1 << 28
+"""Bytes that strings are spread over."""
+
+STRINGS = ((5, 16), (17, 64), (65, 200))
+"""Shortest and longest of each kind of strings; all lengths between them are there."""
 
 
 def main() -> None:
     """Measure and print."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     dice = np.random.default_rng(1)
-    functions = (AesHash(bytes(range(128))), FallbackHash((1, 3, 5, 7), own_keys=True))
+    schedule = bytes(range(128))
+    functions: dict[str, MemoryHash] = {f"AES, {kernel_name()}": aes_hash(schedule), "AES, numpy": AesHash(schedule)}
+    functions["no AES, numpy"] = FallbackHash((1, 3, 5, 7), own_keys=True)
     seeds = np.full(KEYS, 12345, dtype=np.uint64)
-    for name, size in (("int64", 8), ("16-byte strings", 16), ("64-byte strings", 64)):
-        keys = dice.integers(0, 256, (KEYS, size), dtype=np.uint8)
-        for function in functions:
-            hash_all = function.memhash64 if size == 8 else function.memhash
-            times, ratios = [], []
-            for _ in range(rounds):
-                bare = _timed(keys.copy)
-                times.append(_timed(partial(hash_all, keys, seeds)))
-                ratios.append(times[-1] / bare)
-            speed = KEYS / statistics.median(times)
-            ratio = statistics.median(ratios)
-            print(f"{name:16} {function.name:16} {speed / 1e6:6.2f} million keys/s   {ratio:6.1f} x the bare copy")
+    keys = dice.integers(0, 256, (KEYS, 8), dtype=np.uint8)
+    for name, function in functions.items():
+        _show("int64", name, rounds, keys.copy, partial(function.memhash64, keys, seeds))
+    data = dice.integers(0, 256, SPACE, dtype=np.uint8)
+    for shortest, longest in STRINGS:
+        lengths = dice.integers(shortest, longest + 1, KEYS)
+        starts = (dice.random(KEYS) * (SPACE - lengths)).astype(np.int64)
+        bare = data[: int(lengths.sum())].copy
+        for name, function in functions.items():
+            work = partial(function.memhash_at, data, starts, lengths, seeds)
+            _show(f"strings of {shortest} to {longest}", name, rounds, bare, work)
+
+
+def _show(keys: str, name: str, rounds: int, bare: Callable[[], object], hash_all: Callable[[], object]) -> None:
+    times, ratios = [], []
+    for _ in range(rounds):
+        copied = _timed(bare)
+        times.append(_timed(hash_all))
+        ratios.append(times[-1] / copied)
+    speed, ratio = KEYS / statistics.median(times) / 1e6, statistics.median(ratios)
+    print(f"{keys:22} {name:16} {speed:8.2f} million keys/s   {ratio:7.1f} x the bare copy")
 
 
 def _timed(work: Callable[[], object]) -> float:

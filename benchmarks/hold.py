@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from fixtures import USUAL, Running, build, start
 from inspector.inspection.one_map import inspect
+from inspector.settings import MemoryChoice
 from inspector.target.opening import open_target
-from inspector.target.target import MemoryChoice
 
 THREADS = (1, 20, 200)
 WAYS: tuple[MemoryChoice, ...] = ("auto", "direct", "gdb-mi")

@@ -26,11 +26,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from fixtures import SWISS_RELEASES, USUAL, Toolchain, build
 from inspector.cli.command import main as command_line
 from inspector.cli.interrupting import INTERRUPTED
+from inspector.control.guard import undo_late_stop
 
 THREADS = (1, 20, 200)
 LIVES = ("rest", "fork", "exec", "churn")
@@ -39,6 +40,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "key": ("main.sessions", "--key", '"session-7"'),
     "census": (),
     "no-stop": ("main.sessions", "--no-stop"),
+    "snapshot": (),
     "gdb-mi": ("main.sessions", "--memory", "gdb-mi"),
     "frames": ("main.serve:local",),
     "remote": ("main.sessions",),
@@ -59,6 +61,8 @@ RECOVERY = 1.5
 TRACED = 0.02
 """Seconds after which, on the average, those are struck who hold a process."""
 WATCH = 0.0002
+CONNECTED = b"Remote debugging from"
+"""What a gdbserver says when a debugger has connected to it."""
 
 
 @dataclass
@@ -276,6 +280,11 @@ def _state(pid: int) -> str:
 @contextmanager
 def asked(target: Living, way: str) -> Iterator[list[object]]:
     """The words of the command line, with a gdbserver where one is needed."""
+    if way == "snapshot":
+        # What a killed inspector leaves of the file goes with its folder.
+        with tempfile.TemporaryDirectory() as folder:
+            yield ["snapshot", target.pid, "-o", Path(folder) / "core"]
+        return
     if way != "remote":
         yield [target.pid, *WAYS[way]]
         return
@@ -288,22 +297,41 @@ def asked(target: Living, way: str) -> Iterator[list[object]]:
     )  # fmt: skip
     try:
         assert server.stderr is not None
-        while b"Listening" not in (line := server.stderr.readline()) and line:
-            pass
-        yield ["--remote", endpoint, *WAYS[way]]
+        yield ["--remote", endpoint, *WAYS[way]] if _listens(server.stderr) else []
         # It ends when somebody detaches.
         with suppress(subprocess.TimeoutExpired):
             server.wait(RECOVERY)
     finally:
-        # It lets go of the process on SIGTERM.
+        # It lets go of the process on SIGTERM, unless it hangs.
         server.terminate()
-        server.communicate()
+        said = b""
+        try:
+            said = server.communicate(timeout=RECOVERY)[1]
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.communicate()
+        if CONNECTED not in said:
+            # What it leaves by itself, or when it hangs, is not the work of those who were struck.
+            undo_late_stop(target.pid, target.handle)
+
+
+def _listens(said: IO[bytes]) -> bool:
+    """Wait until a gdbserver listens; returns False for one that hangs: it may, attaching to what calls exec."""
+    until, line = time.monotonic() + PATIENCE, b""
+    while b"Listening" not in line and select.select([said], [], [], max(0, until - time.monotonic()))[0]:
+        some = os.read(said.fileno(), 4096)
+        line += some
+        if not some:
+            break
+    return b"Listening" in line
 
 
 def strike(target: Living, blow: Blow) -> None:
     """Inspect a process, strike at the moment, and look at what became of the process."""
     before = target.signals()
     with asked(target, blow.way) as words:
+        if not words:
+            return
         began = time.monotonic()
         inspector = Inspector(words)
         while time.monotonic() < began + blow.after and inspector.poll() is None:

@@ -1,10 +1,11 @@
-"""How long a snapshot holds a process, and how large it is, beside a bare copy and gdb's gcore of the same process.
+"""How long a census and a snapshot hold a process, beside a bare copy and gdb's gcore of the same process.
 
 Run it with `python -m benchmarks.snapshot [ROUNDS] [MAPS ...]`. Programs with 4,000, 40,000 and 400,000 maps, classic
 and Swiss, and one with 1 GiB of records and random bytes, are copied in each way in turn. A bare copy takes the same
 bytes with process_vm_readv on one processor, into memory that is there already, while the process runs. How long gcore
 holds is watched from outside: as long as /proc/PID/status names a tracer. Ours is watched in the same way, and reported
-by itself. Printed are medians.
+by itself. A census reports how long it held the process, and how many maps it listed in what time. Printed are
+medians.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from fixtures import SWISS_RELEASES, USUAL, Toolchain, build, start
+from inspector.census import take_census
+from inspector.copying.pages import Pages
+from inspector.copying.plan import make_plan
 from inspector.coredump import write_core
-from inspector.coredump.pages import Pages
-from inspector.coredump.plan import make_plan
 from inspector.memory.process import IOVEC, ProcessMemory
 from inspector.target.opening import open_target
 
@@ -76,6 +78,8 @@ def each_way(pid: int, folder: Path) -> Iterator[tuple[str, Way]]:
     """All ways in turn."""
     yield "bare copy", bare_copy(pid)
     with open_target(str(pid), memory="direct") as target:
+        census = take_census(target)
+        yield f"census of {len(census.maps):,}", Way(census.timing.stopped / 1000, census.timing.total / 1000)
         for name, zstd in (("snapshot", False), ("snapshot --zstd", True)):
             core = folder / f"core{zstd}"
             held: list[float] = []

@@ -1,14 +1,17 @@
-"""One random change of one byte, and whether it was seen."""
+"""One random change of one byte, whether it was seen, and what can be said of one that was not."""
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmarks.faults.places import Places, places_of
+from benchmarks.faults import places, swiss_places
+from benchmarks.faults.places import Places
 from benchmarks.faults.subjects import Subject, Trial
+
+PLACES_OF = {"classic": places.places_of, "swiss": swiss_places.places_of}
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,18 @@ class Outcome:
         return bool(self.new_rules) or self.trial.judgement.verdict != "consistent"
 
 
+@dataclass(frozen=True)
+class Reason:
+    """Why the runtime could have produced the changed map; `holds` says whether it is so here.
+
+    `informs` is false where the byte says nothing of the map at all: each of its values is as good as any other.
+    """
+
+    text: str
+    holds: Callable[[Outcome], bool]
+    informs: bool = True
+
+
 def try_out(change: Change) -> Outcome:
     """Judge the map with the byte changed."""
     return Outcome(change, change.subject.judged({change.address: change.after}))
@@ -55,9 +70,9 @@ class Dice:
         self._dice = random.Random(seed)
         self._by_field: dict[str, dict[str, list[tuple[Subject, Places]]]] = defaultdict(lambda: defaultdict(list))
         for subject in subjects:
-            places = places_of(subject)
-            for field in places:
-                self._by_field[field][subject.state].append((subject, places))
+            found = PLACES_OF[subject.family](subject)
+            for field in found:
+                self._by_field[field][subject.state].append((subject, found))
 
     @property
     def fields(self) -> list[str]:

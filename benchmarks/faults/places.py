@@ -30,15 +30,15 @@ LONGEST = 1 << 12
 def places_of(subject: Subject) -> Places:
     """Return where the map's bytes lie; fields that it does not have are left out."""
     snapshot = subject.healthy.view.snapshot
-    places = _fields("hmap", hmap(snapshot.release), subject.address)
+    places = fields_of("hmap", hmap(snapshot.release), subject.address)
     if snapshot.header.extra:
-        places |= _fields("mapextra", mapextra, snapshot.header.extra)
+        places |= fields_of("mapextra", mapextra, snapshot.header.extra)
     for name, array in subject.healthy.view.arrays:
         places |= _tophashes(subject, name, array) | _overflow_pointers(name, array) | _keys(subject, name, array)
     return {field: where for field, where in places.items() if len(where)}
 
 
-def _fields(of: str, declaration: object, address: int) -> Places:
+def fields_of(of: str, declaration: object, address: int) -> Places:
     fields = dtype_of(declaration).fields
     assert fields is not None
     return {
@@ -101,14 +101,14 @@ def _behind(subject: Subject, slots: NDArray[np.uint64]) -> Addresses:
     ranges: list[tuple[int, int]] = []
     for slot in slots.tolist():
         if indirect:
-            slot = _word(subject, slot)
+            slot = word_at(subject, slot)
             ranges.append((slot, key.size))
-        ranges += _pointed_to(subject, key, slot)
+        ranges += pointed_to(subject, key, slot)
     bytes_of = [np.arange(start, start + min(size, LONGEST), dtype=np.uint64) for start, size in ranges]
     return np.concatenate(bytes_of) if bytes_of else np.empty(0, np.uint64)
 
 
-def _pointed_to(subject: Subject, go_type: GoType, address: int) -> Iterator[tuple[int, int]]:
+def pointed_to(subject: Subject, go_type: GoType, address: int) -> Iterator[tuple[int, int]]:
     """Ranges (address, size) that a value's hash depends on beside its own bytes."""
     types = subject.target.program.types
     if go_type.kind == Kind.STRING:
@@ -116,21 +116,21 @@ def _pointed_to(subject: Subject, go_type: GoType, address: int) -> Iterator[tup
         yield data, size
     elif go_type.kind == Kind.STRUCT:
         for part in go_type.fields:
-            yield from _pointed_to(subject, types.get(part.type_address), address + part.offset)
+            yield from pointed_to(subject, types.get(part.type_address), address + part.offset)
     elif go_type.kind == Kind.ARRAY:
         elem = types.elem(go_type)
         for at in range(go_type.length if elem.has_pointers else 0):
-            yield from _pointed_to(subject, elem, address + at * elem.size)
+            yield from pointed_to(subject, elem, address + at * elem.size)
     elif go_type.kind == Kind.INTERFACE:
-        tab, data = _word(subject, address), _word(subject, address + scalars.pointer.sizeof())
+        tab, data = word_at(subject, address), word_at(subject, address + scalars.pointer.sizeof())
         if tab and go_type.methods:
             tab = int(itab.parse(subject.target.memory.read(tab, itab.sizeof())).typ)
         dynamic = types.get(tab) if tab else None
         if dynamic is not None and not dynamic.direct_iface:
             yield data, dynamic.size
-            yield from _pointed_to(subject, dynamic, data)
+            yield from pointed_to(subject, dynamic, data)
 
 
-def _word(subject: Subject, address: int) -> int:
+def word_at(subject: Subject, address: int) -> int:
     word: int = struct.unpack("<Q", subject.target.memory.read(address, 8))[0]
     return word

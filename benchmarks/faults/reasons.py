@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
-from benchmarks.faults.changes import Outcome
+from benchmarks.faults.changes import Outcome, Reason
+from benchmarks.faults.swiss_reasons import SWISS_REASONS
 from inspector.goruntime.hmap import ITERATOR, OLD_ITERATOR
 from inspector.maps.classic.buckets import BucketArray
-from inspector.maps.classic.checks.proof import Proof, ProvenCells, cleared_rows
+from inspector.maps.classic.checks.proof import Proof, cleared_rows
+from inspector.maps.hashed import HashedKeys
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Why the runtime could have produced the changed map; `holds` says whether it is so here."""
-
-    text: str
-    holds: Callable[[Outcome], bool]
-
-
-def why_unseen(outcome: Outcome) -> str | None:
+def why_unseen(outcome: Outcome) -> Reason | None:
     """The first reason that holds, None when the change should have been seen."""
-    return next((reason.text for reason in REASONS if reason.holds(outcome)), None)
+    reasons = SWISS_REASONS if outcome.change.subject.family == "swiss" else REASONS
+    return next((reason for reason in reasons if reason.holds(outcome)), None)
 
 
 def _field(outcome: Outcome, *starts: str) -> bool:
@@ -55,8 +47,12 @@ def _zeros(outcome: Outcome) -> bool:
 
 
 def _empty_lists(outcome: Outcome) -> bool:
+    """Whether the list whose pointer was changed, or both where it is another extra, reads as empty."""
     extra = outcome.trial.view.snapshot.extra
-    return extra is not None and not extra.overflow and not extra.oldoverflow
+    if extra is None:
+        return False
+    lists = {"mapextra.overflow": [extra.overflow], "mapextra.oldoverflow": [extra.oldoverflow]}
+    return not any(lists.get(outcome.change.field, [extra.overflow, extra.oldoverflow]))
 
 
 def _array(outcome: Outcome) -> BucketArray:
@@ -72,11 +68,15 @@ def _row(outcome: Outcome) -> tuple[BucketArray, int]:
     return array, int(np.argmax(outcome.change.address - array.addresses < np.uint64(array.cells.dtype.itemsize)))
 
 
-def _hashes(outcome: Outcome) -> tuple[ProvenCells, ProvenCells]:
+def _hashes(outcome: Outcome) -> tuple[HashedKeys, HashedKeys]:
     """Live keys of the changed byte's array, before and after."""
     name = "old" if "old array" in outcome.change.field else "new"
     healthy, changed = Proof(outcome.change.subject.healthy.view), Proof(outcome.trial.view)
-    return healthy.live[name], changed.live[name]  # type: ignore[index]
+    return _live_keys(healthy, name), _live_keys(changed, name)
+
+
+def _live_keys(proof: Proof, name: str) -> HashedKeys:
+    return proof.keys_of(dict[str, BucketArray](proof.view.arrays)[name], slice(0, proof.least))
 
 
 def _same_hashes(outcome: Outcome) -> bool:
@@ -98,7 +98,9 @@ def _unproven(outcome: Outcome) -> bool:
 
 
 def _evacuated_unproven(outcome: Outcome) -> bool:
-    return not Proof(outcome.trial.view).evacuated.known.all()
+    old = outcome.trial.view.old
+    assert old is not None
+    return not all(keys.known.all() for keys in Proof(outcome.trial.view).evacuated(old))
 
 
 def _marker_to_marker(outcome: Outcome) -> bool:
@@ -125,10 +127,15 @@ def _leads_to_empty(outcome: Outcome) -> bool:
 
 
 REASONS = (
-    Reason("clearSeq counts calls of clear: every number is possible", lambda o: _field(o, "hmap.clearSeq")),
+    Reason(
+        "clearSeq counts calls of clear: every number is possible",
+        lambda o: _field(o, "hmap.clearSeq"),
+        informs=False,
+    ),
     Reason(
         "nothing was placed with an empty map's hash0: every seed is possible",
         lambda o: _field(o, "hmap.hash0") and _empty(o),
+        informs=False,
     ),
     Reason(
         "with the other hash0 the few keys hash to the same cells",
@@ -202,4 +209,4 @@ REASONS = (
         lambda o: _field(o, "overflow pointer, old array, preallocated") and _all_marked(o),
     ),
 )
-"""Tried in this order."""
+"""Those of classic maps, tried in this order."""

@@ -1,0 +1,1 @@
+"""Random single bytes of maps changed in images of whole processes: does the census see what the single view sees?"""
