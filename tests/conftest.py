@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from tests.support.swiss import SwissProgram, build_states, states_core, swiss_s
 
 # Nobody is served by the fixtures, so a census of them need not wait between its stops.
 os.environ["GO_MAP_INSPECT_MAX_SHARE"] = "100%"
+
+PATIENCE = 60.0
+"""Seconds that one stop may take in tests that say nothing of it: a busy machine takes longer than the usual 0.2 s."""
 
 # Where a shell started the tests in the background they ignore Ctrl-C, and so would all programs that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -54,19 +57,47 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape what is no text in what a test printed and logged: workers of xdist hand reports on as UTF-8."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unhurried() -> Iterator[None]:
+    """Give stops the time that they need: else what is copied too late is missing, and says nothing of the program."""
+    with pytest.MonkeyPatch.context() as patch:
+        for usual in ("USUAL_STOP", "USUAL_STOP_BY_GDB"):
+            patch.setattr(f"inspector.target.run.{usual}", PATIENCE)
+        yield
+
+
+MOST_RUNNING = 80
+"""Programs that run at a time for `run`: each has three files of ours, and select() knows none above 1,023."""
+
+
 @pytest.fixture(scope="session")
 def run() -> Iterator[Callable[..., Running]]:
-    """Start a fixture program, the same one only once."""
-    with ExitStack() as stack:
-        known: dict[tuple[str, Toolchain], Running] = {}
+    """Start a fixture program, the same one only once while it is used now and then."""
+    known: dict[tuple[str, Toolchain], tuple[Running, ExitStack]] = {}
 
-        def starter(program: str = "states", toolchain: Toolchain = USUAL) -> Running:
-            key = program, toolchain
-            if key not in known:
-                known[key] = stack.enter_context(start(build(program, toolchain)))
-            return known[key]
+    def starter(program: str = "states", toolchain: Toolchain = USUAL) -> Running:
+        found = known.pop((program, toolchain), None)
+        if found is None:
+            with ExitStack() as stack:
+                found = stack.enter_context(start(build(program, toolchain))), stack.pop_all()
+        known[program, toolchain] = found
+        if len(known) > MOST_RUNNING:
+            known.pop(next(iter(known)))[1].close()
+        return found[0]
 
+    try:
         yield starter
+    finally:
+        for _, stack in known.values():
+            stack.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures import USUAL, Running, build, start
 from inspector.census import take_census
+from inspector.errors import EXIT_CONSISTENT
 from inspector.memory.counting import CountingMemory
 from inspector.target.opening import open_target
 
@@ -37,4 +38,6 @@ def test_garbage_that_says_it_has_long_strings_costs_few_copies_and_hides_no_map
     for one in littered.truth["maps"]:
         assert found[int(one["address"], 16)] == (one["type"], one["len"], "consistent")
     assert len(found) < 100 < LOOK_LIKE_MAPS
+    # Nothing of all that is called a damaged map, or evidence of one.
+    assert census.exit_code == EXIT_CONSISTENT
     assert counting.count < ENOUGH

@@ -16,6 +16,7 @@ from inspector.census import Census, CensusMap
 from inspector.census.select import Selection
 from inspector.report.json.census import census_form
 from inspector.report.text.census import print_census
+from inspector.report.text.view import View
 from tests.support.census import census_of, differences
 from tests.support.commandline import assert_free, assert_running
 from tests.support.promised import PROMISED
@@ -63,19 +64,26 @@ def test_emptied_maps_lead_by_waste_before_all_that_are_in_use(toolchain, ldflag
     assert {(one.count, one.verdict, one.bytes.if_rebuilt) for one in leading} == {(0, "consistent", 48)}
 
 
+MOMENTS = 20
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("toolchain", TWO_SWISS)
 def test_maps_that_are_written_all_the_time_are_sound_and_only_their_churn_is_waste(toolchain):
+    names = {f"main.{name}" for name in ("doubling", "churning", "pairs", "anything", "ranged")}
+    leading: set[str | None] = set()
     with start(build("churn", toolchain)) as running:
         running.ask("write")
-        census = census_of(running.pid, max_stop=None)
-        assert_free(running.pid)
-    found = {one.name: one for one in census.maps}
-    names = {f"main.{name}" for name in ("doubling", "churning", "pairs", "anything", "ranged")}
-    assert names <= set(found)
-    assert {one.verdict for one in census.maps} <= {"consistent", "write-in-progress"}
-    leading = Selection(sort="waste").matching(census.maps)[0]
-    assert leading.name in names
+        # At some moments, above all in the beginning, they have no waste.
+        for _ in range(MOMENTS):
+            census = census_of(running.pid, max_stop=None)
+            assert_free(running.pid)
+            assert names <= {one.name for one in census.maps}
+            assert {one.verdict for one in census.maps} <= {"consistent", "write-in-progress"}
+            leading.add(Selection(sort="waste").matching(census.maps)[0].name)
+            if leading & names:
+                return
+    raise AssertionError(leading)
 
 
 # All states of Swiss maps
@@ -146,6 +154,12 @@ def test_clones_name_each_other_and_no_other_map_does(listed, toolchain):
     told, found = taken.told, taken.found
     pairs = {state.name: address for address, state in told.items() if state.name.startswith("cloned")}
     assert len(pairs) == 12
+    seeds = {name: told[address].header.seed for name, address in pairs.items()}
+    if toolchain == SWISS_RELEASES[0]:
+        # maps.Clone of Go 1.24 makes a map with a seed of its own, so nothing shows what it was made from.
+        assert len(set(seeds.values())) == len(seeds)
+        assert not any(one.clones for one in found.values())
+        return
     for name, address in pairs.items():
         other = pairs[name.removesuffix("_from") if name.endswith("_from") else f"{name}_from"]
         assert found[address].clones == (other,), name
@@ -155,7 +169,7 @@ def test_clones_name_each_other_and_no_other_map_does(listed, toolchain):
     rows = {int(one["address"], 16): one.get("clones") for one in form["census"]["maps"]}
     assert rows[pairs["cloned"]] == [hex(pairs["cloned_from"])]
     told_of = io.StringIO()
-    print_census(taken.census, Selection(), None, Console(file=told_of, width=200))
+    print_census(taken.census, Selection(), None, Console(file=told_of, width=200), View(maps=True))
     (line,) = (line for line in told_of.getvalue().splitlines() if " main.cloned " in line)
     assert re.search(r"\d+ tombstones, cloned +consistent", line)
 

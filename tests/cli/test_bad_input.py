@@ -314,11 +314,9 @@ def test_names_that_are_no_map_types_are_refused(states, part):
         pytest.param("map[struct {}]int", marks=pytest.mark.slow),
     ],
 )
-def test_the_wrong_map_type_is_noted_and_does_no_harm(states, other):
+def test_another_map_type_than_the_declared_one_is_refused(states, other):
     answer = cli_here(states.pid, "main.keyString", "--type", other, "--json")
-    assert answer.code in (1, 3)
-    assert json.loads(answer.out)["verdict"] in ("inconsistent", "unreadable")
-    assert any(other in note and "declared as map[string]int" in note for note in answer.notes)
+    assert_refused(answer, f"the type given is {other}", "main.keyString is declared as map[string]int", "--type")
     assert_running(states)
 
 
@@ -493,7 +491,7 @@ def test_a_core_cut_in_its_notes_or_before_its_memory_gives_what_there_is(core, 
         assert_refused(answer, code=answer.code)
     runs = [[path, WORDS, *TYPE, "--exe", core.exe] for path in paths]
     for answer in each_here(runs):
-        assert_refused(answer, "cannot read", "cut short", code=3)
+        assert_refused(answer, "cannot read", "cut short")
 
 
 @pytest.mark.parametrize("mode", ["auto", pytest.param("gdb-mi", marks=pytest.mark.slow)])
@@ -515,7 +513,7 @@ def test_a_core_with_a_header_but_no_buckets_is_answered_in_part(tmp_path, core)
         assert document["map"]["count"] == 3
     lost = cut(core, tmp_path, header - 100)
     for answer in each_here([[lost, name, *TYPE, "--json"] for name in (WORDS, words["address"])]):
-        assert_refused(answer, "cannot read", "cut short", code=3)
+        assert_refused(answer, "cannot read", "cut short")
 
 
 @pytest.mark.slow
@@ -762,7 +760,8 @@ def test_hundreds_of_threads_are_all_stopped_and_all_let_go(tmp_path, mode):
         deadline = time.monotonic() + 20
         while len(thread_states(running.pid)) < 300 and time.monotonic() < deadline:
             time.sleep(0.05)
-        answer = cli(running.pid, WORDS, *TYPE, "--memory", mode, "--json")
+        # How long that takes on a busy machine is not what is asked here.
+        answer = cli(running.pid, WORDS, *TYPE, "--memory", mode, "--json", "--max-stop", "10s")
         assert (answer.code, json.loads(answer.out)["map"]["count"]) == (0, 3)
         assert len(thread_states(running.pid)) >= 300
         assert_running(running)

@@ -97,10 +97,9 @@ def test_the_list_of_all_maps_names_a_map_by_its_symbol_where_debug_information_
 
 
 @pytest.mark.pure
-def test_a_saved_census_that_is_named_in_the_place_of_a_target_is_said_to_come_first(tmp_path):
+def test_a_saved_census_is_not_a_target_of_its_own(tmp_path):
     saved = tmp_path / "saved.json"
     saved.write_text(cli_here("demo", "--top", "all", "--json").out)
-    assert_refused(cli_here("diff", "demo", saved), f"{saved} is a saved census", f"diff {saved} demo")
     assert_refused(cli_here(saved), f"{saved} is a saved census", f"diff {saved} TARGET")
     assert cli_here("diff", saved, "demo").code == 0
     saved.write_text("{")
@@ -113,10 +112,51 @@ def test_diff_says_what_target_and_diff_say(plain, tmp_path):
     saved.write_text(cli_here(plain.pid, "--json").out)
     verb, option = cli_here("diff", saved, plain.pid, "--json"), cli_here(plain.pid, "--diff", saved, "--json")
     assert (verb.code, option.code) == (0, 0)
-    assert verb.document["diff"] == option.document["diff"] == {"matched_by": "address", "changes": []}
+    assert (
+        verb.document["diff"]
+        == option.document["diff"]
+        == {
+            "matched_by": "address",
+            "changes": [],
+            "groups": [],
+        }
+    )
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("words", [["demo"], ["demo", "swiss"]])
+def test_a_demo_is_compared_with_its_earlier_core(words):
+    name = " ".join(words)
+    document = cli_here(*words, "--diff", "--json").document
+    assert document == cli_here("diff", f"{name} earlier", name, "--json").document | {"census": document["census"]} | {
+        "target": document["target"]
+    }
+    [sessions] = [each for each in document["diff"]["changes"] if each["name"] == "main.sessions"]
+    assert 0 < sessions["before"]["count"] < sessions["after"]["count"]
+    assert document["diff"]["matched_by"] == "name"
+
+
+def test_the_earlier_demo_is_a_target_of_its_own():
+    earlier = cli_here("demo", "earlier", "--json").document
+    assert earlier["map"]["count"] == 102
+    assert earlier["verdict"] == "consistent"
+    named = cli_here("demo earlier", "main.sessions", "--type", "map[string]int", "--json").document
+    assert named["map"] == earlier["map"] | {"type_source": named["map"]["type_source"]}
+    assert cli_here("demo", "swiss", "earlier", "--json").document["verdict"] == "consistent"
+    diff = cli_here("diff", "demo earlier", "demo", "--map", "main.sessions", "--json").document["entry_diff"]
+    assert len(diff["added"]) - len(diff["removed"]) == 209 - 102
+
+
+def test_the_diff_of_the_demo_takes_another_target_too(tmp_path):
+    saved = tmp_path / "saved.json"
+    saved.write_text(cli_here("demo", "--maps", "--json").out)
+    assert cli_here("demo", "--diff", saved, "--json").document["diff"]["changes"] == []
+
+
+def test_a_snapshot_of_the_demo_is_refused():
+    assert_refused(cli_here("snapshot", "demo", "-o", "core"), "the demo is a core dump already")
+
+
 def test_a_demo_can_be_compared_with_itself():
     assert cli_here("diff", "demo", "demo", "--json").document["diff"]["changes"] == []
 
@@ -302,3 +342,7 @@ def test_pids_of_go_programs_are_completed_for_a_snapshot(plain):
 def test_options_of_a_verb_are_completed():
     assert completed("demo", "--entr") == ["plain,--entries"]
     assert completed("demo", "--rem") == []
+
+
+def test_the_verb_gdb_without_another_is_refused_in_one_line() -> None:
+    assert_refused(cli_here("gdb"), "Missing command", "gdb --help")

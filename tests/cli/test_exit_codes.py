@@ -9,7 +9,10 @@ import sys
 import pytest
 
 from fixtures import USUAL, build, start
-from inspector.cli import failing, running
+from inspector.census import census
+from inspector.cli import failing
+from inspector.errors import InspectError, NotReadInTime, TooLarge, UnreadableMemory
+from inspector.report.text import census as text_of_census
 from tests.support.commandline import Answer, assert_running, cli_here, environment
 
 MEGABYTE = 1 << 20
@@ -23,10 +26,8 @@ os.execv(sys.executable, [sys.executable, "-m", "inspector", *sys.argv[2:]])
 
 
 def limited(limit: int, *args: object) -> Answer:
-    # One thread of the linear algebra library: each would reserve memory before our first line runs.
     words = [sys.executable, "-c", LIMITED, str(limit), *map(str, args)]
-    single = environment() | {"OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(words, capture_output=True, text=True, timeout=240, env=single)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, env=environment())
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
@@ -83,6 +84,17 @@ FAILURES = [
 ]
 
 
+def all_errors(base: type[InspectError] = InspectError) -> list[type[InspectError]]:
+    return [base, *(each for direct in base.__subclasses__() for each in all_errors(direct))]
+
+
+@pytest.mark.pure
+def test_an_error_that_leaves_no_answer_has_the_exit_code_of_none():
+    errors = all_errors()
+    assert {UnreadableMemory, NotReadInTime, TooLarge} <= set(errors)
+    assert {error.exit_code for error in errors} == {2}
+
+
 class Odd(BaseException):
     """What nobody thought of."""
 
@@ -93,7 +105,7 @@ def test_whatever_is_raised_ends_with_2(run, monkeypatch, error, debug):
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(running, "take_census", fail)
+    monkeypatch.setattr(census, "take_census", fail)
     if debug:
         monkeypatch.setenv(failing.DEBUG_VARIABLE, "1")
     answer = cli_here(run("plain").pid)
@@ -106,7 +118,7 @@ def test_a_report_that_cannot_be_drawn_is_a_failure_too(run, monkeypatch):
     def fail(*_: object) -> None:
         raise ValueError("rich gave up")
 
-    monkeypatch.setattr(running, "print_census", fail)
+    monkeypatch.setattr(text_of_census, "print_census", fail)
     answer = cli_here(run("plain").pid)
     assert answer.code == 2
     assert "rich gave up" in answer.err
@@ -116,7 +128,7 @@ def test_a_message_that_cannot_be_written_does_not_change_the_exit_code(run, mon
     def fail(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(running, "take_census", fail)
+    monkeypatch.setattr(census, "take_census", fail)
     monkeypatch.setattr(failing, "say", fail)
     assert cli_here(run("plain").pid).code == 2
 

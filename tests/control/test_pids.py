@@ -17,6 +17,9 @@ from inspector.errors import InspectError
 
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 TRIES = 300
+PROCESSES = 5
+"""Whose pids are asked for: on a busy machine somebody else may get one, and keep it."""
+
 COUNTER = """
 import signal, sys, time
 def told(number, _):
@@ -46,16 +49,19 @@ def start_with_pid(pid: int) -> subprocess.Popen[str] | None:
 
 
 def test_a_process_that_was_given_the_pid_of_the_target_gets_none_of_its_signals():
-    with start(build("plain", USUAL)) as running, GdbBridge() as bridge:
-        pid = running.pid
-        other = None
-        with pytest.raises(InspectError), bridge.holding(pid):  # noqa: PT012  the pid is only free within
-            bridge._process.kill()
-            bridge._process.wait()
-            os.kill(pid, signal.SIGKILL)
-            running.end()
-            other = start_with_pid(pid)
-            assert other is not None, "the pid was not free"
-            assert other.stdout.readline() == "ready\n"
-        said, _ = other.communicate("\n")
-    assert (other.returncode, said) == (0, "")
+    for _ in range(PROCESSES):
+        with start(build("plain", USUAL)) as running, GdbBridge() as bridge:
+            pid = running.pid
+            other = None
+            with pytest.raises(InspectError), bridge.holding(pid):  # noqa: PT012  the pid is only free within
+                bridge._process.kill()
+                bridge._process.wait()
+                os.kill(pid, signal.SIGKILL)
+                running.end()
+                other = start_with_pid(pid)
+                assert other is None or other.stdout.readline() == "ready\n"
+            if other is not None:
+                said, _ = other.communicate("\n")
+                assert (other.returncode, said) == (0, "")
+                return
+    raise AssertionError("no pid was free")

@@ -19,9 +19,9 @@ from fixtures import CLASSIC, SWISS_RELEASES, USUAL, Running, build, start
 from fixtures.debian import NoPackage
 from fixtures.delve import delve
 from inspector.census import take_census
+from inspector.copying.pages import Pages
+from inspector.copying.plan import make_plan
 from inspector.coredump import Written, write_core
-from inspector.coredump.pages import Pages
-from inspector.coredump.plan import make_plan
 from inspector.errors import UsageError
 from inspector.inspection.one_map import inspect
 from inspector.memory.corefile import CoreFile
@@ -38,7 +38,7 @@ from tests.support.commandline import (
     finish,
 )
 from tests.support.gdbsession import gdb
-from tests.support.moments import Moment, Process, come_at, holds
+from tests.support.moments import Moment, Process, Tries, come_at, holds
 from tests.support.swiss import HEADER, TABLE, SwissProgram
 
 THREADS = 20
@@ -329,13 +329,15 @@ def come_in_the_middle(running: Running, core: Path, dice: random.Random) -> tup
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_in_the_middle_leaves_no_part_of_a_file_and_the_process_running(bulk, core, dice, number):
     came = 0
-    for _ in range(2):
+    middle = Tries(2)
+    for _ in middle:
         process, _ = come_in_the_middle(bulk, core, dice)
         process.send_signal(number)
         answer = finish(process)
         if answer.code != 0:
             assert answer.code == (-signal.SIGKILL if number == signal.SIGKILL else 130), answer
             assert_one_line_at_most(answer)
+            middle.happened += 1
             came += left_in(core) == []
         if core.exists():
             # It had its name already.

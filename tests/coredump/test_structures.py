@@ -7,8 +7,8 @@ import io
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from inspector.coredump.mappings import Held, parse_maps
-from inspector.coredump.plan import Plan, Segment
+from inspector.copying.mappings import Held, parse_maps
+from inspector.copying.plan import Plan, Segment
 from inspector.coredump.writing import head, head_size
 
 MAPS = """\

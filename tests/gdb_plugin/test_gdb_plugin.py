@@ -154,8 +154,8 @@ def test_both_front_ends_say_the_same_about_a_core(crash, toolchain, names):
 def comparable(report: str) -> list[str]:
     """A report without the line that names the target, and without what changes from run to run."""
     lines = [line.rstrip() for line in report.splitlines()]
-    assert " of states (go" in lines[1]
-    return [lines[0], *(re.sub(r"checked in [\d.]+ ms", "checked", line) for line in lines[2:])]
+    (target,) = (line for line in lines[:4] if " of states (go" in line)
+    return [re.sub(r"checked in [\d.]+ ms", "checked", line) for line in lines if line != target]
 
 
 @pytest.mark.slow
@@ -259,9 +259,10 @@ def test_registers_and_addresses_are_proven_by_their_hashes(in_a_frame):
         "frame 0", "output/x $rbx", "info gomap $rbx -entries 0", "info gomap sessions -entries 0"
     )
     first, second = by_register.splitlines(), by_name.splitlines()
-    assert first[0] == f"{address}  main.visits  2 entries  256 B  OK"
+    # Of a bare address the keys tell the type, and another one in the program has such keys, too.
+    assert first[0] == f"{address}  main.visits or 1 other  2 entries  256 B  OK"
     assert second[0] == "sessions  main.visits  2 entries  256 B  OK"
-    assert first[1].startswith(f"hmap at {address}, ")
+    assert any(line.startswith(f"hmap at {address}, ") for line in first)
     assert any(line.startswith("type inferred: all 2 keys hash to their places") for line in first)
     assert "all 2 keys are in the place that their hash selects (aeshash)" in first
 
@@ -377,7 +378,9 @@ def test_help_tells_how_to_use_each_command(plain):
         "help info gomap", "help info gomaps", "help set gomap pretty-print", "help function", "help show gomap",
         "apropos gomap",
     )  # fmt: skip
-    assert "Usage: info gomap EXPR [-type TYPE] [-entries N|all] [-key LITERAL] [-json]" in texts[0].splitlines()
+    assert (
+        "Usage: info gomap EXPR [-type TYPE] [-entries N|all] [-key LITERAL] [-json] [-redact]" in texts[0].splitlines()
+    )
     assert "Usage: info gomaps [REGEXP] [-sort" in texts[1]
     assert "once, whatever its growth" in texts[2]
     assert {"gomap_len", "gomap_get"} <= set(re.findall(r"\w+", texts[3]))

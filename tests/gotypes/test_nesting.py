@@ -36,10 +36,11 @@ def test_a_key_that_leads_to_itself_is_not_hashed_and_all_other_keys_are(run, na
         ("elements", "self", "a part of itself"),
         ("laughs", "many", "a part of itself"),
         ("laughs", "tower", "too many parts"),
+        ("branches", "tree", "a part of itself"),
     ],
 )
 def test_a_slice_that_has_no_end_is_shown_up_to_the_place_where_that_is_plain(run, monkeypatch, name, key, words):
-    # With the real limit a tower of slices takes half a minute.
+    # With the real limit a tower of slices takes three seconds.
     monkeypatch.setattr("inspector.gotypes.decode.MOST_PARTS", 10_000)
     started = time.monotonic()
     running = run("tangled")
@@ -50,6 +51,18 @@ def test_a_slice_that_has_no_end_is_shown_up_to_the_place_where_that_is_plain(ru
     assert words in shown[key][0]
     assert "plain" in shown
     assert time.monotonic() - started < SECONDS
+
+
+def test_a_value_with_countless_ways_to_itself_is_copied_as_soon_as_one_with_a_single_way(run):
+    running = run("tangled")
+    told = running.map("branches")
+    with open_target(str(running.pid), memory="direct") as target:
+        inspection = inspect(target, told["address"], told["type"], max_stop=None)
+    assert inspection.judgement.verdict == "consistent"
+    # Eight slices of the same branch, level by level: one branch is copied, and its type's name is all that repeats.
+    assert inspection.snapshot is not None
+    assert inspection.snapshot.bytes_read < 1 << 20
+    assert inspection.timing.read < SECONDS * 1000
 
 
 @pytest.mark.slow

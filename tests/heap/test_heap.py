@@ -56,13 +56,13 @@ def heap_of(target: Any) -> Heap:
 def assert_told(heap: Heap, told: list[list[Any]]) -> None:
     """Objects are found with their slots, alive exactly if the program says so, and listed exactly then.
 
-    Of a dead one the span may be gone, too, and the pages of a large one may be another span by now.
+    Of a dead one the span may be gone, too, and the pages of one that filled a span may be another span by now.
     """
     address, usable, noscan, alive = (np.array(column) for column in zip(*told, strict=True))
     now = heap.objects(address.astype(np.uint64))
     reused = ~alive & (now.base != 0) & ((now.base + now.size).astype(np.int64) != address + usable)
     assert reused.sum() <= 4
-    assert (usable[reused] > PAGE_SIZE).all()
+    assert (usable[reused] >= PAGE_SIZE).all()
     address, usable, noscan, alive = (column[~reused] for column in (address, usable, noscan, alive))
     for within in (0, usable // 2, usable - 1):
         found = heap.objects((address + within).astype(np.uint64))

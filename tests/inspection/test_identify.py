@@ -6,12 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from fixtures import USUAL, build, start
-from inspector.errors import UnknownVariable
+from fixtures import CLASSIC, SWISS, USUAL, build, start
+from inspector.errors import UnknownVariable, UsageError
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
@@ -116,13 +117,38 @@ def test_the_type_of_an_empty_map_is_known_where_the_allocator_noted_it(run):
 
 
 def test_the_option_wins_over_what_the_hashes_say_and_the_contradiction_shows(run):
-    with open_target(str(run().pid), memory="direct") as target:
-        document = document_of(inspect(target, run().map("double_middle")["address"], "map[int64]int64"))
+    """With a release whose allocator notes no types."""
+    running = run("states", CLASSIC[0])
+    with open_target(str(running.pid), memory="direct") as target:
+        inspection = inspect(target, running.map("double_middle")["address"], "map[int64]int64")
+    document = document_of(inspection)
+    assert document["wrong_type"] == inspection.wrong_type
+    assert "map[int64]int64" in document["wrong_type"]
     assert document["map"]["type"] == "map[int64]int64"
     assert document["map"]["type_source"] == "option"
     assert document["verdict"] == "inconsistent"
     assert "C3" in {finding["rule"] for finding in document["findings"]} or document["hash_proof"]["matched"] == 0
     assert any("the type given is map[int64]int64, but only" in note for note in document["notes"])
+
+
+@pytest.mark.parametrize("toolchain", [USUAL, SWISS])
+def test_another_type_than_the_allocator_noted_is_refused(run, toolchain):
+    running = run("demo", toolchain)
+    with open_target(str(running.pid), memory="direct") as target:
+        address = inspect(target, "main.sessions").ref.address
+        other = next(each.name for each in target.program.types.map_types if each.name.startswith("map[interface {}]"))
+        with pytest.raises(UsageError, match=r"but the map at 0x.* is map\[string\]int: so the allocator noted it"):
+            inspect(target, hex(address), other)
+
+
+def test_a_damaged_map_whose_type_is_declared_is_not_said_to_be_of_another_type(run):
+    with open_target(str(run().pid), memory="direct") as target:
+        inspection = inspect(target, "main.doubleMiddle", "map[string]int")
+    ref, proof = replace(inspection.ref, declared=True), replace(inspection.judgement.proof, matched=0)
+    damaged = replace(inspection.judgement, verdict="inconsistent", proof=proof)
+    assert inspection.ref.declared
+    assert replace(inspection, ref=ref, judgement=damaged).wrong_type is None
+    assert "none of" in replace(inspection, ref=replace(ref, declared=False), judgement=damaged).wrong_type
 
 
 @pytest.mark.skipif(shutil.which("strip") is None, reason="stripping a program takes binutils")

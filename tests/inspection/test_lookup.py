@@ -115,7 +115,7 @@ def disagreements(target: Target, state: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_present_and_absent_keys_of_every_kind_end_where_the_program_has_them(run, toolchain):
     running = run("states", toolchain)
-    with open_target(str(running.pid), memory="direct", stop=False) as target:
+    with open_target(str(running.pid), memory="direct") as target:
         wrong = {name: disagreements(target, running.map(name)) for name in STATES}
     assert {name: found[:3] for name, found in wrong.items() if found} == {}
 
@@ -132,7 +132,7 @@ def test_a_walk_reads_the_header_and_one_chain_and_nothing_else(run):
 def test_a_waiting_old_bucket_is_walked_instead_of_the_new_one(run):
     state = run().map("double_start")
     arrays = set()
-    with open_target(str(run().pid), memory="direct", stop=False) as target:
+    with open_target(str(run().pid), memory="direct") as target:
         for entry in state["entries"][:60]:
             lookup = look_up(target, state["address"], literal_of(entry["key"]), state["type"]).lookup
             arrays.add(lookup.steps[0].place.form()["array"])

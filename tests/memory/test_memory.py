@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 
 from fixtures import USUAL, gcore_core
-from inspector.control.gdbmi import GdbBridge, GdbMemory
+from inspector.control.gdbmemory import GdbMemory
+from inspector.control.gdbmi import GdbBridge
 from inspector.control.tracer import Tracer
 from inspector.errors import UnreadableMemory
-from inspector.memory import FrozenMemory, Region, RegionMap
 from inspector.memory.corefile import CoreFile
+from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.process import ProcessMemory
+from inspector.memory.protocol import Region, RegionMap
 from inspector.target.opening import open_target
 from tests.support.chance import seeded
 from tests.support.truth import all_differences, differences, in_order, inspect_state

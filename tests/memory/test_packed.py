@@ -130,7 +130,8 @@ def test_archives_of_something_else_and_unknown_ones_are_refused(tmp_path):
 @pytest.mark.slow
 def test_where_there_is_no_room_to_unpack_that_is_said(packed):
     limit = ["prlimit", f"--fsize={SMALLEST_FILE_LIMIT}"]
-    assert_refused(cli(packed["zst"], WORDS, before=limit), "cannot unpack", "File too large", "TMPDIR")
+    assert_refused(cli(packed["zst"], WORDS, before=limit), "cannot unpack", "File too large", "ulimit -f")
+    assert_refused(cli("demo", before=limit), "cannot unpack the demo's executable", "File too large", "ulimit -f")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import io
 import re
 import shlex
@@ -22,7 +23,7 @@ from inspector.cli.command import command
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAM = "go-map-inspect"
 PID_OF_THE_PYTHON_BLOCK = "25114"
 
@@ -138,6 +139,22 @@ def test_the_python_block_of_the_readme_prints_what_the_program_has(run, monkeyp
     shown = {found[1]: int(found[2]) for found in told_of if found}
     assert shown == {entry["key"]: entry["value"] for entry in told["entries"]}
     assert any(line.startswith(f"main.sessions map[string]int {told['len']} ") for line in maps)
+
+
+def test_the_session_of_the_readme_prints_what_it_shows(run, monkeypatch):
+    running = run("demo")
+
+    def opened(pid):
+        assert str(pid) == PID_OF_THE_PYTHON_BLOCK
+        return open_target(running.pid)
+
+    monkeypatch.setattr(inspector, "open_target", opened, raising=False)
+    [session] = [block for block in blocks(README) if block.startswith(">>> ")]
+    examples = doctest.DocTestParser().get_doctest(session, {}, "README.md", "README.md", 0)
+    assert len(examples.examples) == 5
+    said = io.StringIO()
+    doctest.DocTestRunner(verbose=False).run(examples, out=said.write)
+    assert said.getvalue() == ""
 
 
 def test_an_inspection_can_be_used_after_its_target_is_closed(run):

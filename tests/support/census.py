@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fixtures import Truth
 from inspector.census import Census, take_census
+from inspector.settings import MaxStop
 from inspector.target.opening import open_target
-from inspector.target.run import MaxStop
 
 LIBRARY_TYPES = {
     "map[string]*unicode.RangeTable",

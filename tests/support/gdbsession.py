@@ -36,11 +36,15 @@ def environment(**added: str) -> dict[str, str]:
 
 
 def gdb(
-    *commands: str, on: Sequence[object] = (), script: Path | None = None, env: dict[str, str] | None = None
+    *commands: str,
+    on: Sequence[object] = (),
+    script: Path | None = None,
+    env: dict[str, str] | None = None,
+    patience: float = PATIENCE,
 ) -> list[str]:
     """Run a batch of commands in gdb and return what it said to each, errors among the rest, but no warnings of gdb's.
 
-    `on` are gdb's own arguments: -p and a pid, or an executable and a core.
+    `on` are gdb's own arguments: -p and a pid, or an executable and a core. `patience` are seconds for all of it.
     """
     line = ["gdb", *QUIET, "-batch", *map(str, on), *plugin(script), "-ex", f"echo {MARK}"]
     for command in commands:
@@ -53,7 +57,7 @@ def gdb(
         text=True,
         errors="surrogateescape",
         env=env or environment(),
-        timeout=PATIENCE,
+        timeout=patience,
     )
     said = done.stdout.split(MARK)
     assert len(said) == len(commands) + 2, done.stdout[-4000:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,3 +60,26 @@ def come_at(moment: Moment, dice: random.Random, *args: object) -> tuple[Process
             break
         time.sleep(WATCH)
     return process, process.poll() is None
+
+
+class Tries:
+    """Tries until two thirds of `wanted` came in the middle of an inspection; those that came too late prove nothing.
+
+    Iterate, and add to `happened`. Three times as many tries that come too late are a failure of the test.
+    """
+
+    def __init__(self, wanted: int) -> None:
+        self.wanted, self.happened = wanted, 0
+
+    def __iter__(self) -> Iterator[int]:
+        """The numbers of the tries: at least `wanted` of them."""
+        for attempt in range(3 * self.wanted):
+            if attempt >= self.wanted and self.enough:
+                return
+            yield attempt
+        assert self.enough, f"only {self.happened} of {3 * self.wanted} came in the middle of an inspection"
+
+    @property
+    def enough(self) -> bool:
+        """Whether two thirds of those that were wanted came in the middle."""
+        return self.happened >= self.wanted * 2 // 3

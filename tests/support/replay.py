@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from fixtures import Running, Toolchain, build, start
 from inspector.goruntime.hmap import hmap
+from inspector.goruntime.releases import BUCKET_CELLS
 from inspector.goruntime.types import NEED_KEY_UPDATE
 from inspector.gotypes.reach import KEY_LIMITS, Reach
 from inspector.hashing.hasher import Hasher
@@ -39,9 +42,30 @@ KINDS: dict[str, FastPath | None] = {
     "wide": None,
     "float": None,
 }
-"""The kinds of the program `replay`, and the fast path that the compiler chooses for each."""
+"""Kinds of the program `replay`, and the fast path that the compiler chooses for each."""
+
+MORE_KINDS: dict[str, FastPath | None] = {
+    "pointer": "fast64",
+    "wrapped": "faststr",
+    "pair": None,
+    "byte": None,
+    "fat": None,
+    "fatstring": None,
+    "fatwide": None,
+    "set": "fast64",
+    "stringset": "faststr",
+}
+"""Further ones: pointers as keys, keys in structs and arrays, elements of more than 128 bytes, elements without any."""
+
+MANY = "many"
+"""The kind with enough keys for arrays of 2^16 buckets and more; else as int64."""
+
+FAST_PATHS = KINDS | MORE_KINDS | {MANY: "fast64"}
 
 POINTER = 8
+
+AT_ONCE = 500
+"""Commands that a process gets in one go where nothing has to be read in between."""
 
 HASHED_TOGETHER = 256
 """Keys hashed in one go under a new seed: few maps use all of them before they get another one."""
@@ -54,7 +78,8 @@ def original(kind: str, number: int) -> int | None:
             return None
         if number in (2, 3):
             return 0 if kind == "float" else 2
-    return number - 1 if number % 8 == 1 else number
+    first = number - 1 if number % 8 == 1 else number
+    return first % 256 if kind == "byte" else first
 
 
 class Replay:
@@ -62,6 +87,9 @@ class Replay:
 
     The mirror's keys are the numbers of the program's keys, its elements the numbers that were stored: each
     operation stores another one, so that an element tells which entry it belongs to.
+
+    `overflowed` counts, for each B, the overflow buckets of which chance decided whether noverflow counts them, and
+    `counted` those that it did.
     """
 
     def __init__(self, running: Running, target: Target, kind: str) -> None:
@@ -70,7 +98,7 @@ class Replay:
         self.can_clear, self.can_clone, self.number = told["clear"], told["clone"], told["number"]
         self.address = int(told["map"], 16)
         self.go_type = target.program.types.find_map_type(told["type"])
-        self.key_type = target.program.types.key(self.go_type)
+        self.key_type, self.elem_type = target.program.types.key(self.go_type), target.program.types.elem(self.go_type)
         self.layout = layout_of(self.go_type)
         raw = target.memory.read(int(told["keys"], 16), self.number * self.key_type.size)
         self.keys = np.frombuffer(raw, np.uint8).reshape(self.number, -1)
@@ -78,7 +106,10 @@ class Replay:
         self.stored = 0
         self.done: list[str] = []
         self.seen: MapSnapshot | None = None
+        self.overflowed: Counter[int] = Counter()
+        self.counted: Counter[int] = Counter()
         self._hashes: tuple[int, dict[int, int]] = (0, {})
+        self._chosen = 0
         self.mirror = MirrorMap.make(self.map_type, target.program.release, self)
 
     @cached_property
@@ -94,7 +125,7 @@ class Replay:
             indirect_key=self.layout.indirect_key,
             indirect_elem=self.layout.indirect_elem,
             key_has_pointers=self.key_type.has_pointers,
-            fast=KINDS[self.kind],
+            fast=FAST_PATHS[self.kind],
         )
 
     def _equal(self, a: int, b: int) -> bool:
@@ -150,19 +181,46 @@ class Replay:
     def hash_of(self, key: int, elem: int | None) -> int:
         """A hash that leads to the place where the entry is now; any where there is none."""
         if elem is None:
-            return 0
-        if self.seen is None:
-            self.seen = self.snapshot()
-        array = self.seen.buckets
+            return self._chosen
+        array = self.now.buckets
         assert array is not None
         live = array.live(self.target.program.release.marks.min_tophash)
-        rows, cells = np.nonzero(live & (self._elems(array) == elem))
+        rows, cells = np.nonzero(live & (self.elems(array).view("<i8")[..., 0] == elem))
         assert len(rows) == 1, f"element {elem} is in {len(rows)} cells"
         return int(array.home[rows[0]]) | int(array.tophash[rows[0], cells[0]]) << 56
 
     def counts(self, b: int) -> bool:
-        """Whether the process has counted more overflow buckets than the mirror has so far."""
-        return self.mirror.noverflow < int(self.header()["noverflow"])
+        """Whether the process has counted more overflow buckets than the mirror has so far.
+
+        Of several that one step brings the first are taken to be those that it counted: the sum is the same.
+        """
+        counts = self.mirror.noverflow < int(self.header()["noverflow"])
+        self.overflowed[b] += 1
+        self.counted[b] += counts
+        return counts
+
+    def _evacuated_by_chance(self) -> list[int]:
+        """The old buckets that the deletion of a NaN may have evacuated: its hash, and so the first one, is chance.
+
+        It evacuates that one, if it was not yet, and then the one at the mark. Two are given where it may have been
+        either of those that are evacuated now.
+        """
+        mirror, old = self.mirror, self.now.old
+        before = mirror.evacuated
+        if old is None:
+            now = np.ones(len(before), dtype=bool)
+        else:
+            marks = self.target.program.release.marks
+            first = old.tophash[: len(before), 0]
+            now = (marks.evacuated_x <= first) & (first <= marks.evacuated_empty)
+        new = np.flatnonzero(now & ~before).tolist()
+        assert len(new) <= 2, f"one deletion evacuated {new}"
+        others = [bucket for bucket in new if bucket != mirror.nevacuate]
+        if not others:
+            return [int(np.argmax(before)) if before.any() else mirror.nevacuate]
+        following = np.flatnonzero(~before[mirror.nevacuate + 1 :])
+        is_next = len(new) == 2 and others[0] == mirror.nevacuate + 1 + int(following[0])
+        return [*others, mirror.nevacuate] if is_next else others
 
     # Doing
 
@@ -178,7 +236,7 @@ class Replay:
         elif name == "set":
             self.mirror.assign(*numbers)
         elif name == "delete":
-            self.mirror.delete(*numbers)
+            self._delete(*numbers)
         elif name == "clear":
             self.mirror.clear()
         elif name == "clone":
@@ -186,12 +244,62 @@ class Replay:
         elif name == "loop":
             self.mirror.iterate()
 
+    def _delete(self, number: int) -> None:
+        """Delete a key in the mirror; where chance chose what a growth moved, find out what that was."""
+        if self.originals[number] is not None or not self.mirror.growing:
+            self.mirror.delete(number)
+            return
+        before, candidates = self.mirror, self._evacuated_by_chance()
+        for self._chosen in candidates:
+            self.mirror = before.copy() if len(candidates) > 1 else before
+            self.mirror.delete(number)
+            if len(candidates) == 1 or not self.differences():
+                break
+
     def set(self, number: int) -> None:
         """Store an element that no other entry has."""
         self.stored += 1
         self.do("set", number, self.stored)
 
+    def do_many(self, name: str, numbers: Sequence[int]) -> None:
+        """Set or delete many keys: the process does AT_ONCE of them in one step.
+
+        Nothing that chance decides may depend on what chance decided before in the same step.
+        """
+        for first in range(0, len(numbers), AT_ONCE):
+            some = numbers[first : first + AT_ONCE]
+            elems = range(self.stored + 1, self.stored + 1 + len(some))
+            commands = [f"set {number} {elem}" for number, elem in zip(some, elems, strict=True)]
+            if name == "delete":
+                commands = [f"delete {number}" for number in some]
+            self.address = int(self.running.ask(";".join(commands))["map"], 16)
+            self.done.append(f"{name} {len(some)} keys from {some[0]} on")
+            self.seen = None
+            for number, elem in zip(some, elems, strict=True):
+                if name == "delete":
+                    self.mirror.delete(number)
+                else:
+                    self.mirror.assign(number, elem)
+            self.stored += len(some)
+
+    def keys_of_buckets(self, b: int) -> dict[int, list[int]]:
+        """The numbers of different keys, by the bucket of 2^b that they belong to under the present seed."""
+        hashes = self._hashes_of(slice(0, self.number), self.mirror.hash0)
+        self._hashes = self.mirror.hash0, dict(enumerate(hashes))
+        buckets: dict[int, list[int]] = {}
+        for number, (first, hash_value) in enumerate(zip(self.originals, hashes, strict=True)):
+            if first == number:
+                buckets.setdefault(hash_value & (1 << b) - 1, []).append(number)
+        return buckets
+
     # Comparing
+
+    @property
+    def now(self) -> MapSnapshot:
+        """The map after the last step, copied once."""
+        if self.seen is None:
+            self.seen = self.snapshot()
+        return self.seen
 
     def header(self) -> Any:
         """The hmap, read while the process waits for a command."""
@@ -204,8 +312,30 @@ class Replay:
         with run.held():
             return take_snapshot(run.source(), self.address, self.go_type, 0)
 
-    def _elems(self, array: BucketArray) -> np.ndarray:
-        return np.ascontiguousarray(array.slots("elems")).view("<i8")[..., 0]
+    def elems(self, array: BucketArray) -> np.ndarray:
+        """The bytes of all elements, (rows, 8, size), those that are stored by reference too; zeros behind nil."""
+        slots = np.ascontiguousarray(array.slots("elems"))
+        if not self.layout.indirect_elem:
+            return slots
+        flat = self.behind(slots.reshape(-1, POINTER), self.elem_type.size)
+        return flat.reshape(*slots.shape[:2], self.elem_type.size)
+
+    def behind(self, slots: np.ndarray, size: int) -> np.ndarray:
+        """The bytes that pointers lead to, and zeros where they are nil."""
+        pointers = np.ascontiguousarray(slots).view(np.uint64)[:, 0]
+        out = np.zeros((len(slots), size), np.uint8)
+        out[pointers != 0] = self.target.memory.read_many(pointers[pointers != 0], size)
+        return out
+
+    def elem_bytes(self, elems: list[Any]) -> np.ndarray:
+        """The bytes of some elements as the program makes them of a number; zeros for None."""
+        numbers = np.array([elem or 0 for elem in elems], np.int64)
+        words = np.zeros((len(elems), self.elem_type.size // 8), np.int64)
+        if words.shape[1]:
+            words[:, 0] = numbers
+        if words.shape[1] > 1:
+            words[:, -1] = np.where(numbers != 0, ~numbers, 0)
+        return words.view(np.uint8).reshape(len(elems), self.elem_type.size)
 
     def differences(self, judged: bool = False) -> list[str]:
         """What memory has otherwise than the mirror; empty when the mirror landed on the same bytes.
@@ -287,21 +417,27 @@ class _Comparison:
 
     def cells(self, name: str, seen: BucketArray, rows: list[int], buckets: list[Bmap]) -> None:
         tops = np.array([bucket.tophash for bucket in buckets])
-        elems = np.array([[elem or 0 for elem in bucket.elems] for bucket in buckets])
         self.equal(name, "tophash", rows, seen.tophash[rows], tops)
-        self.equal(name, "elem", rows, self.replay._elems(seen)[rows], elems)
+        self.elems(name, seen, rows, buckets)
         keys = [key for bucket in buckets for key in bucket.keys]
         observed = np.ascontiguousarray(seen.slots("keys")[rows]).reshape(len(keys), -1)
         if self.snapshot.layout.indirect_key:
-            observed = self.behind(observed)
+            observed = self.replay.behind(observed, self.replay.key_type.size)
         self.equal(name, "key", rows, observed, self.key_bytes(keys))
 
-    def behind(self, slots: np.ndarray) -> np.ndarray:
-        """The bytes that key pointers lead to, and zeros where they are nil."""
-        pointers = slots.view(np.uint64)[:, 0]
-        out = np.zeros((len(slots), self.replay.key_type.size), np.uint8)
-        out[pointers != 0] = self.replay.target.memory.read_many(pointers[pointers != 0], out.shape[1])
-        return out
+    def elems(self, name: str, seen: BucketArray, rows: list[int], buckets: list[Bmap]) -> None:
+        if not self.replay.elem_type.size:
+            return
+        expected = self.replay.elem_bytes([elem for bucket in buckets for elem in bucket.elems])
+        observed = self.replay.elems(seen)[rows]
+        if self.snapshot.layout.indirect_elem:
+            # An evacuated cell shares its element with the cell that it went to, where it may have been stored anew.
+            shared = np.repeat([bucket.evacuated for bucket in buckets], BUCKET_CELLS)
+            wanted = expected.any(axis=1)
+            observed = observed.reshape(expected.shape).copy()
+            same = shared & (observed.any(axis=1) == wanted)
+            observed[same] = expected[same]
+        self.equal(name, "elem", rows, observed, expected)
 
     def key_bytes(self, keys: list[Any]) -> np.ndarray:
         """The slots that hold these keys."""
@@ -326,7 +462,7 @@ class _Comparison:
             return
         for name in ("overflow", "oldoverflow"):
             listed = getattr(expected, name)
-            wanted = None if listed is None else tuple(self.places.get(id(bucket), 0) for bucket in listed)
+            wanted = None if listed is None else array("Q", [self.places.get(id(bucket), 0) for bucket in listed])
             self.hold(f"extra.{name}", getattr(seen, name), wanted)
         follows = expected.next_overflow
         self.hold("extra.nextOverflow", seen.next_overflow, self.places.get(id(follows), 0) if follows else 0)
@@ -459,15 +595,11 @@ class Player:
         what = chance.choice(["get", "delete", "set"])
         if what == "set" and self.present:
             self.set(self.present[chance.choice(list(self.present))])
-        elif what == "delete" and self._may_delete(number):
+        elif what == "delete":
             self.replay.do("delete", number)
             self.present.pop(self.replay.originals[number], None)
         else:
             self.replay.do("get", number)
-
-    def _may_delete(self, number: int) -> bool:
-        # Deleting a NaN evacuates a bucket by chance, and nothing in memory says which of two came first.
-        return self.replay.originals[number] is not None or self.replay.mirror.oldbuckets is None
 
     def set(self, number: int) -> None:
         """Store something under a key."""

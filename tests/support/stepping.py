@@ -38,6 +38,9 @@ class SteppingBridge(GdbBridge):
 
     def run_to(self, addresses: list[int]) -> bool:
         """Let the process run until it reaches one of these instructions; False if it reached none."""
+        if self.where() in addresses:
+            # gdb would have to step over its own breakpoint, and now and then loses the next stop then.
+            self.run("-exec-step-instruction")
         for address in addresses:
             self.command(f"-break-insert *{address}")
         reached = self.run("-exec-continue")
@@ -54,12 +57,30 @@ class SteppingBridge(GdbBridge):
 
     def _await_stop(self, command: str, patience: float) -> None:
         # The news of the stop may come together with the answer to the command, so that nothing may be skipped.
-        self._io.stdin.write(f"{command}\n".encode())
+        self._input.write(f"{command}\n".encode())
         deadline = time.monotonic() + patience
         while True:
             for record in self._next_records(deadline):
                 if record["type"] == "notify" and record["message"] == "stopped":
                     return
+
+    def step(self, instructions: int, over: bool) -> bool:
+        """Run so many instructions of the stopped thread, calls as one each if it is to step over them."""
+        return self.run(f'-interpreter-exec console "{"nexti" if over else "stepi"} {instructions}"')
+
+    def thread_numbers(self) -> list[str]:
+        """The numbers that gdb gives the threads, of the stopped one first."""
+        told = self.command("-thread-info")
+        numbers = [thread["id"] for thread in told["threads"]]
+        return sorted(numbers, key=lambda number: number != told["current-thread-id"])
+
+    def select(self, thread: str) -> None:
+        """Let what comes next be about another thread."""
+        self.command(f"-thread-select {thread}")
+
+    def where(self) -> int:
+        """The instruction that the stopped thread is at."""
+        return int(self.command("-stack-info-frame")["frame"]["addr"], 16)
 
     def functions(self) -> list[str]:
         """The functions of the stopped thread's stack, innermost first, without those that were inlined into others."""

@@ -11,12 +11,12 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.swissmap import swissmap
 from inspector.goruntime.swisstable import swisstable
 from inspector.gotypes.gotype import GoType
-from inspector.hashing import HashKeys
+from inspector.hashing.keys import HashKeys
 from inspector.maps.family import HeapMetadata, Mask, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.swiss.checks import MapView
 from inspector.maps.swiss.snapshot import SwissSnapshot, take_snapshot
-from inspector.memory import RegionMap
+from inspector.memory.protocol import RegionMap
 from inspector.target.target import Target
 
 Patches = dict[int, int]

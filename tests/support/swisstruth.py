@@ -129,5 +129,5 @@ def _can_be_named(state: SwissState, by: str) -> bool:
 def _inspect(target: Target, state: SwissState, by: str) -> Inspection:
     if by == "variable":
         assert state.variable is not None
-        return inspect(target, state.variable, None, entries=None)
-    return inspect(target, hex(state.address), state.type if by == "address" else None, entries=None)
+        return inspect(target, state.variable, None, entries=None, max_stop=30)
+    return inspect(target, hex(state.address), state.type if by == "address" else None, entries=None, max_stop=30)

@@ -13,9 +13,10 @@ from inspector.image.buildinfo import read_build_info
 from inspector.image.elf import open_image
 from inspector.memory import procfs
 from inspector.memory.process import ProcessMemory
+from inspector.settings import MemoryChoice
 from inspector.target.opening import open_target
 from inspector.target.program import Program, bias_of
-from inspector.target.target import MemoryChoice, Target
+from inspector.target.target import Target
 
 OLDER = Toolchain("1.23.9")
 

@@ -583,8 +583,8 @@ def test_serving_reflecting_and_looking_up_works_with_swiss_maps(
 @pytest.mark.parametrize("release_of", EVERY_SWISS)
 def test_writers_that_race_for_a_swiss_map_are_ended_by_the_runtime(release_of: Toolchain) -> None:
     with start(build("racing", release_of)) as running:
-        assert running.ask("race") == {"racing": True}
-        assert running.crash("truth") == 2
+        # The runtime may end it before it can answer.
+        assert running.crash("race") == 2
         assert "fatal error: concurrent map" in running.stderr()
 
 

@@ -31,7 +31,7 @@ def inspect_state(target: Target, state: dict[str, Any], by_address: bool = Fals
     """Inspect the map of a state, by its variable where it has one, with all entries."""
     named = state["variable"] and not by_address
     name, type_name = (state["variable"], None) if named else (state["address"], state["type"])
-    return document_of(inspect(target, name, type_name, entries=None))
+    return document_of(inspect(target, name, type_name, entries=None, max_stop=30))
 
 
 def differences(document: dict[str, Any], state: dict[str, Any]) -> list[str]:

@@ -36,7 +36,7 @@ from tests.support.commandline import (
     wait_until_gone,
 )
 from tests.support.gdbservers import Server, attached, free_port, gdbserver, let_run, needs_gdbserver
-from tests.support.moments import Moment, Process, come_at, has_begun, has_gdb
+from tests.support.moments import Moment, Process, Tries, come_at, has_begun, has_gdb
 from tests.support.truth import all_differences, differences, document_of, inspect_state
 
 pytestmark = needs_gdbserver
@@ -280,11 +280,6 @@ def in_the_middle(server: Server, dice: random.Random) -> tuple[Process, bool]:
     return come_at(dice.choice(moments), dice, "--remote", server.endpoint, "main.words")
 
 
-def assert_enough(happened: int, tries: int) -> None:
-    """At least two of three tries came in the middle."""
-    assert happened >= tries * 2 // 3, f"only {happened} of {tries} came in the middle of an inspection"
-
-
 def assert_left_alone(server, running) -> None:
     """The process runs, or gdbserver holds it as if nobody had come."""
     deadline = time.monotonic() + PATIENCE
@@ -308,47 +303,47 @@ def assert_left_alone(server, running) -> None:
 )
 def test_an_interrupted_remote_inspection_leaves_the_process_running(plain, dice, number, tries, tmp_path):
     stopped_by = -number if number == signal.SIGKILL else 130
-    interrupted = connected = 0
-    for _ in range(tries):
+    connected = 0
+    middle = Tries(tries)
+    for _ in middle:
         with attached(plain, tmp_path) as server:
             process, _ = in_the_middle(server, dice)
             gdbs = children_of(process.pid)
             process.send_signal(number)
             answer = finish(process)
             assert answer.code in (stopped_by, 0), answer
-            interrupted += answer.code == stopped_by
+            middle.happened += answer.code == stopped_by
             assert_one_line_at_most(answer)
             assert not wait_until_gone(gdbs, PATIENCE)
             assert_left_alone(server, plain)
             connected += CONNECTED in server.said.read_text()
-    assert_enough(interrupted, tries)
     assert connected or tries < MANY
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tries", [MANY])
 def test_an_interrupted_remote_inspection_leaves_a_started_program_where_it_was(dice, tries, tmp_path):
-    interrupted = 0
+    middle = Tries(tries)
     with gdbserver(tmp_path, build("plain")) as server:
-        for attempt in range(tries):
+        for attempt in middle:
             process, _ = in_the_middle(server, dice)
             gdbs = children_of(process.pid)
             process.send_signal((signal.SIGKILL, signal.SIGINT)[attempt % 2])
-            interrupted += finish(process).code != 0
+            middle.happened += finish(process).code != 0
             assert not wait_until_gone(gdbs, PATIENCE)
             connections = server.said.read_text().count(CONNECTED)
             server.wait_for("Listening", connections + 1)
             assert thread_states(server.pid) == [("t", server.process.pid)]
         let_run(server, "detach")
         assert find(server.truth(), "words")["len"] == 3
-    assert_enough(interrupted, tries)
 
 
 @pytest.mark.slow
 @TWICE_OR_OFTEN
 def test_a_gdb_killed_at_any_moment_leaves_the_remote_process_running(plain, dice, tries, tmp_path):
-    killed = failed = 0
-    for _ in range(tries):
+    killed = 0
+    middle = Tries(tries)
+    for _ in middle:
         with attached(plain, tmp_path) as server:
             process, _ = come_at(Moment(has_gdb, SOON), dice, "--remote", server.endpoint, "main.words")
             for gdb in gdbs_of(process.pid):
@@ -357,39 +352,36 @@ def test_a_gdb_killed_at_any_moment_leaves_the_remote_process_running(plain, dic
             answer = finish(process)
             if answer.code:
                 assert_refused(answer, "gdb")
-                failed += 1
+                middle.happened += 1
             assert_left_alone(server, plain)
-    assert_enough(killed, tries)
-    assert_enough(failed, tries)
+    assert killed >= middle.happened
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tries", [MANY])
 def test_a_gdbserver_that_ends_midway_is_told_in_one_line(plain, dice, tries, tmp_path):
-    failed = 0
-    for _ in range(tries):
+    middle = Tries(tries)
+    for _ in middle:
         with attached(plain, tmp_path) as server:
             process, _ = in_the_middle(server, dice)
             server.process.kill()
             answer = finish(process)
             if answer.code:
                 assert_refused(answer, server.endpoint)
-                failed += 1
+                middle.happened += 1
         os.kill(plain.pid, signal.SIGCONT)
         assert_running(plain)
-    assert_enough(failed, tries)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tries", [MANY])
 def test_a_remote_process_that_is_killed_midway_is_told_in_one_line(dice, tries, tmp_path):
-    failed = 0
-    for _ in range(tries):
+    middle = Tries(tries)
+    for _ in middle:
         with start(build("plain")) as running, attached(running, tmp_path) as server:
             process, _ = in_the_middle(server, dice)
             os.kill(running.pid, signal.SIGKILL)
             answer = finish(process)
             if answer.code:
                 assert_refused(answer, server.endpoint)
-                failed += 1
-    assert_enough(failed, tries)
+                middle.happened += 1

@@ -58,7 +58,7 @@ def break_rule(monkeypatch):
     """Make one rule fail."""
 
     def make(name, fail, after=0):
-        for table in ("RULES", "PROOF_RULES"):
+        for table in ("RULES", "KEY_RULES", "PROOF_RULES"):
             rules = getattr(verdict, table)
             changed = tuple(failing(rule, fail, after) if rule.__name__ == name else rule for rule in rules)
             monkeypatch.setattr(verdict, table, changed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,9 @@ from tests.support.truth import document_of
 SPREAD = 700
 STEPS_ON = 6
 """Instructions that are stepped over, each with a look at the map, where a breakpoint was reached."""
+
+MOST_SILENCES, FAR_TOO_MANY = 5, 60
+"""So often a process reaches none of the instructions before it is taken to wait for its next line, or to hang."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,16 @@ def stops(toolchain: Toolchain, kind: str, wanted: int, seed: int = 0) -> Iterat
             done = 0
             while done < wanted:
                 running.send(next(lines))
-                while bridge.run_to([*some_of(code, dice), end]) and bridge.functions()[0] != "fmt.Fprintf":
+                silences = 0
+                # A busy machine may take long: a process that has not read its line yet must not be sent another.
+                while silences < MOST_SILENCES or running.unread():
+                    assert silences < FAR_TOO_MANY, bridge.functions()
+                    if not bridge.run_to([*some_of(code, dice), end]):
+                        silences += 1
+                        continue
+                    # That it stands at the answer to the line before says nothing of this one.
+                    if bridge.functions()[0] == "fmt.Fprintf" and not running.unread():
+                        break
                     for _ in range(STEPS_ON):
                         stop = look(target, running.truth, bridge.functions())
                         if stop is None:
@@ -116,6 +127,34 @@ def test_a_process_stopped_inside_writes_of_every_kind_is_told_the_step_that_gdb
     assert len(seen) > 3, seen
 
 
+CLEARED_FROM_AN_EMPTY_CELL = "set 1 1;set 2 2;set 3 3;delete 1;clear"
+"""The first cell that mapclear marks empty was empty before: the count still fits the cells."""
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_a_clear_that_has_marked_only_cells_that_were_empty_before_is_told(toolchain):
+    exe = build("replay", toolchain)
+    with start(exe, "any") as running, open_target(str(running.pid), memory="direct", stop=False) as target:
+        if not running.truth["clear"]:
+            pytest.skip("the compiler knows no clear")
+        with writing(running.pid, str(exe), KINDS["any"]) as (bridge, code):
+            running.send(CLEARED_FROM_AN_EMPTY_CELL)
+            seen = silences = 0
+            # The scheduler may take the thread away before the first store: then the function begins anew.
+            while not seen:
+                assert silences < FAR_TOO_MANY, bridge.functions()
+                silences += not bridge.run_to(code["mapclear"][:1])
+                while "runtime.mapclear" in (stack := bridge.functions()):
+                    if stop := look(target, running.truth, stack):
+                        assert (stop.verdict, stop.fits) == ("write-in-progress", True), stop
+                        seen += "runtime.mapclear" in stop.steps
+                    bridge.run("-exec-step-instruction")
+            assert seen > 0
+
+
+MOST_LOOKS = 500
+"""At two maps each, of which hardly any is without a write: how long that takes depends on the machine."""
+
 WRITER = {
     "main.doubling": ("map[int64]int64", "fast64", "main.double"),
     "main.churning": ("map[string]int", "faststr", "main.churn"),
@@ -129,11 +168,11 @@ WRITER = {
 )
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 def test_the_goroutine_that_was_interrupted_in_a_write_is_named_with_its_caller(toolchain, memory):
-    told = 0
-    deadline = time.monotonic() + 60
+    told = looks = 0
     with start(build("churn", toolchain)) as running, open_target(str(running.pid), memory=memory) as target:
         assert running.ask("write") == {"writing": True}
-        while told < 2 and time.monotonic() < deadline:
+        while told < 2 and looks < MOST_LOOKS:
+            looks += 1
             for name, (map_type, fast, function) in WRITER.items():
                 inspection = inspect(target, name, map_type, entries=0)
                 assert inspection.judgement.verdict != "inconsistent"
@@ -156,7 +195,9 @@ def test_in_the_core_of_concurrent_map_writes_the_goroutine_that_saw_it_is_named
     assert "fatal error: concurrent map writes" in core.stderr
     saw_it = re.findall(r"^goroutine (\d+) .*\[running\]:$\n^runtime\.fatal", core.stderr, re.MULTILINE)
     with open_target(str(core.path), exe=str(core.exe)) as target:
-        inspection = inspect(target, find(core.truth, "shared")["address"], entries=0)
+        # The writers may have broken it so far that its keys no longer say which type it has.
+        shared = find(core.truth, "shared")
+        inspection = inspect(target, shared["address"], shared["type"], entries=0)
     PROMISED.validate(document_of(inspection))
     findings = [finding for finding in inspection.judgement.findings if finding.rule == "W2"]
     saw_others = {finding.message.split()[1] for finding in findings if "ended the process" in finding.message}
@@ -164,4 +205,5 @@ def test_in_the_core_of_concurrent_map_writes_the_goroutine_that_saw_it_is_named
     assert set(saw_it) <= saw_others
     assert all("runtime.map" in finding.message and "_fast64" in finding.message for finding in findings)
     writing = inspection.snapshot is not None and inspection.snapshot.header.writing
-    assert inspection.judgement.verdict == ("write-in-progress" if writing else "consistent")
+    # Two writers at once toggle the flag twice, so that it says nothing, and may really break the map.
+    assert inspection.judgement.verdict in (["write-in-progress"] if writing else ["consistent", "inconsistent"])

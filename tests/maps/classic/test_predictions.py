@@ -18,6 +18,9 @@ from tests.support.toolchains import quick_are
 
 SLICE_HEADER = 24
 POINTER = 8
+TIMES = 5
+"""Chance decides which states are met: so many times as many are looked at where one was met too seldom."""
+
 MOST_INSERTS = 1500
 """States whose next growth is farther away are left alone: a test is to end."""
 
@@ -141,17 +144,21 @@ def test_growths_writes_and_sizes_come_as_foretold_in_a_few_random_states(kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_growths_writes_and_sizes_come_as_foretold_in_200_random_states(kind):
-    met = predictions(kind, states=200)
-    assert met["double"] >= 10, met
-    assert met["same-size"] + met["same-size before it was foreseen"] >= 3, met
-    assert met["finished"] >= 3, met
+    met: Counter[str] = Counter()
+    for _ in range(TIMES):
+        met += predictions(kind, states=200)
+        same_size = met["same-size"] + met["same-size before it was foreseen"]
+        if met["double"] >= 10 and same_size >= 3 and met["finished"] >= 3:
+            return
+    raise AssertionError(met)
 
 
 def test_a_map_that_is_due_for_a_growth_of_the_same_size_has_as_many_overflow_buckets_as_buckets():
     with replaying("int64", USUAL) as replay:
         replay.do("make", 30)
         player = Player(replay)
-        for _ in player.play(Part("crowd", 400, 4096, False, 7)):
+        # Chance decides how soon it is crowded.
+        for _ in player.play(Part("crowd", 4000, 4096, False, 7)):
             mirror = replay.mirror
             if not mirror.growing and too_many_overflow_buckets(mirror.noverflow, mirror.B):
                 break

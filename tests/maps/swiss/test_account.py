@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from fixtures import SWISS_RELEASES, Toolchain
-from inspector.hashing import find_hash_keys
+from inspector.hashing.keys import find_hash_keys
 from inspector.inspection.one_map import Inspection, inspect
 from inspector.maps.family import Account
 from inspector.maps.swiss.mirror.growth import Room, expected_inserts, made_for

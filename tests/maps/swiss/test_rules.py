@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fixtures import SWISS_RELEASES, Toolchain, build, start
-from inspector.hashing import find_hash_keys
+from inspector.hashing.keys import find_hash_keys
 from inspector.heap.objects import Heap, read_heap
 from inspector.inspection.one_map import inspect
 from inspector.maps.findings import Judgement
@@ -88,8 +88,9 @@ def test_every_rule_holds_after_random_operations_on_maps_of_many_types(toolchai
     dice = seeded(toolchain.name)
     with start(build("swissrandom", toolchain)) as running, open_target(str(running.pid), memory="direct") as target:
         seen = {"small": 0, "one table": 0, "several": 0, "tombstones": 0}
-        for _ in range(12):
-            running.ask(f"step {dice.randrange(1 << 30)} {dice.choice([3, 30, 300])}")
+        # After few operations most maps are small still, after many hardly any is.
+        for count in [3, *dice.choices([3, 30, 300], k=10), 300]:
+            running.ask(f"step {dice.randrange(1 << 30)} {count}")
             for told in running.truth["maps"]:
                 inspection = inspect(target, told["variable"], None, entries=0)
                 assert inspection.judgement.findings == (), told["name"]
@@ -673,7 +674,7 @@ IN_FLIGHT = [
     ("three_tables", nothing, ()),
     ("small_int64", used_one_less, ("maps.Map.putSlotSmall", "maps.Map.deleteSmall")),
     ("capacity_64", used_one_less, ("maps.table.PutSlot",)),
-    ("capacity_64", used_of_a_table_one_less, ("maps.table.PutSlot", "maps.table.Delete")),
+    ("capacity_64", used_of_a_table_one_less, ("maps.table.Delete",)),
     ("three_tables", used_of_table_and_map_one_less, ("maps.table.PutSlot", "maps.table.Delete")),
     ("three_tables", growth_left_one_more, ("maps.table.PutSlot",)),
     ("small_holes", key_of_the_next_slot, ("maps.Map.putSlotSmall",)),
@@ -726,7 +727,10 @@ def test_a_group_that_is_a_directory_already_is_left_by_the_step_that_makes_a_ta
 @pytest.mark.parametrize("toolchain", TWO_SWISS)
 def test_an_entry_that_is_counted_before_it_is_marked_is_the_assign_of_1_27_to_a_new_table(subject, toolchain):
     it = subject(toolchain, "just_converted")
-    row, slot = slots_of(it, "full")[-1]
+    full = slots_of(it, "full")
+    # Behind a group that was full there may be keys that an empty slot in it would hide.
+    with_room = {row for row, _ in slots_of(it, "empty")}
+    row, slot = [each for each in full if each[0] in with_room][-1]
     patches = (
         {it.ctrl(row, slot): 0x80}
         | word(it.elem(row, slot), 0)
@@ -735,10 +739,11 @@ def test_an_entry_that_is_counted_before_it_is_marked_is_the_assign_of_1_27_to_a
     )
     patches |= {it.field("used"): 8}
     judgement = it.writing(patches)
-    if it.target.program.release.assigns_to_new_table:
-        assert judgement.interrupted == ("maps.table.uncheckedPutSlotForAssign",)
-    else:
-        assert judgement.verdict == "inconsistent"
+    steps = ["maps.table.uncheckedPutSlotForAssign"] * it.target.program.release.assigns_to_new_table
+    # Chance may have put one key into the first group, and all others into the second: Clear leaves the same.
+    steps += ["maps.Map.Clear"] * ([at for at, _ in full].count(row) == 1 and row == 0)
+    assert judgement.verdict == ("write-in-progress" if steps else "inconsistent")
+    assert judgement.interrupted == (tuple(steps) or None)
 
 
 def replacing(it: Subject, donor: Subject, deeper: bool) -> Patches:
