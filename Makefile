@@ -28,6 +28,10 @@ lint: .venv/set-up ## Checks style, types and the floors: ruff, mypy, import-lin
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 
+.PHONY: audit
+audit: ## Checks the licences of what was tested, and asks for vulnerabilities that are known in it
+	sh tests/audit
+
 .PHONY: format
 format: .venv/set-up ## Formats the code, and mends what ruff can mend
 	.venv/bin/ruff check --fix .
