@@ -32,6 +32,7 @@ from fixtures import SWISS_RELEASES, USUAL, Toolchain, build
 from inspector.cli.command import main as command_line
 from inspector.cli.interrupting import INTERRUPTED
 from inspector.control.guard import undo_late_stop
+from inspector.memory import procfs
 
 THREADS = (1, 20, 200)
 LIVES = ("rest", "fork", "exec", "churn")
@@ -242,7 +243,20 @@ class Inspector:
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
             os.close(handle)
         os.close(self.handle)
-        return left
+        sessions = {pid for pid, (name, _) in self.helpers.items() if name.startswith("gdb")}
+        while (orphans := _members(sessions)) and time.monotonic() < until:
+            time.sleep(0.005)
+        return [*left, *(f"a process that gdb started ({pid}) was left behind" for pid in sorted(orphans))]
+
+
+def _members(sessions: set[int]) -> set[int]:
+    """The processes of some sessions that have not ended."""
+    found = set()
+    for pid in procfs.processes():
+        with suppress(OSError):
+            if os.getsid(pid) in sessions and not procfs.has_ended(pid):
+                found.add(pid)
+    return found
 
 
 def _children(pid: int) -> set[int]:

@@ -23,7 +23,7 @@ from typing import Any, Self
 from pygdbmi.gdbmiparser import parse_response, response_is_finished
 
 from inspector.control.apart import LOOK, deaf_to
-from inspector.control.guard import Guard, Undo, leave_as_before, stop_is_left
+from inspector.control.guard import Guard, Undo, end_what_it_started, leave_as_before, stop_is_left
 from inspector.control.ptrace import PATIENCE, PTRACE_CALL, waits_for_a_child
 from inspector.control.turns import BeingTraced, Turn
 from inspector.control.waiting import letting_go
@@ -257,6 +257,7 @@ class GdbBridge:
     def _died(self) -> GdbDied:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(EXIT_TIMEOUT)
+            end_what_it_started(self._process.pid)
         status = self._process.returncode
         return GdbDied(f"gdb ended in the middle of its work (exit status {status})", self.advice.failing)
 
@@ -343,13 +344,11 @@ class GdbBridge:
         The exec may wait for gdb in turn.
         """
         if self._life is not None and self._life.replaced:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
             self._life.require()
         before, self._asleep_in = self._asleep_in, procfs.system_call(self._process.pid, self._process.pid)
         if self._asleep_in.startswith(PTRACE_CALL) and self._asleep_in == before:
-            self._process.kill()
-            self._process.wait()
+            self._kill()
             raise GdbSilent("gdb cannot attach to a process that is inside execve", AGAIN)
 
     def _attach(self, pid: int) -> None:
@@ -449,8 +448,7 @@ class GdbBridge:
             try:
                 self._process.wait(EXIT_TIMEOUT)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                self._kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(OSError):
@@ -458,6 +456,14 @@ class GdbBridge:
         if self._scratch >= 0:
             os.close(self._scratch)
             self._scratch = -1
+
+    def _kill(self) -> None:
+        self._process.kill()
+        # Until it is waited for, nobody else gets its id, which is that of the session that it leaves.
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        end_what_it_started(self._process.pid)
+        self._process.wait()
 
     # Questions about the program
 

@@ -116,6 +116,22 @@ def stop_is_left(pid: int, threads: Iterable[int]) -> bool:
     return False
 
 
+def end_what_it_started(gdb: int) -> None:
+    """End what a gdb of ours has left in its session, when it has ended.
+
+    It tries on children of its own what the kernel lets it trace. Killed meanwhile, it leaves them stopped for ever.
+    """
+    for pid in procfs.processes():
+        with suppress(OSError):
+            handle = os.pidfd_open(pid)
+            try:
+                # A session whose first process lives is somebody else's, who got the id of gdb.
+                if os.getsid(pid) == gdb and procfs.has_ended(gdb):
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+            finally:
+                os.close(handle)
+
+
 def undo_late_stop(pid: int, handle: int) -> None:
     """Let a process run that another debugger is about to let go of, in case that it leaves a stop; raises nothing.
 
@@ -164,6 +180,7 @@ def _take_back(threads: Threads, number: signal.Signals) -> None:
 
 def leave_as_before(pid: int, handle: int, gdb: int, state: str) -> None:
     """Leave a process, whose pidfd is `handle`, as it was before a gdb attached: running, or stopped (state T)."""
+    end_what_it_started(gdb)
     with suppress(OSError, InspectError):
         if over(handle):
             return

@@ -81,6 +81,11 @@ ENDED = "ZX"
 """State letters of what has ended, reaped or not."""
 
 
+def processes() -> set[int]:
+    """The ids of all processes that /proc shows."""
+    return {int(name) for name in os.listdir("/proc") if name.isdecimal()}
+
+
 def threads(pid: int) -> set[int]:
     """The ids of the threads of a process; none when it is gone."""
     try:
