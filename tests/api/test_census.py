@@ -42,6 +42,7 @@ def document() -> dict:
     return cli_here("demo", "--diff", "--json").document
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", BOTH)
 def test_the_table_of_maps_has_what_the_program_says_of_each(run, toolchain):
     running = run("census", toolchain)

@@ -82,6 +82,7 @@ def with_keys(image: Image, least: int, most: int) -> CensusMap:
     )
 
 
+@pytest.mark.slow
 def test_a_map_with_a_damaged_byte_is_listed_as_inconsistent_where_nothing_typed_leads_to_it(stripped):
     family = "classic" if "classic" in stripped.name else "swiss"
     # A map with tables, or with several buckets.

@@ -20,6 +20,7 @@ DROPPED = {"drop parts": "main.assembly.Parts", "drop other": "main.assembly.Oth
 BOTH = [USUAL, SWISS_RELEASES[-1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", BOTH, ids=lambda toolchain: toolchain.name)
 def test_the_collector_gives_back_what_was_said_to_be_kept(toolchain):
     with start(build("questions", toolchain)) as running:

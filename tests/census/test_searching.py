@@ -24,6 +24,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[Running]:
         yield started
 
 
+@pytest.mark.slow
 def test_all_maps_are_searched_as_gos_own_regexp_searches_them(running):
     for expression, told in answer_of(running.truth, "searched").items():
         document = cli_here(running.pid, "--grep", expression, "--json").document["grep"]
@@ -77,6 +78,7 @@ def test_only_maps_that_are_selected_are_searched(running):
     assert {one["map"]["type"] for one in found["entries"]} == {"map[main.pair]*main.blob"}
 
 
+@pytest.mark.slow
 def test_an_expression_that_would_never_end_is_refused_and_the_process_runs(running):
     for where in ((), ("main.words",)):
         began = time.process_time()

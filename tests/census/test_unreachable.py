@@ -100,6 +100,7 @@ def test_a_list_of_finalizers_without_an_end_is_said_and_not_followed_for_ever()
     assert len(census.maps) > 500
 
 
+@pytest.mark.slow
 def test_it_is_not_known_what_is_unreachable_where_the_memory_moves(dropping):
     with open_target(str(dropping.pid), memory="direct", stop=False) as target:
         census = take_census(target)

@@ -45,6 +45,7 @@ def test_a_walk_that_is_cut_says_so_in_every_program(ldflags, monkeypatch):
     assert census.exit_code == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", [USUAL, pytest.param(NEWEST, marks=pytest.mark.slow)])
 def test_maps_in_long_lists_are_found_by_what_holds_them(toolchain):
     with start(build("lists", toolchain)) as running:

@@ -205,6 +205,7 @@ def test_a_core_of_somebody_else_is_refused(core, tmp_path):
     assert_refused(cli(mine, WORDS, before=WITHOUT_CAPABILITIES), "no permission to read", str(mine), "user")
 
 
+@pytest.mark.slow
 def test_a_process_in_the_hands_of_another_debugger_is_refused_but_can_be_read_without_a_stop(plain):
     with process("gdb", "-nx", "-q", "-p", str(plain.pid), stderr=subprocess.DEVNULL) as gdb:
         while not all(tracer == gdb.pid for _, tracer in thread_states(plain.pid)):

@@ -161,6 +161,7 @@ def test_a_demo_can_be_compared_with_itself():
     assert cli_here("diff", "demo", "demo", "--json").document["diff"]["changes"] == []
 
 
+@pytest.mark.slow
 def test_no_stop_holds_for_both_targets(plain, other):
     """A process in the hands of another debugger cannot be stopped: only who does not stop it can read it."""
     command = ["gdb", "-nx", "-q", "-p", str(other.pid)]

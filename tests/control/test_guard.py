@@ -30,6 +30,12 @@ def child(script: Path) -> int:
     return int((script.parent / "child").read_text())
 
 
+def kill_while_it_holds(gdb: GdbBridge, pid: int, gdbs_pid: int) -> None:
+    with gdb.holding(pid):
+        os.kill(gdbs_pid, signal.SIGKILL)
+        gdb.console("info threads")
+
+
 def ends(pid: int) -> bool:
     until = time.monotonic() + PATIENCE
     while not procfs.has_ended(pid) and time.monotonic() < until:
@@ -42,9 +48,8 @@ def test_what_a_gdb_has_started_ends_when_somebody_kills_the_gdb(run, gdb_with_a
     with GdbBridge(str(gdb_with_a_child)) as gdb:
         started = child(gdb_with_a_child)
         assert procfs.status(started).state == "T"
-        with pytest.raises(InspectError), gdb.holding(running.pid):
-            os.kill(os.getsid(started), signal.SIGKILL)
-            gdb.console("info threads")
+        with pytest.raises(InspectError):
+            kill_while_it_holds(gdb, running.pid, os.getsid(started))
         assert ends(started)
     assert_free(running.pid)
 

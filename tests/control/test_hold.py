@@ -168,6 +168,7 @@ def test_an_error_of_the_api_can_be_caught_by_the_name_that_the_api_gives_it(end
         inspect(target, "main.endless", max_stop=1e-9)
 
 
+@pytest.mark.slow
 def test_a_census_reports_a_map_that_takes_too_long_as_not_read(endless):
     with open_target(str(endless.pid)) as target:
         census = take_census(target, max_stop=0.02, max_share=None)

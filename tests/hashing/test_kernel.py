@@ -68,6 +68,7 @@ def ranges(dice, data):
     return starts[order], lengths[order]
 
 
+@pytest.mark.slow
 @pytest.mark.pure
 def test_ranges_hash_as_rows_do_with_every_kernel(compiled):
     dice = unforeseen()

@@ -52,6 +52,7 @@ def test_two_thousand_lookups_without_a_stop_call_no_key_absent_that_stays(famil
         assert measure(toolchain, 2000 // len(TOOLCHAINS[family]) + 1, dice).wrong == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", NEWEST_OF)
 @pytest.mark.parametrize("option", [(), ("--no-stop",)], ids=["stopped", "no-stop"])
 def test_of_a_map_in_the_middle_of_a_write_only_a_key_that_is_found_is_believed(family, option):

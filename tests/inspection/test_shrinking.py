@@ -63,6 +63,7 @@ def test_nothing_is_said_of_a_map_that_holds_nothing_in_vain(running):
     assert "never shrink" not in cli_here(running.pid, "main.full").out
 
 
+@pytest.mark.slow
 def test_the_list_by_waste_says_it_of_all_maps(running):
     text = cli_here(running.pid, "--sort", "waste").out
     document = cli_here(running.pid, "--sort", "waste", "--json").document

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 
+import pytest
+
 from inspector.maps import windows
 from inspector.maps.families import family_of
 from inspector.target.opening import open_target
@@ -36,6 +38,7 @@ def test_classic_maps_are_judged_alike_in_windows_and_at_once(run, monkeypatch):
     assert proven > 0
 
 
+@pytest.mark.slow
 def test_swiss_maps_are_judged_alike_in_windows_and_at_once(swiss, monkeypatch):
     program, proven = swiss(), 0
     with open_target(str(program.pid), memory="direct") as target:

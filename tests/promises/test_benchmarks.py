@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent.parent
 ENTRIES = 700
 
 
+@pytest.mark.slow
 def test_the_quick_benchmark_prints_a_table_with_ratios_and_names_who_is_missing(tmp_path):
     # A PATH with gdb on it, where there is one, and without dlv.
     if found := shutil.which("gdb"):
@@ -69,6 +70,7 @@ def test_the_maps_that_are_measured_are_what_their_names_say(tmp_path, family):
                 assert tables["tables"] > 1
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_is_ended_and_told():
     # A busy machine takes its time until Python begins.
     for seconds in (3.0, 10.0, 30.0):

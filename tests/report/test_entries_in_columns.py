@@ -39,6 +39,7 @@ def inspected(target, state, entries=None) -> Inspection:
     return inspect(target, state["variable"] or state["address"], state["type"], entries, max_stop=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", FAMILIES)
 @pytest.mark.parametrize("program", ["columns", "elements", "nested"])
 def test_columns_write_what_the_decoder_of_single_values_says(run, program, toolchain):

@@ -220,6 +220,7 @@ def test_a_second_inspector_waits_until_the_first_has_let_go_and_says_so(plain):
     assert [note for note in answer.notes if f"until gomap-tracer (process {os.getpid()}) let go" in note], answer
 
 
+@pytest.mark.slow
 def test_a_second_inspector_gives_up_after_a_stated_time_and_names_the_first(plain):
     life = Lifetime(plain.pid)
     tracer = Tracer(life)

@@ -110,6 +110,7 @@ def headline(answer: Answer) -> tuple[str, int]:
     return f"{name} {go_type}", 0 if number == "nil" else int(number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", [USUAL, pytest.param(SWISS_RELEASES[-1], marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("threads", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_of_a_process_that_calls_exec_all_the_time_nothing_is_said_but_that(toolchain, threads):

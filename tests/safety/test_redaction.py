@@ -118,6 +118,7 @@ def asked(words: tuple[object, ...], *more: object) -> Answer:
     return cli_here(*words, *more)
 
 
+@pytest.mark.slow
 def test_nothing_that_a_map_holds_is_in_any_output(subject):
     seen, shown = 0, 0
     for words in subject.questions():

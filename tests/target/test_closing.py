@@ -36,6 +36,7 @@ def living():
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ask", [look, count])
 @pytest.mark.parametrize("kind", ["process", "core"])
 def test_requests_one_after_the_other_leave_no_file_open(

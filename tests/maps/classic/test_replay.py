@@ -183,6 +183,7 @@ def sample(replay: Replay, b: int, buckets: int, chance: Random) -> None:
     assert is_a_fair_sample(replay, b), (replay.overflowed, replay.counted)
 
 
+@pytest.mark.slow
 def test_a_map_of_65536_buckets_counts_about_half_of_its_overflow_buckets():
     with replaying(MANY, USUAL) as replay:
         sample(replay, 16, 1000, unforeseen())
