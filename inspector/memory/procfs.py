@@ -70,11 +70,18 @@ def open_process(pid: int) -> int:
 
 def has_ended(pid: int) -> bool:
     """Whether a process is gone or a zombie, with all its threads: while one calls exec, the first one is a zombie."""
-    try:
-        ended = status(pid).ended
-    except NoSuchTarget:
-        return True
-    return ended and all(thread_state(pid, thread) in ENDED for thread in threads(pid))
+    while True:
+        try:
+            if not status(pid).ended:
+                return False
+        except NoSuchTarget:
+            return True
+        there = threads(pid)
+        if any(thread_state(pid, thread) not in ENDED for thread in there):
+            return False
+        # A thread whose exec is done becomes the first one, and its own number is gone: that is no end.
+        if threads(pid) == there:
+            return True
 
 
 ENDED = "ZX"

@@ -17,6 +17,7 @@ from inspector import inspect, open_target
 from inspector.control.guard import undo_stop
 from inspector.control.tracer import Tracer
 from inspector.errors import ProgramReplaced
+from inspector.memory import procfs
 from inspector.memory.lifetime import Lifetime
 from tests.support.chance import seeded
 from tests.support.commandline import Answer, assert_free, assert_refused, cli_here, thread_states
@@ -130,6 +131,17 @@ def test_of_a_process_that_calls_exec_all_the_time_nothing_is_said_but_that(tool
             said, so_far = headline(answer)
             assert (said, so_far <= entries) == (name, True)
         assert harm(target, {}) == []
+
+
+@pytest.mark.slow
+def test_a_process_that_calls_exec_all_the_time_never_looks_as_if_it_had_ended():
+    with living(USUAL, 20, "exec") as target:
+        looks = 0
+        until = time.monotonic() + 8
+        while time.monotonic() < until:
+            looks += 1
+            assert not procfs.has_ended(target.pid), looks
+    assert procfs.has_ended(target.pid)
 
 
 @pytest.mark.slow
