@@ -135,7 +135,7 @@ def test_of_a_process_that_calls_exec_all_the_time_nothing_is_said_but_that(tool
 
 @pytest.mark.slow
 def test_a_process_that_calls_exec_all_the_time_never_looks_as_if_it_had_ended():
-    with living(USUAL, 20, "exec") as target:
+    with living(USUAL, 200, "exec") as target:
         looks = 0
         until = time.monotonic() + 8
         while time.monotonic() < until:
