@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 
 from inspector.control.apart import Apart, Channel, stopped_meanwhile
-from inspector.control.ptrace import BLOCKED, ENDED, Threads
+from inspector.control.ptrace import BLOCKED, ENDED, LATE, Threads
 from inspector.errors import InspectError, NotPermitted
 from inspector.memory import procfs
 from inspector.memory.lifetime import over
@@ -99,7 +99,16 @@ def undo_stop(pid: int, handle: int, gdb: int = 0) -> None:
         if procfs.status(pid).state == "T":
             signal.pidfd_send_signal(handle, signal.SIGCONT)
     finally:
-        threads.release()
+        _release(threads)
+
+
+def _release(threads: Threads) -> None:
+    """Let all threads go, also those that are killed meanwhile, whose end somebody has to take note of."""
+    deadline = time.monotonic() + TAKES
+    free = threads.release()
+    while not free and time.monotonic() < deadline:
+        time.sleep(LATE)
+        free = threads.release_late()
 
 
 def stop_is_left(pid: int, threads: Iterable[int]) -> bool:

@@ -257,13 +257,16 @@ class Threads:
         """Let all of them run, each with the signal that it was about to receive; returns whether all are free.
 
         Those that cannot be let go, because they do not stand still, are freed by `release_late`, or by the kernel
-        when this thread ends.
+        when this thread ends. Likewise those that were killed since they stopped: another thread's exec does that, and
+        then waits until somebody has taken note of their end.
         """
         with undisturbed():
             for thread, stop in self.stops.items():
                 if stop is not None and stop >= 0:
-                    with suppress(OSError):
+                    try:
                         _ptrace(PTRACE_DETACH, thread, stop.signal)
+                    except OSError:
+                        self.stops[thread] = None
         self.stops = {thread: None for thread, stop in self.stops.items() if stop is None or stop == BLOCKED}
         return not self.stops
 

@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -131,6 +131,23 @@ def test_of_a_process_that_calls_exec_all_the_time_nothing_is_said_but_that(tool
             said, so_far = headline(answer)
             assert (said, so_far <= entries) == (name, True)
         assert harm(target, {}) == []
+
+
+@pytest.mark.slow
+def test_a_process_whose_threads_are_killed_by_an_exec_while_they_are_held_goes_on(monkeypatch):
+    # To copy a large environment takes the kernel long: threads are often stopped while it does that.
+    for number in range(15):
+        monkeypatch.setenv(f"LARGE{number}", "x" * 120_000)
+    held = 0
+    with living(USUAL, 20, "exec") as target:
+        for _ in range(150):
+            with (
+                closing(Lifetime(target.pid)) as life, closing(Tracer(life)) as tracer,
+                suppress(ProgramReplaced), tracer.holding(),
+            ):  # fmt: skip
+                held += 1
+        assert harm(target, {}) == []
+    assert held > 50
 
 
 @pytest.mark.slow
