@@ -1,15 +1,15 @@
 /* memhash with AES instructions (runtime/asm_amd64.s: aeshashbody, memhash32, memhash64) over arrays of keys.
 
-   The same functions as in aes.py, which says what they follow; and gmi_repeated, of repeated.py. This file is a library
-   without Python in it, loaded by kernel.py: it needs a compiler to be built, and no Python headers. Callers have checked
-   that all ranges lie in `data`.
+   The same functions as in aes.py, which says what they follow; and what is asked of many hashes at once. This file is a
+   library without Python in it, loaded by kernel.py: it needs a compiler to be built, and no Python headers. Callers have
+   checked that all ranges lie in `data`, and that all numbers are those of something.
 */
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#define INTERFACE 2 /* What kernel.py has to expect: raised with each change of a function's arguments. */
+#define INTERFACE 3 /* What kernel.py has to expect: raised with each change of a function's arguments. */
 #define BLOCK 16
 #define LANES 8
 #define AHEAD 16 /* Keys that are fetched from memory before their turn. */
@@ -33,6 +33,22 @@ int gmi_repeated(const uint64_t *hashes, uint8_t *out, size_t count, uint32_t *c
             cells[at] = (uint32_t)i + 1;
     }
     return 1;
+}
+
+/* Which of `count` hashes do not lead to the row that their key is in, its place / 8: their numbers in `out`, which has
+   room for one more; returns how many. The bits from `shift` on choose an entry of a directory, and `tables` says which
+   table that leads to; `first` and `mask` are the first row of each table, and how many it has, less one. The bits from
+   `h1` on choose one of them. */
+size_t gmi_away(const uint64_t *hashes, const int64_t *places, size_t count, const int64_t *tables, int shift, int h1,
+                const int64_t *first, const int64_t *mask, int64_t *out) {
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t table = tables[shift < 64 ? hashes[i] >> shift : 0];
+        const int64_t home = first[table] + (int64_t)(hashes[i] >> h1 & (uint64_t)mask[table]);
+        out[found] = (int64_t)i;
+        found += home != places[i] >> 3;
+    }
+    return found;
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)

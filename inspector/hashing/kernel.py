@@ -23,7 +23,7 @@ from inspector.memory.protocol import Rows
 
 logger = logging.getLogger(__name__)
 
-INTERFACE = 2
+INTERFACE = 3
 """The version of aes.c that is called here."""
 
 SWITCH = "GO_MAP_INSPECT_KERNEL"
@@ -46,7 +46,9 @@ SIGNATURES = {
     "gmi_memhash_slots": [_pointer, _pointer, _size, _size, _size, _pointer, ctypes.c_uint64, _pointer, _size],
     "gmi_memhash_at": [_pointer, _pointer, _size, _pointer, _pointer, _pointer, _pointer, _size],
     "gmi_repeated": [_pointer, _pointer, _size, _pointer, _int],
+    "gmi_away": [_pointer, _pointer, _size, _pointer, _int, _int, _pointer, _pointer, _pointer],
 }
+RETURNED = {"gmi_repeated": _int, "gmi_away": _size}
 
 
 def kernel_name() -> str:
@@ -74,6 +76,28 @@ def marked_repeated(hashes: Hashes) -> NDArray[np.bool_] | None:
     return marked if library.gmi_repeated(*arrays, bits) else None
 
 
+def away_from_home(
+    hashes: Hashes, places: Numbers, tables: Numbers, first: Numbers, mask: Numbers, h1: int
+) -> Numbers | None:
+    """The numbers, ascending, of the hashes (k,) that do not lead to the row that their key is in.
+
+    A key's row is its place (k,) / 8. `tables` (2^depth,) says which table the upper bits of a hash lead to. `first`
+    (t,) and `mask` (t,) are the first row of each table, and how many it has, less one; the bits from `h1` on choose
+    one of them. None where the kernel does not say.
+    """
+    library, _ = _loaded()
+    depth = len(tables).bit_length() - 1
+    if library is None or len(tables) != 1 << depth or not 0 <= tables.min() <= tables.max() < len(first) == len(mask):
+        return None
+    given = [np.ascontiguousarray(hashes, np.uint64)]
+    given += [np.ascontiguousarray(each, np.int64) for each in (places, tables, first, mask)]
+    assert len(hashes) == len(places)
+    key, place, table, start, length = (each.ctypes.data for each in given)
+    away = np.empty(len(hashes) + 1, np.int64)
+    found = library.gmi_away(key, place, len(hashes), table, 64 - depth, h1, start, length, away.ctypes.data)
+    return away[:found].copy()
+
+
 @cache
 def _loaded() -> tuple[ctypes.CDLL | None, str | None]:
     """The library, or why there is none."""
@@ -90,7 +114,7 @@ def _loaded() -> tuple[ctypes.CDLL | None, str | None]:
             return None, "this processor has no AES instructions"
         for name, arguments in SIGNATURES.items():
             function = getattr(library, name)
-            function.argtypes, function.restype = arguments, _int if name == "gmi_repeated" else None
+            function.argtypes, function.restype = arguments, RETURNED.get(name)
     except (OSError, AttributeError) as error:
         return None, f"the compiled one cannot be loaded: {error}"
     return library, None

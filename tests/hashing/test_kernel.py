@@ -211,3 +211,28 @@ def test_a_wheel_made_without_a_compiler_has_no_kernel_and_works(tmp_path):
     done = answer("demo", "-v", path=tmp_path / "installed")
     assert "keys are hashed by the kernel numpy (the compiled one was not built)" in done.stderr
     assert "verdict: " in done.stdout
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("depth", [0, 1, 5])
+def test_keys_that_are_not_where_their_hash_leads_are_found_by_their_numbers(compiled, depth):
+    dice = unforeseen()
+    hashes = numbers(dice, 10_000)
+    # Tables of one to eight rows, of which several entries may lead to one.
+    lengths = np.array([1 << dice.randrange(4) for _ in range(1 << depth)])
+    first, tables = np.cumsum(lengths) - lengths, np.array([dice.randrange(1 << depth) for _ in range(1 << depth)])
+    at = tables[[int(number) >> 64 - depth for number in hashes]] if depth else np.full(10_000, tables[0])
+    home = first[at] + (hashes >> np.uint64(7)).astype(np.int64) % lengths[at]
+    moved = np.array(dice.sample(range(10_000), 3_000))
+    rows = home.copy()
+    rows[moved] += 1
+    places = rows * 8 + np.array([dice.randrange(8) for _ in hashes])
+    found = kernel.away_from_home(hashes, places, tables, first, lengths - 1, 7)
+    assert found.tolist() == sorted(moved.tolist())
+
+
+@pytest.mark.pure
+def test_it_is_not_looked_up_in_tables_that_are_not_there(compiled):
+    one = np.zeros(1, np.int64)
+    for tables in ([1], [-1], [0, 0, 0]):
+        assert kernel.away_from_home(np.zeros(1, np.uint64), one, np.array(tables), one, one, 7) is None

@@ -9,6 +9,7 @@ import numpy as np
 
 from inspector.goruntime.swissgroup import GROUP_SLOTS, H2_BITS
 from inspector.hashing.aes import Hashes
+from inspector.hashing.kernel import away_from_home
 from inspector.maps.family import Mask
 from inspector.maps.hashed import HashedKeys
 from inspector.maps.slots import Numbers
@@ -105,7 +106,11 @@ class KeyWindow:
         """The numbers of the placed keys that are not in that group: all others are in the right table, too."""
         if self.view.header.small:
             return np.empty(0, np.int64)
-        away = np.flatnonzero(self.homes != self.keys.rows)
+        keys, view, away = self.keys, self.view, None
+        if view.tables_told:
+            away = away_from_home(keys.hashes, keys.places, view.tables.of_entry, *view.starts, H2_BITS)
+        if away is None:
+            away = np.flatnonzero(self.homes != keys.rows)
         return away if self.placed.all() else away[self.placed[away]]
 
     @cached_property
