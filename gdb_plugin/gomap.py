@@ -7,12 +7,16 @@ among the user's own names, hence the prefix of those here.
 
 import os
 import shutil
+import signal
 import sys
 
 import gdb
 
 _GOMAP_NEEDS = (3, 11)
 """The oldest Python that can read the rest of the package."""
+
+_GOMAP_GDBS_SIGNALS = {signal.SIGCHLD, signal.SIGINT, signal.SIGALRM, signal.SIGTERM, signal.SIGWINCH}
+"""What gdb keeps from all threads but its first: it waits for ever for a SIGCHLD that goes to another one."""
 
 
 def _gomap_load(sites: "list[str]") -> None:
@@ -28,6 +32,8 @@ def _gomap_load(sites: "list[str]") -> None:
     # Before other people's packages, which may be older, but behind Python's own.
     at = next((i for i, place in enumerate(path) if place.endswith(("site-packages", "dist-packages"))), len(path))
     sys.path[at:at] = ([own] if os.path.isdir(own) else sites) + [root]
+    # numpy starts threads when it is loaded, which block what is blocked here.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _GOMAP_GDBS_SIGNALS)
     try:
         from gdb_plugin.plugin import install
     except ImportError as error:
@@ -37,6 +43,8 @@ def _gomap_load(sites: "list[str]") -> None:
             del sys.modules[name]
         what, repair = _gomap_culprit(error), _gomap_repair()
         return _gomap_say(f"gdb's Python {version} cannot load {what}: run {repair}, then source this file again")
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     install()
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -334,6 +335,18 @@ def test_nothing_that_the_user_has_set_is_changed(run):
 
 
 @pytest.mark.slow
+def test_no_thread_but_gdbs_first_takes_the_signals_that_gdb_waits_for(plain):
+    masks = (
+        "python print({int(task): int(line.split()[1], 16) for task in os.listdir('/proc/self/task')"
+        " for line in open(f'/proc/self/task/{task}/status') if line.startswith('SigBlk')}, os.getpid())"
+    )
+    *_, told = gdb("info gomap main.m", "python import os", masks, on=("-p", plain.pid))
+    blocked, first = re.fullmatch(r"(\{.*\}) (\d+)", told).groups()
+    others = {task: mask for task, mask in ast.literal_eval(blocked).items() if task != int(first)}
+    assert others
+    assert [task for task, mask in others.items() if not mask >> (signal.SIGCHLD - 1) & 1] == []
+
+
 def test_the_inferior_that_is_selected_is_read(plain, run):
     said = gdb(
         "info gomap main.words -json", "add-inferior -no-connection", "inferior 2", f"attach {run().pid}",
