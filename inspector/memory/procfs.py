@@ -70,18 +70,18 @@ def open_process(pid: int) -> int:
 
 def has_ended(pid: int) -> bool:
     """Whether a process is gone or a zombie, with all its threads: while one calls exec, the first one is a zombie."""
-    while True:
-        try:
-            if not status(pid).ended:
+    try:
+        while status(pid).ended:
+            there = threads(pid)
+            if any(thread_state(pid, thread) not in ENDED for thread in there):
                 return False
-        except NoSuchTarget:
-            return True
-        there = threads(pid)
-        if any(thread_state(pid, thread) not in ENDED for thread in there):
-            return False
-        # A thread whose exec is done becomes the first one, and its own number is gone: that is no end.
-        if threads(pid) == there:
-            return True
+            # A thread whose exec is done becomes the first one: its own number is gone, and for a moment the kernel
+            # finds neither of them. That is no end.
+            if threads(pid) == there and status(pid).ended:
+                return True
+    except NoSuchTarget:
+        return True
+    return False
 
 
 ENDED = "ZX"
