@@ -132,9 +132,12 @@ def end_what_it_started(gdb: int) -> None:
     """
     for pid in procfs.processes():
         with suppress(OSError):
+            if os.getsid(pid) != gdb:
+                continue
             handle = os.pidfd_open(pid)
             try:
-                # A session whose first process lives is somebody else's, who got the id of gdb.
+                # The pid may be another's by now. A session whose first process lives is one, too: of whoever got the
+                # id of gdb.
                 if os.getsid(pid) == gdb and procfs.has_ended(gdb):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
             finally:
