@@ -6,9 +6,11 @@ values: a million strings are read in as many steps as they have different lengt
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector.copying.room import memory_left, share_of_free
 from inspector.errors import InspectError, NotReadInTime
@@ -18,7 +20,7 @@ from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
-from inspector.memory.gather import PAGE, gather, gather_pages
+from inspector.memory.gather import PAGE, Pages, gather
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
 from inspector.memory.sets import distinct, is_among
 
@@ -97,7 +99,7 @@ class Reach:
             return
         kind = go_type.kind
         if kind == Kind.STRING:
-            self._strings(rows)
+            self.strings(lambda: iter((rows,)))
         elif kind == Kind.POINTER:
             if limits.pointers:
                 elem = self.types.elem(go_type)
@@ -144,21 +146,33 @@ class Reach:
             known.append(fresh)
         return fresh
 
-    def _strings(self, rows: Rows) -> None:
-        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
-        wanted = headers["len"] > 0
-        if self.longest is not None:
-            wanted &= headers["len"] <= self.longest
-        addresses, sizes = headers["data"][wanted], np.minimum(headers["len"][wanted], MAX_STRING)
-        most = max(self.left, 0) // PAGE
-        block = gather_pages(self.memory, self.regions, addresses, sizes.astype(np.uint64), most)
+    def strings(self, windows: Callable[[], Iterator[Rows]]) -> None:
+        """Copy the bytes of strings, whose headers (n, 16) are given in windows, as often as it is asked for."""
+        pages = Pages()
+        for rows in windows():
+            addresses, sizes = self._wanted(rows)
+            pages.add(addresses, sizes.view(np.uint64))
+        block = pages.copy(self.memory, self.regions, max(self.left, 0) // PAGE)
+        shortest = 0
         if block is not None:
             self.left -= len(block.data)
             self.frozen.add_block(block)
-            left = sizes > PAGE
-            addresses, sizes = addresses[left], sizes[left]
-        for size in distinct(sizes).tolist():
-            self._copy(addresses[sizes == size], size)
+            shortest = PAGE
+        for rows in windows() if pages.longest > shortest else ():
+            addresses, sizes = self._wanted(rows, shortest)
+            for size in distinct(sizes).tolist():
+                self._copy(addresses[sizes == size], size)
+
+    def _wanted(self, rows: Rows, shortest: int = 0) -> tuple[Addresses, NDArray[np.int64]]:
+        """Where strings of more than `shortest` bytes lie, and how many bytes of them are copied."""
+        headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
+        addresses, sizes = headers["data"], headers["len"]
+        wanted = sizes > shortest
+        if self.longest is not None:
+            wanted &= sizes <= self.longest
+        if not wanted.all():
+            addresses, sizes = addresses[wanted], sizes[wanted]
+        return addresses, np.minimum(sizes, MAX_STRING)
 
     def _slices(self, go_type: GoType, rows: Rows, limits: Limits) -> None:
         elem = self.types.elem(go_type)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from inspector.errors import NotReadInTime
-from inspector.gotypes.gotype import GoType
-from inspector.gotypes.reach import Limits, Reach
+from inspector.gotypes.gotype import GoType, Kind
+from inspector.gotypes.reach import KEY_LIMITS, Limits, Reach
 from inspector.maps.family import Source
 from inspector.memory.protocol import Rows
 
@@ -34,3 +36,12 @@ class Copier:
     def copy_behind(self, reach: Reach, part: GoType, indirect: bool, slots: Rows, limits: Limits) -> None:
         """Copy what keys or elements point to, of which the slots are given."""
         reach.copy(part, reach.behind(slots, part.size) if indirect else slots, limits)
+
+    def copy_behind_keys(self, reach: Reach, indirect: bool, windows: Callable[[], Iterator[Rows]]) -> None:
+        """Copy what all keys point to, whose slots are given in windows, as often as it is asked for."""
+        key = self.types.key(self.type)
+        if key.kind == Kind.STRING and not indirect:
+            # Of most maps with pointers: all slots as one array would take as long as to copy the strings.
+            reach.strings(windows)
+        else:
+            self.copy_behind(reach, key, indirect, np.concatenate(list(windows())), KEY_LIMITS)

@@ -17,6 +17,9 @@ from inspector.memory.relief import portion_done
 WINDOW = 1 << 15
 """Buckets or groups that are looked at together: some megabytes of keys and what is worked out of them."""
 
+SMALL_WINDOW = 1 << 13
+"""The same where each window takes little work: what is made on the way stays in the nearest caches."""
+
 Array = TypeVar("Array", bound=NDArray[Any])
 
 
@@ -24,14 +27,14 @@ Spots = Numbers
 """What is true in a mask (n, width): its flat numbers, ascending. Few are, as a rule, of what rules look for."""
 
 
-def windows(count: int, ends: Numbers | None = None) -> Iterator[slice]:
-    """Cut `count` rows into windows, of about WINDOW rows each.
+def windows(count: int, ends: Numbers | None = None, most: int | None = None) -> Iterator[slice]:
+    """Cut `count` rows into windows, of about WINDOW rows each, or of `most` where those are fewer.
 
     `ends` (t,) are ascending row numbers at which a window may end, the last of them `count`; anywhere if not given.
     """
-    start = 0
+    start, length = 0, WINDOW if most is None else min(most, WINDOW)
     while start < count:
-        end = min(start + WINDOW, count)
+        end = min(start + length, count)
         if ends is not None:
             at = int(np.searchsorted(ends, end, side="right")) - 1
             # What does not fit into a window is a window of its own.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from inspector.memory.protocol import Addresses, Filling, Memory, Rows
 
 
@@ -34,10 +37,10 @@ class CountingFillingMemory(CountingMemory):
 
     _memory: FillingMemory
 
-    def read_into(self, addresses: Addresses, rows: Rows) -> None:
+    def read_into(self, addresses: Addresses, sizes: Addresses, into: NDArray[np.uint8]) -> None:
         """See Filling.read_into."""
-        self._memory.read_into(addresses, rows)
-        self.count += rows.size
+        self._memory.read_into(addresses, sizes, into)
+        self.count += into.size
 
 
 class FillingMemory(Memory, Filling, Protocol):

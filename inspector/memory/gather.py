@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from inspector.errors import UnreadableMemory
 from inspector.memory.frozen import Block
-from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
+from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Filling, Memory, RegionMap, Rows
 from inspector.memory.sets import distinct
 
 RETRIES = 16
 
 PAGE = 4096
+PAGE_BITS = np.uint64(12)
 RANGES_PER_PAGE = 2
 """From so many ranges a page on it is faster to copy whole pages than ranges."""
 
@@ -54,43 +55,67 @@ def gather(memory: Memory, regions: RegionMap, addresses: Addresses, size: int) 
     return rows, ok
 
 
-def gather_pages(
-    memory: Memory, regions: RegionMap, addresses: Addresses, sizes: NDArray[np.uint64], most: int = MOST_PAGES
-) -> Block | None:
-    """Copy the pages that many short ranges lie in, up to `most`; None where that would not pay or not work.
+class Pages:
+    """The pages that many short ranges lie in, collected some ranges at a time.
 
-    Ranges longer than a page, or outside the known regions, are left out of account.
+    `ranges` counts those, and `longest` is the size of the longest range of all that were asked for.
     """
-    if len(addresses) < RANGES_PER_PAGE:
-        return None
-    fits = (sizes > 0) & (sizes <= PAGE) & regions.contains(addresses, sizes)
-    if not fits.all():
-        addresses, sizes = addresses[fits], sizes[fits]
-    pages = _pages_of(addresses, sizes)
-    if not 0 < len(pages) <= min(most, MOST_PAGES, len(addresses) // RANGES_PER_PAGE):
-        return None
-    starts = pages * np.uint64(PAGE)
-    try:
-        data = memory.read_many(starts, PAGE)
-    except UnreadableMemory:
-        return None  # a region that ends inside a page: the caller reads range by range
-    # Neighbouring pages become one range, so that what lies across their border is found.
-    heads = np.flatnonzero(np.concatenate(([True], np.diff(pages) != 1)))
-    lengths = np.diff(np.append(heads, len(pages)))
-    return Block(starts[heads], lengths.astype(np.uint64) * np.uint64(PAGE), heads * PAGE, data.reshape(-1))
 
+    def __init__(self) -> None:
+        self.ranges = self.longest = 0
+        self._lowest = 0
+        self._marked = np.zeros(0, dtype=bool)
+        self._apart: list[Addresses] = []
 
-def _pages_of(addresses: Addresses, sizes: NDArray[np.uint64]) -> Addresses:
-    """Numbers of the pages, in order, that the first and the last byte of each range lie in."""
-    if not len(addresses):
-        return np.empty(0, np.uint64)
-    first = addresses // np.uint64(PAGE)
-    last = (addresses + sizes - np.uint64(1)) // np.uint64(PAGE)
-    lowest = first.min()
-    if last.max() - lowest >= MOST_MARKED:
-        return distinct(np.concatenate((first, last)))
-    # All lie so near to each other that to mark each is faster than to sort them.
-    marked = np.zeros(int(last.max() - lowest) + 1, dtype=bool)
-    marked[(first - lowest).view(np.int64)] = True
-    marked[(last - lowest).view(np.int64)] = True
-    return np.asarray(np.flatnonzero(marked).astype(np.uint64) + lowest)
+    def add(self, addresses: Addresses, sizes: NDArray[np.uint64]) -> None:
+        """Add ranges of a byte or more; those longer than a page, or of no process, are left out of account."""
+        self.longest = max(self.longest, int(sizes.max(initial=0)))
+        if self.longest > PAGE or addresses.max(initial=0) >= END_OF_USER_SPACE:
+            fits = (sizes <= PAGE) & (addresses < END_OF_USER_SPACE)
+            addresses, sizes = addresses[fits], sizes[fits]
+        if not len(addresses):
+            return
+        self.ranges += len(addresses)
+        first, last = addresses >> PAGE_BITS, addresses + (sizes - np.uint64(1)) >> PAGE_BITS
+        if self._reaches(int(addresses.min() >> PAGE_BITS), int(addresses.max() >> PAGE_BITS) + 1):
+            lowest = np.uint64(self._lowest)
+            for numbers in (first, last):
+                self._marked[(numbers - lowest).view(np.int64)] = True
+        else:
+            self._apart.append(distinct(np.concatenate((first, last))))
+
+    def _reaches(self, low: int, high: int) -> bool:
+        """Make the table reach from one page to another; False where it would become too large."""
+        lowest, end = (min(low, self._lowest), self._lowest + len(self._marked)) if len(self._marked) else (low, low)
+        if max(high + 1, end) - lowest > MOST_MARKED:
+            return False
+        if lowest != self._lowest or high >= end:
+            wider = np.zeros(max(high + 1, end) - lowest, dtype=bool)
+            wider[self._lowest - lowest :][: len(self._marked)] = self._marked
+            self._lowest, self._marked = lowest, wider
+        return True
+
+    def copy(self, memory: Memory, regions: RegionMap, most: int = MOST_PAGES) -> Block | None:
+        """Copy those that lie in known regions, up to `most`; None where that would not pay or not work."""
+        pages = self._numbers()
+        pages = pages[regions.contains(pages * np.uint64(PAGE), PAGE)]
+        if not 0 < len(pages) <= min(most, MOST_PAGES, self.ranges // RANGES_PER_PAGE):
+            return None
+        # Neighbouring pages become one range, so that what lies across their border is found.
+        heads = np.flatnonzero(np.concatenate(([True], np.diff(pages) != 1)))
+        sizes = np.diff(np.append(heads, len(pages))).astype(np.uint64) * np.uint64(PAGE)
+        starts = pages * np.uint64(PAGE)
+        try:
+            if isinstance(memory, Filling):
+                data = np.empty(len(pages) * PAGE, np.uint8)
+                memory.read_into(starts[heads], sizes, data)
+            else:
+                data = memory.read_many(starts, PAGE).reshape(-1)
+        except UnreadableMemory:
+            return None  # the caller reads range by range
+        return Block(starts[heads], sizes, heads * PAGE, data)
+
+    def _numbers(self) -> Addresses:
+        """Numbers of the pages, ascending."""
+        marked = np.flatnonzero(self._marked).astype(np.uint64) + np.uint64(self._lowest)
+        return distinct(np.concatenate((marked, *self._apart))) if self._apart else marked

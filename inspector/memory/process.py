@@ -82,28 +82,26 @@ class ProcessMemory:
     def read_many(self, addresses: Addresses, size: int) -> Rows:
         """Return rows of shape (len(addresses), size); raises UnreadableMemory, TargetGone."""
         rows = np.empty((len(addresses), size), dtype=np.uint8)
-        self.read_into(addresses, rows)
+        self.read_into(addresses, np.full(len(addresses), size, np.uint64), rows.reshape(-1))
         return rows
 
-    def read_into(self, addresses: Addresses, rows: Rows) -> None:
-        """Fill rows of shape (len(addresses), size), whose bytes lie in one piece; see read_many."""
-        size = rows.shape[1]
-        flat = rows.reshape(-1)
-        assert flat.base is not None, "rows to read into have to lie in one piece"
+    def read_into(self, addresses: Addresses, sizes: Addresses, into: NDArray[np.uint8]) -> None:
+        """Fill `into` with the ranges of `sizes` bytes at `addresses`, one after the other; see read_many."""
+        ends = np.cumsum(sizes).astype(np.int64)
         at = 0
-        while at < len(flat):
+        while at < len(into):
             # A transfer may stop anywhere, even inside a range: go on from that byte.
-            first, skip = divmod(at, size)
+            first = int(np.searchsorted(ends, at, side="right"))
             last = min(first + IOV_MAX, len(addresses))
-            starts = addresses[first:last].copy()
-            sizes = np.full(last - first, size, dtype=np.uint64)
-            starts[0] += np.uint64(skip)
-            sizes[0] -= np.uint64(skip)
-            end = min(last * size, at + self._deadline.ask(len(flat) - at))
+            skip = np.uint64(at - int(ends[first]) + int(sizes[first]))
+            starts, lengths = addresses[first:last].copy(), sizes[first:last].copy()
+            starts[0] += skip
+            lengths[0] -= skip
+            end = min(int(ends[last - 1]), at + self._deadline.ask(len(into) - at))
             # The kernel ends a transfer where our own range ends.
-            done = self._transfer(starts, sizes, flat[at:end])
+            done = self._transfer(starts, lengths, into[at:end])
             if done == 0:
-                raise UnreadableMemory(int(addresses[first]), size, "it is not mapped in the process")
+                raise UnreadableMemory(int(addresses[first]), int(sizes[first]), "it is not mapped in the process")
             at += done
 
     def regions(self) -> list[Region]:

@@ -109,6 +109,6 @@ class Memory(Protocol):
 class Filling(Protocol):
     """Memory that copies to where it is told to; others copy to a place of their own, or do not copy at all."""
 
-    def read_into(self, addresses: Addresses, rows: Rows) -> None:
-        """Fill rows of shape (len(addresses), size), whose bytes lie in one piece; raises UnreadableMemory."""
+    def read_into(self, addresses: Addresses, sizes: Addresses, into: NDArray[np.uint8]) -> None:
+        """Fill `into` with ranges, one after the other; raises UnreadableMemory for the first bad one."""
         ...

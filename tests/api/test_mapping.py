@@ -150,6 +150,7 @@ def test_a_mapping_has_the_entries_that_the_program_ranges_over(run, program, to
     assert {name: found for name, found in wrong.items() if found} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", BOTH)
 def test_a_key_is_answered_with_the_element_that_the_program_finds(run, toolchain):
     """For each kind of key; keys in interfaces are told apart by their types in Go alone."""

@@ -53,6 +53,7 @@ def test_top_gives_the_entries_that_the_program_counts_as_the_largest(running, t
     assert every.notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [False, True])
 def test_grep_finds_what_gos_own_regexp_finds(running, target, values):
     for expression, told in answer_of(running.truth, "searched").items():

@@ -154,6 +154,7 @@ def test_a_map_too_large_for_one_stop_is_copied_while_the_process_runs(counted):
     assert differences(counted.truth, census) == []
 
 
+@pytest.mark.slow
 def test_maps_of_a_process_that_writes_them_all_the_time_are_sound():
     with start(build("churn", USUAL)) as running:
         running.ask("write")

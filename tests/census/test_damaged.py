@@ -97,6 +97,7 @@ def test_a_map_with_a_damaged_byte_is_listed_as_inconsistent_where_nothing_typed
         assert len(census.maps) >= len(stripped.maps), part
 
 
+@pytest.mark.slow
 def test_a_damaged_map_is_inspected_by_its_address_as_the_census_lists_it(stripped):
     one = with_keys(stripped, 20, 400)
     for part in PARTS["classic" if "classic" in stripped.name else "swiss"]:

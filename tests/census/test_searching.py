@@ -62,6 +62,7 @@ def test_elements_are_searched_if_asked_for(running):
         assert (found["matches"], found["searched"]) == (told[name], ["keys", "values"])
 
 
+@pytest.mark.slow
 def test_lists_are_limited_and_counts_are_not(running):
     every = cli_here(running.pid, "--grep", "needle", "--json").document["grep"]["matches"]
     text = cli_here(running.pid, "--grep", "needle", "--top", 3).out
@@ -71,6 +72,7 @@ def test_lists_are_limited_and_counts_are_not(running):
     assert "1 text was searched in the first 65,536 characters only." in text
 
 
+@pytest.mark.slow
 def test_only_maps_that_are_selected_are_searched(running):
     found = cli_here(running.pid, "--grep", "needle", "--group", "main.owners", "--json").document["grep"]
     assert (found["maps_searched"], found["matches"]) == (1, 40)
@@ -87,6 +89,7 @@ def test_an_expression_that_would_never_end_is_refused_and_the_process_runs(runn
     assert_running(running)
 
 
+@pytest.mark.slow
 def test_nothing_from_the_target_reaches_the_terminal(running):
     text = cli_here(running.pid, "--grep", "hay-needle", "--values").out
     assert "\x1b" not in text

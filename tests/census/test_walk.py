@@ -35,6 +35,7 @@ def test_objects_to_which_thousands_of_pointers_lead_wait_once(toolchain):
     assert peak < NODES * NODES * 32 / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ldflags", ["", "-s -w"])
 def test_a_walk_that_is_cut_says_so_in_every_program(ldflags, monkeypatch):
     with start(build("census", USUAL, ldflags=ldflags), "2") as running:

@@ -94,6 +94,7 @@ def hold_each_refused(cases: Cases, part: slice, *before: object, after: Sequenc
 # Targets
 
 
+@pytest.mark.slow
 def test_pids_of_nothing_are_refused():
     missing, kernel = each_here([[999999999, WORDS], [2, WORDS]])
     assert_refused(missing, "no process 999999999", "pgrep")

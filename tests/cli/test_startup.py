@@ -133,6 +133,7 @@ finally:
 """Runs the program, and says in the end what was loaded during each stop."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "arguments"),
     [

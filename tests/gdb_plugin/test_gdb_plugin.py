@@ -556,6 +556,7 @@ def test_swiss_maps_are_shown_and_listed():
     assert re.search(r"map\[string\]int\(3 entries\) = \{\[\"", said[4])
 
 
+@pytest.mark.slow
 def test_words_that_make_no_sense_are_answered_in_one_line(plain):
     cases = {
         "info gomap": ("required", "EXPR"),

@@ -124,6 +124,7 @@ def test_ctrl_c_ends_the_search_and_leaves_gdb_usable():
     assert "$1 = 42" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "answer"),
     [

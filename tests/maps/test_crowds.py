@@ -176,6 +176,7 @@ def test_maps_of_one_look_have_one_row(still):
         assert all(same_row(one, each[0]) for one in each)
 
 
+@pytest.mark.slow
 def test_a_crowd_calls_no_changed_map_sound_that_the_rules_do_not(still):
     said = changes(still, CHANGES)
     assert said["not sound, inconsistent"] > CHANGES / 4

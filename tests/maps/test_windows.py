@@ -25,6 +25,7 @@ def judged_in_windows_and_at_once(monkeypatch, target, address, go_type):
     return in_windows, (copies[1].judge(), copies[1].account().occupancy_form)
 
 
+@pytest.mark.slow
 def test_classic_maps_are_judged_alike_in_windows_and_at_once(run, monkeypatch):
     running, proven = run("states"), 0
     with open_target(str(running.pid), memory="direct") as target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import random
@@ -18,12 +19,12 @@ from inspector.control.tracer import Tracer
 from inspector.errors import UnreadableMemory
 from inspector.memory.corefile import CoreFile
 from inspector.memory.frozen import FrozenMemory
-from inspector.memory.gather import gather
+from inspector.memory.gather import MOST_MARKED, PAGE, Pages, gather
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Region, RegionMap
 from inspector.target.opening import open_target
-from tests.support.chance import seeded
+from tests.support.chance import seeded, unforeseen
 from tests.support.truth import all_differences, differences, in_order, inspect_state
 
 SOME_STATES = ["double_middle", "same_middle", "no_pointers_old", "key_interface", "elem_129", "many_overflow"]
@@ -124,6 +125,58 @@ def test_more_ranges_than_one_system_call_takes_are_read_all(run):
     rows = memory.read_many(places, 24)
     for at in (0, 1, 1023, 1024, 2047, 2048, 2999):
         assert rows[at].tobytes() == bytes(memory.read(int(places[at]), 24))
+
+
+def test_ranges_of_different_sizes_are_read_one_after_the_other(run):
+    dice, running = unforeseen(), run()
+    places = np.array(places_of(running, 3000), dtype=np.uint64)
+    sizes = np.array([dice.choice((0, 1, 8, 24)) for _ in places], np.uint64)
+    with closing(ProcessMemory(running.pid)) as direct, closing(ProcessMemory(running.pid)) as fallback:
+        fallback._use_proc_mem()
+        expected = b"".join(
+            bytes(direct.read(at, size)) for at, size in zip(places.tolist(), sizes.tolist(), strict=True)
+        )
+        for memory in (direct, fallback):
+            into = np.zeros(int(sizes.sum()), np.uint8)
+            memory.read_into(places, sizes, into)
+            assert into.tobytes() == expected
+        with pytest.raises(UnreadableMemory) as caught:
+            direct.read_into(np.array([places[0], 16], np.uint64), np.array([8, 24], np.uint64), into[:32])
+        assert (caught.value.address, caught.value.size) == (16, 24)
+
+
+@pytest.mark.parametrize("source", ["process", "core"])
+def test_pages_of_many_short_ranges_are_copied_with_what_lies_across_their_borders(run, crash, source):
+    dice = unforeseen()
+    with contextlib.ExitStack() as open_now:
+        memory = CoreFile(crash().path)
+        if source == "process":
+            memory = ProcessMemory(run().pid)
+            tracer = Tracer(open_now.enter_context(closing(Lifetime(run().pid))))
+            open_now.enter_context(closing(tracer))
+            open_now.enter_context(tracer.holding())
+        open_now.enter_context(closing(memory))
+        # Far apart, so that some pages are marked in the table and some are not.
+        parts = [part for part in memory.regions() if part.writable and part.end - part.start >= 4 * PAGE]
+        parts = [*parts[:2], parts[-1]]
+        assert parts[-1].start - parts[0].start > MOST_MARKED * PAGE
+        ranges = []
+        for part in parts:
+            begins = [dice.randrange(part.start, part.end - 2 * PAGE) // PAGE * PAGE for _ in range(5)]
+            ranges += [(page + dice.randrange(PAGE), dice.randint(1, PAGE)) for page in begins for _ in range(40)]
+        dice.shuffle(ranges)
+        nowhere, too_long = [((1 << 64) - 8, 100), (1 << 50, 8), (16, 8)], (parts[0].start, PAGE + 1)
+        pages, frozen = Pages(), FrozenMemory()
+        for window in (ranges[:1], [*ranges[1:300], *nowhere], [], [*ranges[300:], too_long]):
+            pages.add(*(np.array([one[at] for one in window], np.uint64) for at in (0, 1)))
+        assert (pages.ranges, pages.longest) == (len(ranges) + 1, PAGE + 1)
+        block = pages.copy(memory, RegionMap(memory.regions()))
+        frozen.add_block(block)
+        for address, size in ranges:
+            assert bytes(frozen.read(address, size)) == bytes(memory.read(address, size))
+        touched = {page for address, size in ranges for page in (address // PAGE, (address + size - 1) // PAGE)}
+        assert len(block.data) == len(touched) * PAGE
+        assert pages.copy(memory, RegionMap(memory.regions()), most=3) is None
 
 
 @pytest.mark.parametrize("address", [0, 8, 1 << 46, (1 << 64) - 8, -8])

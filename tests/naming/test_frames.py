@@ -57,6 +57,7 @@ def entries_of(target, name: str) -> int:
 # Where the frames are found
 
 
+@pytest.mark.slow
 def test_every_map_of_a_live_process_is_found_by_its_frame(frames):
     with open_target(str(frames.pid)) as target:
         assert len(frames.truth["maps"]) in MAPS

@@ -52,6 +52,7 @@ def options_in(text: str) -> set[str]:
     return set(re.findall(r"--[a-z][a-z-]*", text)) & FLAGS
 
 
+@pytest.mark.slow
 def test_no_room_below_the_command_line_names_one_of_its_options():
     assert {"--type", "--exe", "--no-stop", "--max-stop"} <= FLAGS
     found = {

@@ -28,6 +28,7 @@ def printed(show, inspection) -> str:
     return out.getvalue().lstrip("\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", FAMILIES)
 def test_lines_of_many_entries_are_those_of_the_table_of_few(run, toolchain):
     running = run("columns", toolchain)

@@ -201,6 +201,7 @@ def test_without_any_standard_stream_the_exit_code_still_tells(plain, core):
 # Others who are there
 
 
+@pytest.mark.slow
 def test_a_second_inspector_waits_until_the_first_has_let_go_and_says_so(plain):
     life = Lifetime(plain.pid)
     tracer = Tracer(life)

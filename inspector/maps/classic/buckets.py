@@ -152,10 +152,13 @@ class BucketArray:
         buckets, counts = np.unique(self._overflow_homes.astype(np.int64), return_counts=True)
         return buckets, counts + 1
 
-    def live(self, min_tophash: int) -> NDArray[np.bool_]:
-        """Cells that hold an entry by their tophash, shape (rows, 8); false in rows out of use. It is not kept."""
-        live = self.tophash >= min_tophash
-        live[~self.in_use] = False
+    def live(self, min_tophash: int, part: slice = slice(None)) -> NDArray[np.bool_]:
+        """Cells that hold an entry by their tophash, shape (rows, 8); false in rows out of use. It is not kept.
+
+        `part` are the rows that are asked for.
+        """
+        live = self.tophash[part] >= min_tophash
+        live[~self.in_use[part]] = False
         return live
 
     def count_live(self, min_tophash: int) -> int:

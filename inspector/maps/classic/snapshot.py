@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.mapextra import mapextra
 from inspector.goruntime.scalars import slice_header
 from inspector.gotypes.gotype import GoType
-from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
+from inspector.gotypes.reach import VALUE_LIMITS, Reach
 from inspector.maps.classic.account import account_of
 from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray, Rows
 from inspector.maps.classic.checks import MapView, judge
@@ -32,7 +33,7 @@ from inspector.maps.findings import Judgement
 from inspector.maps.liverows import LiveRows
 from inspector.maps.slots import Numbers, pick, places
 from inspector.maps.values import Values
-from inspector.maps.windows import index_type, joined, windows
+from inspector.maps.windows import SMALL_WINDOW, index_type, joined, windows
 from inspector.memory.counting import counting
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather
@@ -256,7 +257,8 @@ class _SnapshotTaker(Copier):
         if not isinstance(self.memory, Filling):
             return np.frombuffer(self.memory.read(address, rows * dtype.itemsize), np.uint8).view(dtype)
         raw = np.empty((rows + self._apart(name, size, tail)) * dtype.itemsize, np.uint8)
-        self.memory.read_into(np.array([address], np.uint64), raw[: rows * dtype.itemsize].reshape(1, -1))
+        count = rows * dtype.itemsize
+        self.memory.read_into(np.array([address], np.uint64), np.array([count], np.uint64), raw[:count])
         return raw.view(dtype)
 
     def _apart(self, name: str, size: int, tail: int) -> int:
@@ -312,8 +314,7 @@ class _SnapshotTaker(Copier):
             live = buckets.live(self.release.marks.min_tophash)
             if key_leads:
                 # Evacuated cells may keep their keys, whose hashes explain where they went.
-                keyed = buckets.live(self.release.marks.evacuated_x)
-                self.copy_behind(reach, key, key_indirect, pick(buckets.slots("keys"), *places(keyed)), KEY_LIMITS)
+                self.copy_behind_keys(reach, key_indirect, partial(_keys, buckets, self.release.marks.evacuated_x))
             at_row, at_cell = _first_of(live, buckets.order, left)
             left = None if left is None else left - len(at_row)
             if key_leads:
@@ -322,6 +323,13 @@ class _SnapshotTaker(Copier):
                 self.copy_behind(
                     reach, elem, elem_indirect, pick(buckets.slots("elems"), at_row, at_cell), VALUE_LIMITS
                 )
+
+
+def _keys(buckets: BucketArray, min_tophash: int) -> Iterator[NDArray[np.uint8]]:
+    """The keys (k, slot size) of cells that hold an entry by their tophash, window by window."""
+    slots = buckets.slots("keys")
+    for part in windows(max(len(buckets.cells), 1), most=SMALL_WINDOW):
+        yield pick(slots[part], *places(buckets.live(min_tophash, part)))
 
 
 def _overflowing(cells: NDArray[np.void]) -> tuple[Numbers, Addresses]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from inspector.goruntime.swissgroup import DELETED, EMPTY, GROUP_SLOTS
 from inspector.gotypes.layouts import SwissLayout
 from inspector.maps.family import Slots
-from inspector.maps.slots import any_of, count_of, nonzero, places
+from inspector.maps.slots import any_of, count_of, nonzero, pick, places
 from inspector.maps.swiss.layout import group_dtype
-from inspector.maps.windows import Spots, in_windows, spots, windows
+from inspector.maps.windows import SMALL_WINDOW, Spots, in_windows, spots, windows
 from inspector.memory.protocol import Addresses, Rows
 
 NO_TABLE = -1
@@ -182,11 +182,25 @@ class Groups:
             elem_values = np.ascontiguousarray(self.elems[rows, slots]).view(np.uint64)[:, 0]
         return Slots(keys, key_values, elem_values)
 
-    def live_windows(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Rows and slots of all entries, in the order of their places, window by window."""
-        for window in windows(max(len(self), 1)):
+    def live_windows(self, most: int | None = None) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Rows and slots of all entries, in the order of their places, window by window (of `most` groups)."""
+        for window in windows(max(len(self), 1), most=most):
             rows, slots = places(self.part(window).full)
             yield rows + window.start, slots
+
+    def key_windows(self) -> Iterator[Rows]:
+        """The key slots (k, size) of all entries, window by window."""
+        return (pick(self.keys, *at) for at in self.live_windows(SMALL_WINDOW))
+
+    def first_live(self, most: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and slots of the first `most` entries, None for all; no more windows are looked at than have these."""
+        found: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        for rows, slots in self.live_windows(SMALL_WINDOW):
+            found.append((rows, slots))
+            if most is not None and sum(len(part) for part, _ in found) >= most:
+                break
+        rows, slots = (np.concatenate(parts)[:most] for parts in zip(*found, strict=True))
+        return rows, slots
 
     @property
     def live(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -15,7 +15,7 @@ from inspector.copying.room import require_memory
 from inspector.errors import NotReadInTime, UnreadableMemory
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.gotypes.gotype import GoType
-from inspector.gotypes.reach import KEY_LIMITS, VALUE_LIMITS, Reach
+from inspector.gotypes.reach import VALUE_LIMITS, Reach
 from inspector.maps.copying import Copier
 from inspector.maps.family import Account, Books, Entry, Slots, Snapshot, Source
 from inspector.maps.findings import Judgement
@@ -215,7 +215,8 @@ class _SnapshotTaker(Copier):
         if isinstance(self.memory, Filling) and at[-1] - at[0] == count * (len(at) - 1):
             # Tables that are equally large and follow each other, as those of large maps do: no byte is copied twice.
             with suppress(UnreadableMemory):
-                self.memory.read_into(starts, raw[at[0] : at[0] + count * len(at)].reshape(len(at), count * size))
+                sizes = np.full(len(at), count * size, np.uint64)
+                self.memory.read_into(starts, sizes, raw[at[0] : at[0] + count * len(at)].reshape(-1))
                 return np.ones(len(starts), dtype=bool)
         rows, ok = gather(self.memory, self.regions, starts, count * size)
         raw[(at[:, None] + np.arange(count)).reshape(-1)] = rows.reshape(-1, size)
@@ -247,10 +248,9 @@ class _SnapshotTaker(Copier):
         key_leads, elem_leads = key.has_pointers or layout.indirect_key, elem.has_pointers or layout.indirect_elem
         if not key_leads and not elem_leads:
             return
-        rows, slots = groups.live
         if key_leads:
-            self.copy_behind(reach, key, layout.indirect_key, pick(keys, rows, slots), KEY_LIMITS)
-        rows, slots = rows[:shown], slots[:shown]
+            self.copy_behind_keys(reach, layout.indirect_key, groups.key_windows)
+        rows, slots = groups.first_live(shown)
         if key_leads:
             self.copy_behind(reach, key, layout.indirect_key, pick(keys, rows, slots), VALUE_LIMITS)
         if elem_leads:

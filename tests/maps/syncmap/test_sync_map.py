@@ -74,6 +74,7 @@ def held_against(told: dict, document: dict) -> list[str]:
     return [f"{told['name']}: {each}" for each in wrong]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("toolchain", EVERY_FORM)
 def test_all_entries_are_those_that_the_program_stored_and_later_ranges_over(run: Started, toolchain):
     running = run("syncmaps", toolchain)
