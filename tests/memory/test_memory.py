@@ -149,7 +149,7 @@ def test_ranges_of_different_sizes_are_read_one_after_the_other(run):
 def test_pages_of_many_short_ranges_are_copied_with_what_lies_across_their_borders(run, crash, source):
     dice = unforeseen()
     with contextlib.ExitStack() as open_now:
-        memory = CoreFile(crash().path)
+        memory: CoreFile | ProcessMemory = CoreFile(crash().path)
         if source == "process":
             memory = ProcessMemory(run().pid)
             tracer = Tracer(open_now.enter_context(closing(Lifetime(run().pid))))
