@@ -35,6 +35,9 @@ COMPILED = "compiled"
 SLOTS = 8
 """Cells of a bucket, slots of a group."""
 
+MANY = 1 << 20
+"""From so many hashes on cells that stay free cost more than they gain."""
+
 MOST_CELLS = 1 << 27
 """Cells at most, of four bytes each, that hashes are spread over."""
 
@@ -67,7 +70,8 @@ def aes_hash(schedule: bytes) -> AesHash | CompiledAesHash:
 def marked_repeated(hashes: Hashes) -> NDArray[np.bool_] | None:
     """(n,) whether each of n hashes occurs at least twice among them; None where the kernel does not say."""
     library, _ = _loaded()
-    bits = (2 * len(hashes)).bit_length()
+    # Three of four cells are free, where there is room for that: nearly every hash finds its cell at once.
+    bits = ((4 if len(hashes) < MANY else 2) * len(hashes)).bit_length()
     if library is None or 1 << bits > MOST_CELLS:
         return None
     hashes, marked = np.ascontiguousarray(hashes), np.zeros(len(hashes), dtype=bool)
