@@ -154,10 +154,16 @@ def _of_texts(texts: list[str], kind: pyarrow.DataType, mask: Any) -> pyarrow.Ar
     import pyarrow
 
     words = {text: text.encode() for text in set(texts)}
-    encoded = [words[text] for text in texts] if len(words) > 1 else [*words.values()] * len(texts)
+    if len(words) == 1:
+        (word,) = words.values()
+        lengths, data = np.full(len(texts), len(word)), word * len(texts)
+    else:
+        encoded = [words[text] for text in texts]
+        lengths = np.fromiter(map(len, encoded), np.int64, len(texts))
+        data = b"".join(encoded)
     offsets = np.zeros(len(texts) + 1, np.int32 if kind == pyarrow.string() else np.int64)
-    np.cumsum([*map(len, encoded)], out=offsets[1:])
-    buffers = [_validity(mask), pyarrow.py_buffer(offsets), pyarrow.py_buffer(b"".join(encoded))]
+    np.cumsum(lengths, out=offsets[1:])
+    buffers = [_validity(mask), pyarrow.py_buffer(offsets), pyarrow.py_buffer(data)]
     return pyarrow.Array.from_buffers(kind, len(texts), buffers)
 
 

@@ -17,18 +17,20 @@ ROWS, BYTES = 1 << 17, 1 << 26
 """Rows that are written together at most, and bytes of them: what readers skip or read as a whole."""
 
 
-DISTINCT = ("key", "address")
-"""Columns in which no value comes twice: a dictionary of them takes time and more bytes than they do themselves."""
+FEW = ("array", "bucket", "overflow", "cell", "table", "group", "slot")
+"""Columns with the same value in many rows, which a dictionary makes smaller, as it often does texts of elements.
+
+One of numbers takes time, and more bytes than they do themselves.
+"""
 
 
 def write_parquet(inspection: Inspection, out: IO[bytes]) -> Losses:
     """Write a Parquet file; raises InspectError, OSError."""
-    from pyarrow import parquet
+    from pyarrow import parquet, types
 
     def opened(schema: pyarrow.Schema) -> parquet.ParquetWriter:
-        return parquet.ParquetWriter(
-            out, schema, use_dictionary=[name for name in schema.names if name not in DISTINCT]
-        )
+        texts = [each.name for each in schema if not types.is_primitive(each.type) and each.name != "key"]
+        return parquet.ParquetWriter(out, schema, use_dictionary=[*FEW, *texts])
 
     return _write(inspection, opened)
 
