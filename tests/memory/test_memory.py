@@ -19,7 +19,7 @@ from inspector.control.tracer import Tracer
 from inspector.errors import UnreadableMemory
 from inspector.memory.corefile import CoreFile
 from inspector.memory.frozen import FrozenMemory
-from inspector.memory.gather import MOST_MARKED, PAGE, Pages, gather
+from inspector.memory.gather import MOST_MARKED, PAGE, Pages, gather, gather_near
 from inspector.memory.lifetime import Lifetime
 from inspector.memory.process import ProcessMemory
 from inspector.memory.protocol import Region, RegionMap
@@ -177,6 +177,10 @@ def test_pages_of_many_short_ranges_are_copied_with_what_lies_across_their_borde
         touched = {page for address, size in ranges for page in (address // PAGE, (address + size - 1) // PAGE)}
         assert len(block.data) == len(touched) * PAGE
         assert pages.copy(memory, RegionMap(memory.regions()), most=3) is None
+        few = np.array([address for address, _ in [*ranges, *nowhere]], np.uint64)
+        rows, ok = gather_near(memory, RegionMap(memory.regions()), few, 144)
+        assert ok.tolist() == [True] * len(ranges) + [False] * len(nowhere)
+        assert rows.tobytes() == gather(memory, RegionMap(memory.regions()), few, 144)[0].tobytes()
 
 
 @pytest.mark.parametrize("address", [0, 8, 1 << 46, (1 << 64) - 8, -8])
@@ -196,7 +200,8 @@ def test_a_read_over_the_end_of_a_mapping_is_refused_as_a_whole(run):
         memory.read(stack.end - 16, 32)
 
 
-def test_gather_reads_what_can_be_read_and_says_what_cannot(run):
+@pytest.mark.parametrize("gather", [gather, gather_near])
+def test_gather_reads_what_can_be_read_and_says_what_cannot(run, gather):
     memory = ProcessMemory(run().pid)
     regions = RegionMap(memory.regions())
     good = places_of(run(), 50)
@@ -207,7 +212,8 @@ def test_gather_reads_what_can_be_read_and_says_what_cannot(run):
     assert not rows[~ok].any()
 
 
-def test_gather_survives_regions_that_promise_more_than_there_is(run):
+@pytest.mark.parametrize("gather", [gather, gather_near])
+def test_gather_survives_regions_that_promise_more_than_there_is(run, gather):
     memory = ProcessMemory(run().pid)
     everything = RegionMap([Region(0, 1 << 47)])
     good = places_of(run(), 30)

@@ -36,7 +36,7 @@ from inspector.maps.values import Values
 from inspector.maps.windows import SMALL_WINDOW, index_type, joined, windows
 from inspector.memory.counting import counting
 from inspector.memory.frozen import FrozenMemory
-from inspector.memory.gather import gather
+from inspector.memory.gather import gather_near
 from inspector.memory.protocol import Addresses, Filling
 from inspector.memory.sets import is_among
 
@@ -286,7 +286,7 @@ class _SnapshotTaker(Copier):
         apart = outside[~twice[outside]]
         chains.begin_level()
         for window in windows(len(apart)) if chains.used + len(apart) <= most else ():
-            data, ok = gather(self.memory, self.regions, pointers[apart[window]], self.layout.bucket_size)
+            data, ok = gather_near(self.memory, self.regions, pointers[apart[window]], self.layout.bucket_size)
             read = apart[window][ok]
             target[read] = chains.append(pointers[read], data if ok.all() else data[ok])
         chains.next[level] = target
