@@ -68,8 +68,12 @@ def gather_near(memory: Memory, regions: RegionMap, addresses: Addresses, size: 
     skipped = addresses - block.addresses[at]
     # No range is shorter than a page. A hostile address plus a size could wrap around.
     ok = (at >= 0) & (skipped <= block.sizes[at] - np.uint64(size))
+    held = sliding_window_view(block.data, size)
+    places = block.offsets[at] + skipped.view(np.int64)
+    if ok.all():
+        return held[places], ok
     rows = np.zeros((len(addresses), size), np.uint8)
-    rows[ok] = sliding_window_view(block.data, size)[(block.offsets[at] + skipped.view(np.int64))[ok]]
+    rows[ok] = held[places[ok]]
     return rows, ok
 
 
