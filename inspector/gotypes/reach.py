@@ -153,21 +153,24 @@ class Reach:
             addresses, sizes = self._wanted(rows)
             pages.add(addresses, sizes.view(np.uint64))
         block = pages.copy(self.memory, self.regions, max(self.left, 0) // PAGE)
-        shortest = 0
         if block is not None:
             self.left -= len(block.data)
             self.frozen.add_block(block)
-            shortest = PAGE
-        for rows in windows() if pages.longest > shortest else ():
-            addresses, sizes = self._wanted(rows, shortest)
+            if pages.longest <= PAGE and not len(pages.left_out):
+                return
+        for rows in windows():
+            addresses, sizes = self._wanted(rows)
+            if block is not None:
+                lacked = pages.lack(addresses, sizes.view(np.uint64))
+                addresses, sizes = addresses[lacked], sizes[lacked]
             for size in distinct(sizes).tolist():
                 self._copy(addresses[sizes == size], size)
 
-    def _wanted(self, rows: Rows, shortest: int = 0) -> tuple[Addresses, NDArray[np.int64]]:
-        """Where strings of more than `shortest` bytes lie, and how many bytes of them are copied."""
+    def _wanted(self, rows: Rows) -> tuple[Addresses, NDArray[np.int64]]:
+        """Where strings lie, and how many bytes of each are copied."""
         headers = np.ascontiguousarray(rows).view(dtype_of(scalars.string_header))[:, 0]
         addresses, sizes = headers["data"], headers["len"]
-        wanted = sizes > shortest
+        wanted = sizes > 0
         if self.longest is not None:
             wanted &= sizes <= self.longest
         if not wanted.all():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from inspector.errors import UnreadableMemory
 from inspector.memory.frozen import Block
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Filling, Memory, RegionMap, Rows
-from inspector.memory.sets import distinct
+from inspector.memory.sets import distinct, is_among
 
 RETRIES = 16
 
@@ -72,19 +72,22 @@ def gather_near(memory: Memory, regions: RegionMap, addresses: Addresses, size: 
     places = block.offsets[at] + skipped.view(np.int64)
     if ok.all():
         return held[places], ok
-    rows = np.zeros((len(addresses), size), np.uint8)
+    rows, left = np.zeros((len(addresses), size), np.uint8), np.flatnonzero(~ok)
     rows[ok] = held[places[ok]]
+    rows[left], ok[left] = gather(memory, regions, addresses[left], size)
     return rows, ok
 
 
 class Pages:
     """The pages that many short ranges lie in, collected some ranges at a time.
 
-    `ranges` counts those, and `longest` is the size of the longest range of all that were asked for.
+    `ranges` counts those, and `longest` is the size of the longest range of all that were asked for. `left_out` are the
+    numbers of pages that `copy` left out, as they are not readable as a whole.
     """
 
     def __init__(self) -> None:
         self.ranges = self.longest = 0
+        self.left_out: Addresses = np.empty(0, np.uint64)
         self._lowest = 0
         self._marked = np.zeros(0, dtype=bool)
         self._apart: list[Addresses] = []
@@ -120,7 +123,8 @@ class Pages:
     def copy(self, memory: Memory, regions: RegionMap, most: int = MOST_PAGES) -> Block | None:
         """Copy those that lie in known regions, up to `most`; None where that would not pay or not work."""
         pages = self._numbers()
-        pages = pages[regions.contains(pages * np.uint64(PAGE), PAGE)]
+        whole = regions.contains(pages * np.uint64(PAGE), PAGE)
+        pages, self.left_out = pages[whole], pages[~whole]
         if not 0 < len(pages) <= min(most, MOST_PAGES, self.ranges // RANGES_PER_PAGE):
             return None
         # Neighbouring pages become one range, so that what lies across their border is found.
@@ -136,6 +140,14 @@ class Pages:
         except UnreadableMemory:
             return None  # the caller reads range by range
         return Block(starts[heads], sizes, heads * PAGE, data)
+
+    def lack(self, addresses: Addresses, sizes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of the ranges are not in the pages that were copied."""
+        lacked = sizes > PAGE
+        if len(self.left_out):
+            last = addresses + (sizes - np.uint64(1)) >> PAGE_BITS
+            lacked |= is_among(addresses >> PAGE_BITS, self.left_out) | is_among(last, self.left_out)
+        return lacked
 
     def _numbers(self) -> Addresses:
         """Numbers of the pages, ascending."""

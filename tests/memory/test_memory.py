@@ -17,6 +17,7 @@ from inspector.control.gdbmemory import GdbMemory
 from inspector.control.gdbmi import GdbBridge
 from inspector.control.tracer import Tracer
 from inspector.errors import UnreadableMemory
+from inspector.gotypes.reach import Reach
 from inspector.memory.corefile import CoreFile
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import MOST_MARKED, PAGE, Pages, gather, gather_near
@@ -181,6 +182,23 @@ def test_pages_of_many_short_ranges_are_copied_with_what_lies_across_their_borde
         rows, ok = gather_near(memory, RegionMap(memory.regions()), few, 144)
         assert ok.tolist() == [True] * len(ranges) + [False] * len(nowhere)
         assert rows.tobytes() == gather(memory, RegionMap(memory.regions()), few, 144)[0].tobytes()
+
+
+@pytest.mark.parametrize("spare", [0, 100])
+def test_what_lies_in_a_page_that_is_known_in_part_is_copied_all_the_same(run, spare):
+    dice, running = unforeseen(), run()
+    with closing(ProcessMemory(running.pid)) as memory:
+        heap = next(region for region in memory.regions() if region.start == 0xC000000000)
+        end = heap.start + 8 * PAGE + spare
+        regions = RegionMap([Region(heap.start, end)])
+        starts = [dice.randrange(heap.start, end - 24) for _ in range(500)] + [end - 24]
+        rows, ok = gather_near(memory, regions, np.array([*starts, end - 23], np.uint64), 24)
+        assert ok.tolist() == [True] * len(starts) + [False]
+        assert all(row.tobytes() == bytes(memory.read(at, 24)) for at, row in zip(starts, rows, strict=False))
+        headers = np.array([[at, 24] for at in [*starts, end - 23]], np.uint64).view(np.uint8)
+        frozen = FrozenMemory()
+        Reach(None, memory, regions, frozen).strings(lambda: iter((headers[:100], headers[100:])))
+        assert all(bytes(frozen.read(at, 24)) == bytes(memory.read(at, 24)) for at in starts)
 
 
 @pytest.mark.parametrize("address", [0, 8, 1 << 46, (1 << 64) - 8, -8])
