@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from inspector.errors import NotReadInTime
 from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.reach import KEY_LIMITS, Limits, Reach
 from inspector.maps.family import Source
+from inspector.maps.windows import SMALL_WINDOW
 from inspector.memory.protocol import Rows
 
 
@@ -37,11 +36,12 @@ class Copier:
         """Copy what keys or elements point to, of which the slots are given."""
         reach.copy(part, reach.behind(slots, part.size) if indirect else slots, limits)
 
-    def copy_behind_keys(self, reach: Reach, indirect: bool, windows: Callable[[], Iterator[Rows]]) -> None:
-        """Copy what all keys point to, whose slots are given in windows, as often as it is asked for."""
+    def copy_behind_keys(self, reach: Reach, indirect: bool, windows: Callable[[int | None], Iterator[Rows]]) -> None:
+        """Copy what all keys point to; `windows` gives their slots, so many buckets or groups at a time, or at once."""
         key = self.types.key(self.type)
         if key.kind == Kind.STRING and not indirect:
             # Of most maps with pointers: all slots as one array would take as long as to copy the strings.
-            reach.strings(windows)
+            reach.strings(lambda: windows(SMALL_WINDOW))
         else:
-            self.copy_behind(reach, key, indirect, np.concatenate(list(windows())), KEY_LIMITS)
+            for slots in windows(None):
+                self.copy_behind(reach, key, indirect, slots, KEY_LIMITS)

@@ -27,14 +27,14 @@ Spots = Numbers
 """What is true in a mask (n, width): its flat numbers, ascending. Few are, as a rule, of what rules look for."""
 
 
-def windows(count: int, ends: Numbers | None = None, most: int | None = None) -> Iterator[slice]:
-    """Cut `count` rows into windows, of about WINDOW rows each, or of `most` where those are fewer.
+def windows(count: int, ends: Numbers | None = None, length: int | None = None) -> Iterator[slice]:
+    """Cut `count` rows into windows, of about `length` rows each, WINDOW if that is not given.
 
     `ends` (t,) are ascending row numbers at which a window may end, the last of them `count`; anywhere if not given.
     """
-    start, length = 0, WINDOW if most is None else min(most, WINDOW)
+    start = 0
     while start < count:
-        end = min(start + length, count)
+        end = min(start + (length or WINDOW), count)
         if ends is not None:
             at = int(np.searchsorted(ends, end, side="right")) - 1
             # What does not fit into a window is a window of its own.

@@ -59,8 +59,7 @@ def gather(memory: Memory, regions: RegionMap, addresses: Addresses, size: int) 
 def gather_near(memory: Memory, regions: RegionMap, addresses: Addresses, size: int) -> tuple[Rows, NDArray[np.bool_]]:
     """Read like `gather`, up to a page at each address; whole pages are copied where that is faster."""
     pages = Pages()
-    if isinstance(memory, Filling):
-        pages.add(addresses, np.full(len(addresses), size, np.uint64))
+    pages.add(addresses, np.full(len(addresses), size, np.uint64))
     block = pages.copy(memory, regions)
     if block is None:
         return gather(memory, regions, addresses, size)

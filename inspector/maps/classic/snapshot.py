@@ -33,7 +33,7 @@ from inspector.maps.findings import Judgement
 from inspector.maps.liverows import LiveRows
 from inspector.maps.slots import Numbers, pick, places
 from inspector.maps.values import Values
-from inspector.maps.windows import SMALL_WINDOW, index_type, joined, windows
+from inspector.maps.windows import index_type, joined, windows
 from inspector.memory.counting import counting
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather_near
@@ -325,10 +325,10 @@ class _SnapshotTaker(Copier):
                 )
 
 
-def _keys(buckets: BucketArray, min_tophash: int) -> Iterator[NDArray[np.uint8]]:
-    """The keys (k, slot size) of cells that hold an entry by their tophash, window by window."""
+def _keys(buckets: BucketArray, min_tophash: int, length: int | None) -> Iterator[NDArray[np.uint8]]:
+    """The keys (k, slot size) of cells that hold an entry by their tophash, in windows of `length` rows or at once."""
     slots = buckets.slots("keys")
-    for part in windows(max(len(buckets.cells), 1), most=SMALL_WINDOW):
+    for part in windows(max(len(buckets.cells), 1), length=length or len(buckets.cells)):
         yield pick(slots[part], *places(buckets.live(min_tophash, part)))
 
 

@@ -182,15 +182,15 @@ class Groups:
             elem_values = np.ascontiguousarray(self.elems[rows, slots]).view(np.uint64)[:, 0]
         return Slots(keys, key_values, elem_values)
 
-    def live_windows(self, most: int | None = None) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Rows and slots of all entries, in the order of their places, window by window (of `most` groups)."""
-        for window in windows(max(len(self), 1), most=most):
+    def live_windows(self, length: int | None = None) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Rows and slots of all entries, in the order of their places, window by window (of `length` groups)."""
+        for window in windows(max(len(self), 1), length=length):
             rows, slots = places(self.part(window).full)
             yield rows + window.start, slots
 
-    def key_windows(self) -> Iterator[Rows]:
-        """The key slots (k, size) of all entries, window by window."""
-        return (pick(self.keys, *at) for at in self.live_windows(SMALL_WINDOW))
+    def key_windows(self, length: int | None) -> Iterator[Rows]:
+        """The key slots (k, size) of all entries, window by window (of `length` groups), or all at once."""
+        return (pick(self.keys, *at) for at in self.live_windows(length or len(self)))
 
     def first_live(self, most: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and slots of the first `most` entries, None for all; no more windows are looked at than have these."""
