@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,7 @@ from inspector.copying.plan import make_plan
 from inspector.coredump import Written, write_core
 from inspector.errors import UsageError
 from inspector.inspection.one_map import inspect
+from inspector.memory import procfs
 from inspector.memory.corefile import CoreFile
 from inspector.target.opening import open_target
 from tests.support import swisstruth, truth
@@ -149,9 +151,19 @@ def test_types_that_were_relocated_and_made_read_only_are_in_the_core(core):
 # What others read in it
 
 
+def await_sleepers(pid: int, number: int) -> None:
+    """Wait until so many threads are inside nanosleep."""
+    deadline = time.monotonic() + 60
+    while sum(procfs.system_call(pid, thread).startswith("35 ") for thread in procfs.threads(pid)) < number:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("toolchain", [USUAL, SWISS_RELEASES[-1]], ids=lambda each: each.name)
 def test_gdb_finds_every_thread_its_stack_and_its_registers(core, toolchain):
     with start(build("beating", toolchain), str(THREADS)) as running:
+        # Its heart and all who wait for ever: on a busy machine it takes them a while to come to it.
+        await_sleepers(running.pid, THREADS)
         written = snapshot(running, core)
         tasks = {int(task.name) for task in Path(f"/proc/{running.pid}/task").iterdir()}
     threads, stack, registers, named = gdb(
