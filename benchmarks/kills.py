@@ -64,6 +64,15 @@ TRACED = 0.02
 WATCH = 0.0002
 CONNECTED = b"Remote debugging from"
 """What a gdbserver says when a debugger has connected to it."""
+RESET = b"Connection reset"
+"""What it says when the debugger was killed while something was on its way to it."""
+
+
+class GdbserverCrashed(Exception):
+    """A gdbserver has crashed by itself, which may end what it held.
+
+    Release 13 does, now and then, when its connection is reset: its readchar reads on behind its buffer.
+    """
 
 
 @dataclass
@@ -126,6 +135,7 @@ class Blow:
     """One time: what was asked, who got which signal, and what was wrong after it.
 
     The signal comes `after` so many seconds from the beginning, or from the moment when the process is `traced`.
+    `crashed` says that a gdbserver did.
     """
 
     way: str
@@ -136,6 +146,7 @@ class Blow:
     wrong: list[str] = field(default_factory=list)
     struck: int = 0
     code: int | None = None
+    crashed: bool = False
 
     def __str__(self) -> str:
         since = "tracing began" if self.traced else "the beginning"
@@ -324,6 +335,8 @@ def asked(target: Living, way: str) -> Iterator[list[object]]:
         except subprocess.TimeoutExpired:
             server.kill()
             server.communicate()
+        if server.returncode == -signal.SIGSEGV and RESET in said:
+            raise GdbserverCrashed
         if CONNECTED not in said:
             # What it leaves by itself, or when it hangs, is not the work of those who were struck.
             undo_late_stop(target.pid, target.handle)
@@ -343,9 +356,23 @@ def _listens(said: IO[bytes]) -> bool:
 def strike(target: Living, blow: Blow) -> None:
     """Inspect a process, strike at the moment, and look at what became of the process."""
     before = target.signals()
+    try:
+        if not _strike(target, blow):
+            return
+    except GdbserverCrashed:
+        blow.crashed = True
+        return
+    # A gdbserver that lets go of a process sends it SIGCONT.
+    blow.wrong += harm(target, before, {signal.SIGCONT} if blow.way == "remote" else set())
+    if blow.code not in (0, 2, 3, INTERRUPTED, -blow.number):
+        blow.wrong.append(f"it ended with exit code {blow.code}")
+
+
+def _strike(target: Living, blow: Blow) -> bool:
+    """Whether there was anybody to be struck."""
     with asked(target, blow.way) as words:
         if not words:
-            return
+            return False
         began = time.monotonic()
         inspector = Inspector(words)
         while time.monotonic() < began + blow.after and inspector.poll() is None:
@@ -357,10 +384,7 @@ def strike(target: Living, blow: Blow) -> None:
             blow.struck = inspector.strike(blow.victim, blow.number)
         blow.wrong += inspector.end()
         blow.code = inspector.poll()
-    # A gdbserver that lets go of a process sends it SIGCONT.
-    blow.wrong += harm(target, before, {signal.SIGCONT} if blow.way == "remote" else set())
-    if blow.code not in (0, 2, 3, INTERRUPTED, -blow.number):
-        blow.wrong.append(f"it ended with exit code {blow.code}")
+    return True
 
 
 def harm(target: Living, before: dict[int, int], passed_over: Collection[int] = ()) -> list[str]:
@@ -431,6 +455,7 @@ class Campaign:
                     if blow.wrong:
                         words = f"{toolchain.name}, {threads} threads, {life}; {blow}: {'; '.join(blow.wrong)}"
                         print(f"  WRONG: {words}", flush=True)
+                    if blow.wrong or blow.crashed:
                         break
 
     def _blow(self, way: str, length: float) -> Blow:
@@ -459,6 +484,8 @@ class Campaign:
                 lines.append(f"{title + ' ' + value:24}{len(blows):7}{struck:8}{wrong:7}")
         struck = sum(bool(blow.struck) for blow in self.blows)
         lines.append(f"{'all':24}{len(self.blows):7}{struck:8}{len(self.wrong):7}")
+        if crashed := sum(blow.crashed for blow in self.blows):
+            lines.append(f"a gdbserver crashed by itself: {crashed}, of which nothing more is said")
         return "\n".join(lines)
 
 

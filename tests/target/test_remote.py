@@ -280,6 +280,16 @@ def in_the_middle(server: Server, dice: random.Random) -> tuple[Process, bool]:
     return come_at(dice.choice(moments), dice, "--remote", server.endpoint, "main.words")
 
 
+def skip_where_it_crashed(server: Server) -> None:
+    """Skip the test where gdbserver 13 has crashed, which may end what it held.
+
+    Its readchar reads on behind its buffer after a connection was reset, as that of a killed gdb is when something was
+    on its way to it.
+    """
+    if server.process.poll() == -signal.SIGSEGV and "Connection reset" in server.said.read_text():
+        pytest.skip("gdbserver itself crashed")
+
+
 def assert_left_alone(server, running) -> None:
     """The process runs, or gdbserver holds it as if nobody had come."""
     deadline = time.monotonic() + PATIENCE
@@ -289,6 +299,7 @@ def assert_left_alone(server, running) -> None:
     if server.process.poll() is None:
         # We ended before we came to connect.
         let_run(server, "detach")
+    skip_where_it_crashed(server)
     assert is_there(running.pid), server.said.read_text()
     assert_running(running)
 
