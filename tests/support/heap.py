@@ -13,6 +13,7 @@ from inspector.target.target import Target
 
 HEAP = 0xC000000000
 HEAP_END = 0xC100000000
+MOST_LOOKS = 2000
 FEWEST_KEYS = 3
 """Fewer keys could match by chance where no map is."""
 
@@ -46,9 +47,14 @@ class Found:
 
 
 def inspect_heap(target: Target, most: int) -> Found:
-    """Inspect what looks like a map in the heap, by address alone, the largest first: they are of many types."""
+    """Inspect what looks like a map in the heap, by address alone, the largest first: they are of many types.
+
+    It goes on until `most` are maps: where the collector has just been, many are what it has left of others.
+    """
     found = Found()
-    for address in sorted(headers_in_the_heap(target), key=lambda address: -_count(target, address))[:most]:
+    for address in sorted(headers_in_the_heap(target), key=lambda address: -_count(target, address))[:MOST_LOOKS]:
+        if found.proven + len(found.wrong) >= most:
+            break
         try:
             inspection = inspect(target, hex(address), entries=0)
         except InspectError:
