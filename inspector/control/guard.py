@@ -136,8 +136,7 @@ def end_what_it_started(gdb: int) -> None:
                 continue
             handle = os.pidfd_open(pid)
             try:
-                # The pid may be another's by now. A session whose first process lives is one, too: of whoever got the
-                # id of gdb.
+                # Another process may have this pid by now. Another may have the one of gdb, too, and lead a session.
                 if os.getsid(pid) == gdb and procfs.has_ended(gdb):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
             finally:

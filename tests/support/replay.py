@@ -71,6 +71,17 @@ HASHED_TOGETHER = 256
 """Keys hashed in one go under a new seed: few maps use all of them before they get another one."""
 
 
+def elem_bytes(elems: list[Any], size: int) -> np.ndarray:
+    """The bytes of some elements as the program makes them of a number; zeros for None."""
+    numbers = np.array([elem or 0 for elem in elems], np.int64)
+    words = np.zeros((len(elems), size // 8), np.int64)
+    if words.shape[1]:
+        words[:, 0] = numbers
+    if words.shape[1] > 1:
+        words[:, -1] = np.where(numbers != 0, ~numbers, 0)
+    return words.view(np.uint8).reshape(len(elems), size)
+
+
 def original(kind: str, number: int) -> int | None:
     """The number of the key that stands for all keys equal to this one; None for a NaN."""
     if kind in ("float", "any"):
@@ -327,16 +338,6 @@ class Replay:
         out[pointers != 0] = self.target.memory.read_many(pointers[pointers != 0], size)
         return out
 
-    def elem_bytes(self, elems: list[Any]) -> np.ndarray:
-        """The bytes of some elements as the program makes them of a number; zeros for None."""
-        numbers = np.array([elem or 0 for elem in elems], np.int64)
-        words = np.zeros((len(elems), self.elem_type.size // 8), np.int64)
-        if words.shape[1]:
-            words[:, 0] = numbers
-        if words.shape[1] > 1:
-            words[:, -1] = np.where(numbers != 0, ~numbers, 0)
-        return words.view(np.uint8).reshape(len(elems), self.elem_type.size)
-
     def differences(self, judged: bool = False) -> list[str]:
         """What memory has otherwise than the mirror; empty when the mirror landed on the same bytes.
 
@@ -428,7 +429,7 @@ class _Comparison:
     def elems(self, name: str, seen: BucketArray, rows: list[int], buckets: list[Bmap]) -> None:
         if not self.replay.elem_type.size:
             return
-        expected = self.replay.elem_bytes([elem for bucket in buckets for elem in bucket.elems])
+        expected = elem_bytes([elem for bucket in buckets for elem in bucket.elems], self.replay.elem_type.size)
         observed = self.replay.elems(seen)[rows]
         if self.snapshot.layout.indirect_elem:
             # An evacuated cell shares its element with the cell that it went to, where it may have been stored anew.

@@ -33,6 +33,7 @@ from inspector.memory.frozen import FrozenMemory
 from inspector.target.opening import open_target
 from inspector.target.run import Run
 from inspector.target.target import Target
+from tests.support.replay import elem_bytes
 from tests.support.replay import original as original_of_classic
 
 KINDS = (
@@ -216,14 +217,8 @@ class Process:
         return out
 
     def elem_bytes(self, elems: list[Any]) -> np.ndarray:
-        """The bytes of some elements as the program makes them of a number; zeros for None."""
-        numbers = np.array([elem or 0 for elem in elems], np.int64)
-        words = np.zeros((len(elems), self.elem_type.size // 8), np.int64)
-        if words.shape[1]:
-            words[:, 0] = numbers
-        if words.shape[1] > 1:
-            words[:, -1] = np.where(numbers != 0, ~numbers, 0)
-        return words.view(np.uint8).reshape(len(elems), self.elem_type.size)
+        """The bytes of some elements, see there."""
+        return elem_bytes(elems, self.elem_type.size)
 
     def behind(self, slots: np.ndarray, size: int) -> np.ndarray:
         """The bytes that pointers lead to, and zeros where they are nil."""
