@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from fixtures import USUAL, Core, Running, build, cached_core, gcore_core, kernel_core, start
+from fixtures import USUAL, Core, Running, build, cached_core, gcore_core, start
 from fixtures.debian import NoPackage
 from fixtures.esbuild import PACKAGES, esbuild
 from fixtures.etcd import etcd
@@ -34,6 +34,7 @@ from inspector.target.opening import open_target
 from tests.support.census import LIBRARY_TYPES, census_of, differences
 from tests.support.commandline import assert_free, assert_running, cli_here
 from tests.support.promised import PROMISED, promised
+from tests.support.racing import fatal_core
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 FEW, MANY = "2", "80"
@@ -268,7 +269,7 @@ def test_a_core_cut_short_is_answered_in_part_and_says_what_may_be_wrong(crashed
 
 @pytest.mark.slow
 def test_a_core_of_concurrent_map_writes_names_the_map(tmp_path):
-    core = kernel_core(build("racing", USUAL), directory=tmp_path, command="race")
+    core = fatal_core(USUAL, tmp_path)
     done = go_map_inspect(core.path, "--json")
     shared = next(one for one in document_of(done)["census"]["maps"] if one["name"] == "main.shared")
     assert done.returncode == 0

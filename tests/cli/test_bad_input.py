@@ -28,6 +28,7 @@ from tests.support.commandline import (
     assert_free,
     assert_refused,
     assert_running,
+    assert_stopped,
     cli,
     cli_here,
     each_here,
@@ -227,7 +228,7 @@ def test_a_stopped_process_is_inspected_and_stays_stopped(mode):
         os.kill(running.pid, signal.SIGSTOP)
         answer = cli(running.pid, WORDS, "--memory", mode, *TYPE)
         assert (answer.code, answer.err) == (0, "")
-        assert set(thread_states(running.pid)) == {("T", 0)}
+        assert_stopped(running.pid)
         os.kill(running.pid, signal.SIGCONT)
         assert_running(running)
 

@@ -23,6 +23,7 @@ from inspector.cli.gdbsetup import script_path
 from tests.support.commandline import ROOT, assert_refused, assert_running, cli, cli_here
 from tests.support.gdbsession import gdb, gdb_mi, gdbserver
 from tests.support.promised import promised
+from tests.support.racing import fatal_core
 from tests.support.truth import NOT_IN_EXECUTABLE, differences
 
 pytestmark = pytest.mark.skipif(shutil.which("gdb") is None, reason="gdb is not installed")
@@ -175,7 +176,7 @@ def test_a_lookup_says_the_same_in_gdb(crash):
 @pytest.mark.slow
 @pytest.mark.parametrize("toolchain", [USUAL, NEWEST], ids=["usual", "newest"])
 def test_both_front_ends_name_the_goroutines_of_concurrent_map_writes(tmp_path, toolchain):
-    core = kernel_core(build("racing", toolchain), directory=tmp_path, command="race")
+    core = fatal_core(toolchain, tmp_path)
     ours = promised(gdb("info gomap main.shared -json", on=(core.exe, core.path))[0])
     theirs = cli_here(core.path, "main.shared", "--json").document
     assert [finding["rule"] for finding in ours["findings"]].count("W2") >= 1

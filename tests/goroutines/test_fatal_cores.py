@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from fixtures import CLASSIC, SWISS_RELEASES, USUAL, Core, build, find, kernel_core
+from fixtures import CLASSIC, SWISS_RELEASES, USUAL, Core, find
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from tests.support.promised import PROMISED
+from tests.support.racing import fatal_core
 from tests.support.truth import document_of
 
 # One that ran has another stack by now: that of the signal by which the runtime asked it for this one.
@@ -48,10 +49,9 @@ def stacks(core: Core, pattern: re.Pattern[str]) -> set[str]:
     ],
 )
 def test_the_report_of_a_core_names_the_goroutines_that_the_runtime_says_used_the_map(toolchain, command, tmp_path):
-    core = kernel_core(build("racing", toolchain), directory=tmp_path, command=command)
     # Until 1.24 a Swiss map is cloned by a loop over it.
     by_loop = command == "clone" and toolchain == OLDEST
-    assert f"fatal error: {ENDS['iterate' if by_loop else command]}" in core.stderr
+    core = fatal_core(toolchain, tmp_path, command, ENDS["iterate" if by_loop else command])
     told = find(core.truth, "shared" if command == "race" else "crossed")
     with open_target(str(core.path), exe=str(core.exe)) as target:
         inspection = inspect(target, told["address"], told["type"], entries=0)

@@ -23,6 +23,7 @@ from tests.support.commandline import (
     assert_one_line_at_most,
     assert_refused,
     assert_running,
+    assert_stopped,
     children_of,
     finish,
     gdbs_of,
@@ -172,6 +173,8 @@ def test_a_stopped_process_stays_stopped_when_the_inspection_is_interrupted_or_g
     middle = Tries(8)
     with start(build("plain")) as running:
         os.kill(running.pid, signal.SIGSTOP)
+        running.send("truth")
+        asked = running.unread()
         for attempt in middle:
             process, _ = in_the_middle(running, "gdb-mi" if kill_gdb else MODES[attempt % 3], dice)
             gdbs = gdbs_of(process.pid)
@@ -182,9 +185,8 @@ def test_a_stopped_process_stays_stopped_when_the_inspection_is_interrupted_or_g
             answer = finish(process)
             assert_one_line_at_most(answer)
             middle.happened += bool(gdbs) if kill_gdb else answer.code == 130
-            with open(f"/proc/{running.pid}/status") as status:
-                fields = dict(line.split(":", 1) for line in status)
-            assert (fields["State"].strip()[0], fields["TracerPid"].strip()) == ("T", "0")
+            assert_stopped(running.pid)
+        assert running.unread() == asked > 0
         os.kill(running.pid, signal.SIGCONT)
         assert_free(running.pid)
         assert_running(running)

@@ -157,6 +157,18 @@ def assert_free(pid: int) -> None:
     assert not [each for each in states if each[1] or each[0] in "Tt"], states
 
 
+def assert_stopped(pid: int) -> None:
+    """Every thread is stopped by a signal, and none is traced.
+
+    The kernel wakes threads that are let go. They stop again before they execute anything of their own, as soon as
+    they get a processor.
+    """
+    deadline = time.monotonic() + 2
+    while set(states := thread_states(pid)) != {("T", 0)}:
+        assert time.monotonic() < deadline, states
+        time.sleep(0.001)
+
+
 def assert_running(running: Running) -> None:
     """The process runs as before and answers."""
     assert_free(running.pid)

@@ -10,12 +10,13 @@ from random import Random
 
 import pytest
 
-from fixtures import USUAL, Toolchain, build, find, kernel_core, start
+from fixtures import USUAL, Toolchain, build, find, start
 from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 from tests.support.chance import seeded
 from tests.support.promised import PROMISED
+from tests.support.racing import fatal_core
 from tests.support.replay import KINDS
 from tests.support.stepping import some_of, writing
 from tests.support.toolchains import EVERY_TOOLCHAIN
@@ -189,10 +190,7 @@ def test_the_goroutine_that_was_interrupted_in_a_write_is_named_with_its_caller(
 @pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
 @pytest.mark.parametrize("stripped", [False, True], ids=["whole", "stripped"])
 def test_in_the_core_of_concurrent_map_writes_the_goroutine_that_saw_it_is_named(toolchain, stripped, tmp_path):
-    core = kernel_core(
-        build("racing", toolchain, ldflags="-s -w" if stripped else ""), directory=tmp_path, command="race"
-    )
-    assert "fatal error: concurrent map writes" in core.stderr
+    core = fatal_core(toolchain, tmp_path, ldflags="-s -w" if stripped else "")
     saw_it = re.findall(r"^goroutine (\d+) .*\[running\]:$\n^runtime\.fatal", core.stderr, re.MULTILINE)
     with open_target(str(core.path), exe=str(core.exe)) as target:
         # The writers may have broken it so far that its keys no longer say which type it has.
