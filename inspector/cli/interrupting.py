@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from inspector.control.waiting import INTERRUPTIONS, when_free, when_let_go
@@ -14,6 +16,11 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 """The exit code."""
+
+SOON = 0.005
+"""Seconds until an interruption is tried again that came at a moment when nobody would be told of it."""
+IMPORTING = "<frozen importlib._bootstrap>"
+"""The file that Python names for its own functions that import modules."""
 
 
 class Interrupted(BaseException):
@@ -36,22 +43,48 @@ def catch_interruptions() -> None:
             signal.signal(number, _interrupt)
     if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
         signal.signal(signal.SIGTSTP, _on_stop)
+    sys.unraisablehook = _on_unraisable
 
 
 def ignore_interruptions() -> None:
     """Let nothing disturb the rest of the work."""
-    for number in INTERRUPTIONS:
+    for number in (*INTERRUPTIONS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt(*_: object) -> None:
+def _interrupt(_number: int, frame: FrameType | None) -> None:
     # Only once, so that nothing disturbs the way out.
     ignore_interruptions()
-    when_let_go(_give_up)
+    if _imports(frame):
+        _interrupt_soon()
+    else:
+        when_let_go(_give_up)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported. It may make another error of an interruption: parts of numpy do."""
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _interrupt_soon() -> None:
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, SOON)
 
 
 def _give_up() -> NoReturn:
     raise Interrupted
+
+
+def _on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Python calls this for an exception that nobody can catch, as one in a callback of a weak reference."""
+    if isinstance(unraisable.exc_value, Interrupted):
+        _interrupt_soon()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _on_stop(*_: object) -> None:

@@ -99,6 +99,39 @@ def test_a_signal_that_comes_while_a_class_is_made_is_an_interruption_too():
     assert (done.returncode, done.stderr) == (130, "go-map-inspect: Interrupted.\n")
 
 
+INTERRUPTED = """
+import os, signal, time, weakref
+from inspector.cli.failing import exit_code_of
+
+def interrupt(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return [None for _ in range(100)]
+
+def work():
+    {work}
+    time.sleep(60)
+
+raise SystemExit(exit_code_of(work))
+"""
+
+
+def test_a_signal_that_comes_in_a_callback_of_a_weak_reference_is_not_lost():
+    work = "weakref.ref(set(), interrupt)"
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED.format(work=work)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "go-map-inspect: Interrupted.\n")
+
+
+def test_a_signal_that_comes_while_a_module_is_imported_waits_until_it_is(tmp_path):
+    (tmp_path / "loses.py").write_text(
+        "from __main__ import interrupt\n"
+        "try:\n    interrupt()\nexcept BaseException:\n    raise ImportError('it failed') from None\n"
+        "print('imported')\n"
+    )
+    work = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import loses"
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED.format(work=work)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "imported\n", "go-map-inspect: Interrupted.\n")
+
+
 @pytest.mark.slow
 def test_someone_who_presses_ctrl_c_many_times_does_no_harm(plain, dice):
     middle = Tries(15)
