@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """The exit code."""
 
-SOON = 0.005
+SOON = 0.001
 """Seconds until an interruption is tried again that came at a moment when nobody would be told of it."""
 IMPORTING = "<frozen importlib._bootstrap>"
 """The file that Python names for its own functions that import modules."""
