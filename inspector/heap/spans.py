@@ -74,6 +74,8 @@ class SpanList:
 def find_spans(run: Run) -> SpanList | None:
     """Read all spans in use; None where no mheap_ is found. Call it while the target is held."""
     declared = dtype_of(schema.mheap_spans(run.release))
+    # Found out once: of a process that runs, its mappings are read each time.
+    regions = run.regions()
     for start, size in places_of(run, "runtime.mheap_", declared.itemsize):
         try:
             data = np.frombuffer(run.memory.read(start, size), np.uint8)
@@ -81,7 +83,7 @@ def find_spans(run: Run) -> SpanList | None:
             continue
         for at in _candidates(data, declared):
             head = data[at : at + declared.itemsize].view(declared)[0]
-            found = _read_all(run, start + at, head)
+            found = _read_all(run, regions, start + at, head)
             if found is not None:
                 return found
     return None
@@ -123,11 +125,9 @@ def read_again(run: Run, found: SpanList, rows: NDArray[np.int64]) -> Spans:
     return spans[same]
 
 
-def _read_all(run: Run, place: int, head: np.void) -> SpanList | None:
+def _read_all(run: Run, regions: RegionMap, place: int, head: np.void) -> SpanList | None:
     """The spans of what may be allspans; None when they make no sense."""
     data, length = int(head["allspans"]["data"]), int(head["allspans"]["len"])
-    # Found out once: of a process that runs, its mappings are read each time.
-    regions = run.regions()
     if not regions.covers(data, length * WORD):
         return None
     try:

@@ -26,6 +26,9 @@ STEPS = 400
 MOST_KINDS = 2048
 """Kinds of tables that are looked at for it: those with the least room."""
 
+FAR = 6.0
+"""Standard deviations above the mean: a Poisson number is hardly ever larger."""
+
 TINY = 1e-300
 """In place of a chance of 0, which has no logarithm."""
 
@@ -132,24 +135,31 @@ def expected_inserts(room: Room) -> float:
     """Random new keys until the first table has no room for one more, on average.
 
     Each key goes to a table by the top bits of its hash, so a table gets a random number of them (about a Poisson
-    one). While a table has tombstones, some keys take those instead of empty slots.
+    one). While a table has tombstones, some keys take those instead of empty slots. Tables that are alike are one
+    kind; the first to be full is among those that have the least left.
     """
     share = np.exp2(-room.local_depth.astype(np.float64))
     if len(room) == 1 and not room.tombstones[0]:
         return float(room.growth_left[0] + 1) / float(share[0])
     latest = float(((room.growth_left + room.tombstones + 1) / share).min())
-    # Tables that are alike are one kind. The first to be full is among those that have the least left.
-    kinds, counts = np.unique(
-        np.stack(((room.growth_left + 1) / share, room.growth_left, share, room.tombstones, room.reuse)),
-        axis=1,
-        return_counts=True,
-    )
+    # A table that has room for more than all these keys can bring it is never the first.
+    most = 2.0 * latest * share
+    near = room.growth_left <= most + FAR * np.sqrt(most) + FAR
+    rows = np.stack(((room.growth_left + 1) / share, room.growth_left, share, room.tombstones, room.reuse))[:, near]
+    kinds, counts = _kinds(rows)
     _, left, part, tombstones, reuse = kinds[:, :MOST_KINDS, None]
     keys = np.linspace(0.0, 2.0 * latest, STEPS) * part
     marked = np.maximum(tombstones, 1)
     taken = np.where(tombstones > 0, -marked * np.expm1(-keys * reuse / marked), 0.0)
     chance = counts[:MOST_KINDS] @ np.log(np.maximum(_at_most(left, keys - taken), TINY))
     return float(np.trapezoid(np.exp(chance), dx=2.0 * latest / (STEPS - 1)))
+
+
+def _kinds(rows: Floats) -> tuple[Floats, Numbers]:
+    """The columns of a table of numbers, each once and in their order, and how often each is there."""
+    rows = rows[:, np.lexsort(rows[::-1])]
+    first = np.flatnonzero(np.append(True, (rows[:, 1:] != rows[:, :-1]).any(axis=0)))
+    return rows[:, first], np.diff(np.append(first, rows.shape[1]))
 
 
 def _at_most(most: Floats, means: Floats) -> Floats:
