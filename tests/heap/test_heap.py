@@ -147,8 +147,11 @@ def spans_of(target: Target) -> list[int]:
     declared, head = schema.mspan(target.program.release), schema.mheap_spans(target.program.release)
     heads = (data[at : at + head.sizeof()] for at in _candidates(data, dtype_of(head)))
     # The page allocator has slices that look the same, but do not lead to spans.
+    run = Run(target)
     found = next(
-        each for each in heads if _read_all(Run(target), symbol.address, each.view(dtype_of(head))[0]) is not None
+        each
+        for each in heads
+        if _read_all(run, run.regions(), symbol.address, each.view(dtype_of(head))[0]) is not None
     )
     allspans = head.parse(found.tobytes()).allspans
     pointers = np.frombuffer(target.memory.read(allspans.data, allspans.len * 8), "<u8").tolist()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fixtures import SWISS_RELEASES, USUAL, build, start
+from fixtures import SWISS_RELEASES, USUAL, build, kernel_core, start
 from tests.support.commandline import assert_free
 from tests.support.measuring import measured
 
@@ -27,3 +27,25 @@ def test_a_large_map_is_judged_in_little_more_memory_than_it_takes_itself(toolch
         assert document["hash_proof"]["matched"] == ENTRIES
         assert run.memory < document["occupancy"]["bytes"]["total"] / MIB + BESIDE_THE_MAP
         assert_free(running.pid)
+
+
+ENTRIES_OF_A_CORE = 4_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("toolchain", "room", "beside"),
+    [
+        pytest.param(USUAL, ENTRIES_OF_A_CORE, 0, id="one-array"),
+        # The groups of many tables are copied.
+        pytest.param(SWISS_RELEASES[-1], 0, 180, id="many-tables"),
+    ],
+)
+def test_what_was_looked_at_of_a_core_no_longer_counts_as_memory(toolchain, room, beside, tmp_path):
+    core = kernel_core(build("sized", toolchain), "ints", str(ENTRIES_OF_A_CORE), str(room), directory=tmp_path)
+    run = measured(core.path, "main.ints", "--json", "--entries", 0, "--memory", "direct")
+    assert run.code == 0
+    document = json.loads(run.out)
+    assert document["hash_proof"]["matched"] == ENTRIES_OF_A_CORE
+    assert run.memory < document["occupancy"]["bytes"]["total"] / MIB + beside
+    core.path.unlink()

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from inspector.goruntime.releases import BUCKET_CELLS
 from inspector.maps.slots import Numbers, count_of
-from inspector.maps.windows import joined, windows
+from inspector.maps.windows import WINDOW, joined, windows
 from inspector.memory.protocol import Addresses
 from inspector.memory.sets import is_among
 
 Rows = NDArray[np.int32 | np.int64]
 """Numbers of rows, as small as there are few of them."""
+Depths = NDArray[np.uint8 | np.int32 | np.int64]
+"""Places in chains, as small as there are only short ones."""
 
 NO_NEXT = -1
 """The chain ends here."""
@@ -44,7 +46,7 @@ class BucketArray:
     cells: NDArray[np.void]
     apart: Addresses
     home: Rows
-    depth: Rows
+    depth: Depths
     next: Rows
 
     def addresses_of(self, rows: NDArray[np.integer[Any]]) -> Addresses:
@@ -64,9 +66,12 @@ class BucketArray:
     @cached_property
     def tophash(self) -> NDArray[np.uint8]:
         """Tophash bytes, shape (rows, 8): side by side, as every rule looks at them and they lie far apart."""
-        # Copied as words: numpy copies eight bytes one by one.
+        # Copied as words: numpy copies eight bytes one by one. In windows, as the cells may be a file's.
         words = self.cells.view(np.uint64).reshape(len(self.cells), -1)
-        return np.ascontiguousarray(words[:, :1]).view(np.uint8)
+        copied = np.empty(len(words), np.uint64)
+        for part in windows(len(words)):
+            copied[part] = words[part, 0]
+        return copied.view(np.uint8).reshape(-1, BUCKET_CELLS)
 
     def tophash_of(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
         """Tophash bytes of k rows, shape (k, 8)."""
@@ -137,9 +142,12 @@ class BucketArray:
         rows[at] = self.overflow_rows[first:last]
         return rows
 
-    def windows(self) -> Iterator[Numbers]:
-        """All rows in use, in the order of `chains`, window by window: no chain is in two of them."""
-        return (self.chains(window) for window in windows(self.size))
+    def windows(self, length: int = WINDOW) -> Iterator[Numbers]:
+        """All rows in use, in the order of `chains`, window by window: no chain is in two of them.
+
+        `length` is how many buckets a window has.
+        """
+        return (self.chains(window) for window in windows(self.size, length=length))
 
     @property
     def order(self) -> Numbers:

@@ -20,7 +20,7 @@ from inspector.goruntime.scalars import slice_header
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.reach import VALUE_LIMITS, Reach
 from inspector.maps.classic.account import account_of
-from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray, Rows
+from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray, Depths, Rows
 from inspector.maps.classic.checks import MapView, judge
 from inspector.maps.classic.contents import entries_of, live_rows, slots_of_all, string_bytes_of, values_of_all
 from inspector.maps.classic.copied import MapCopy
@@ -293,7 +293,7 @@ class _SnapshotTaker(Copier):
         reached = target >= 0
         rows = target[reached]
         chains.home[rows] = chains.home[level[reached]]
-        chains.depth[rows] = chains.depth[level[reached]] + 1
+        chains.deepen(rows, level[reached])
         return rows, chains.overflow_of(rows)
 
     # What cells point to
@@ -371,7 +371,7 @@ class _Chains:
     stride: np.uint64
     used: int
     home: Rows
-    depth: Rows
+    depth: Depths
     next: Rows
     apart: list[Addresses] = field(default_factory=list)
     pieces: list[NDArray[np.void]] = field(default_factory=list)
@@ -391,7 +391,7 @@ class _Chains:
             stride=np.uint64(everything.dtype.itemsize),
             used=rows,
             home=home,
-            depth=np.zeros(rows, index),
+            depth=np.zeros(rows, np.uint8),
             next=np.full(rows, NO_NEXT, index),
         )
 
@@ -434,7 +434,19 @@ class _Chains:
             more = max(rows - len(self.home), len(self.home) // 4 + 64)
             for name in ("home", "depth", "next"):
                 old = getattr(self, name)
-                setattr(self, name, np.concatenate((old, np.zeros(more, old.dtype))))
+                # What is not filled later takes no memory.
+                longer = np.empty(len(old) + more, old.dtype)
+                longer[: len(old)] = old
+                setattr(self, name, longer)
+
+    def deepen(self, rows: NDArray[np.int64], before: NDArray[np.int64]) -> None:
+        """Note how deep in their chains the rows of one level are, each of which follows one of those `before`."""
+        if not len(rows):
+            return
+        depth = int(self.depth[before[0]]) + 1
+        if depth > np.iinfo(self.depth.dtype).max:
+            self.depth = self.depth.astype(self.home.dtype)
+        self.depth[rows] = depth
 
     def overflow_of(self, rows: NDArray[np.int64]) -> Addresses:
         """Overflow pointers of rows that lie in the array or were added in the last level."""

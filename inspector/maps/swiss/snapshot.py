@@ -192,6 +192,9 @@ class _SnapshotTaker(Copier):
         read = np.zeros(len(tables), dtype=bool)
         for count in distinct(wanted[wanted > 0]).tolist():
             which = np.flatnonzero(wanted == count)
+            if not isinstance(self.memory, Filling):
+                # Of a file the pages around what is read count as memory of ours, too: they are read next.
+                which = which[np.argsort(tables.rows["groups"][which])]
             step = max(1, BYTES_AT_ONCE // (count * self.layout.group_size))
             with self.in_time(f"groups of tables with {count * 8} slots", "groups"):
                 for first in range(0, len(which), step):

@@ -23,7 +23,7 @@ from inspector.maps.family import Mask
 from inspector.maps.findings import Finding, HashProof
 from inspector.maps.hashed import HashedKeys, Repeats, hash_slots
 from inspector.maps.slots import Numbers, count_of, nonzero
-from inspector.maps.windows import in_windows, joined, spots, windows
+from inspector.maps.windows import SMALL_WINDOW, WINDOW, in_windows, joined, spots, windows
 from inspector.memory.sets import distinct
 
 NO_KEYS = "the process's hash keys were not found"
@@ -77,7 +77,7 @@ class Proof:
         shown: dict[Array, Shown] = {name: Shown() for name, _ in self.view.arrays}
         wrong: dict[Array, list[HashedKeys]] = {name: [] for name in shown}
         unknown, repeats = [], Repeats()
-        for window in windows(self.least):
+        for window in self._windows():
             parts = []
             for name, array in self.view.arrays:
                 keys = self.keys_of(array, window)
@@ -100,6 +100,11 @@ class Proof:
         """Buckets of the smaller array: its bits of a hash are those that both arrays use."""
         return min((array.size for _, array in self.view.arrays), default=0)
 
+    def _windows(self) -> Iterator[slice]:
+        """Windows of the smaller array's buckets. As many buckets of both arrays together as one window has."""
+        buckets = sum(array.size for _, array in self.view.arrays)
+        return windows(self.least, length=max(1, WINDOW * self.least // max(1, buckets)))
+
     @staticmethod
     def _add(shown: Shown, wrong: list[HashedKeys], array: BucketArray, keys: HashedKeys, misplaced: Mask) -> None:
         if array.doubtful.any():
@@ -113,7 +118,7 @@ class Proof:
     def _led_to(self, hashes: Hashes) -> Iterator[HashedKeys]:
         """The keys at home in the windows that hashes lead to."""
         wanted = distinct(hashes & np.uint64(self.least - 1)).view(np.int64)
-        for window in windows(self.least):
+        for window in self._windows():
             first, last = np.searchsorted(wanted, (window.start, window.stop))
             for name, array in self.view.arrays if first < last else ():
                 keys = self.keys_of(array, window)
@@ -129,7 +134,7 @@ class Proof:
     def evacuated(self, old: BucketArray) -> Iterator[HashedKeys]:
         """Cells of the old array that are marked evacuatedX or evacuatedY and still hold their key, by windows."""
         marks = self.snapshot.release.marks
-        for rows in old.windows():
+        for rows in old.windows(SMALL_WINDOW):
             rows = rows[~cleared(old, rows)]
             tophash = old.tophash_of(rows)
             yield self._hash(old, rows, (tophash >= marks.evacuated_x) & (tophash <= marks.evacuated_y))

@@ -46,8 +46,8 @@ def writes_to_finish(evacuated: NDArray[np.bool_], nevacuate: int) -> WritesToFi
     rest = evacuated[nevacuate:]
     calls = int(np.count_nonzero(~rest))
     # Long runs of buckets evacuated out of order cost calls of their own, for the limit of each call.
-    edges = np.diff(np.concatenate(([0], rest.astype(np.int8), [0])))
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    edges = np.flatnonzero(np.diff(rest, prepend=False, append=False))
+    starts, ends = edges[::2], edges[1::2]
     more = np.maximum(ends - starts - np.where(starts == 0, 0, ADVANCE_LIMIT), 0)
     calls += int((-(-more // (ADVANCE_LIMIT + 1))).sum())
     return WritesToFinish(min=-(-calls // 2), max=calls)
