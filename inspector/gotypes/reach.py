@@ -21,6 +21,7 @@ from inspector.gotypes.gotype import GoType, Kind
 from inspector.gotypes.table import TypeTable
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import PAGE, Pages, gather
+from inspector.memory.lending import Lending
 from inspector.memory.protocol import Addresses, Memory, RegionMap, Rows
 from inspector.memory.sets import distinct, is_among
 
@@ -147,20 +148,27 @@ class Reach:
         return fresh
 
     def strings(self, windows: Callable[[], Iterator[Rows]]) -> None:
-        """Copy the bytes of strings, whose headers (n, 16) are given in windows, as often as it is asked for."""
+        """Copy the bytes of strings, whose headers (n, 16) are given in windows, as often as it is asked for.
+
+        What memory lends is not copied.
+        """
         pages = Pages()
         for rows in windows():
             addresses, sizes = self._wanted(rows)
             pages.add(addresses, sizes.view(np.uint64))
-        block = pages.copy(self.memory, self.regions, max(self.left, 0) // PAGE)
-        if block is not None:
-            self.left -= len(block.data)
+        if isinstance(self.memory, Lending):
+            blocks = pages.lent(self.memory, self.regions)
+        else:
+            block = pages.copy(self.memory, self.regions, max(self.left, 0) // PAGE)
+            blocks = [] if block is None else [block]
+            self.left -= sum(len(block.data) for block in blocks)
+        for block in blocks:
             self.frozen.add_block(block)
-            if pages.longest <= PAGE and not len(pages.left_out):
-                return
+        if blocks and pages.longest <= PAGE and not len(pages.left_out):
+            return
         for rows in windows():
             addresses, sizes = self._wanted(rows)
-            if block is not None:
+            if blocks:
                 lacked = pages.lack(addresses, sizes.view(np.uint64))
                 addresses, sizes = addresses[lacked], sizes[lacked]
             for size in distinct(sizes).tolist():

@@ -172,7 +172,9 @@ def _read_some(run: Run, regions: RegionMap, pointers: Addresses, sweepgen: int)
     spans["end"] = kept["startAddr"] + kept["elemsize"] * kept["nelems"]
     spans["noscan"] = kept["spanclass"] & schema.NOSCAN
     if run.release.malloc_headers:
-        spans["type"] = np.where(kept["spanclass"] >> schema.SIZE_CLASS_SHIFT == 0, kept["largeType"], 0)
+        # Of an object without pointers none is recorded, and an earlier span's may still be there.
+        typed = (kept["spanclass"] >> schema.SIZE_CLASS_SHIFT == 0) & ~spans["noscan"]
+        spans["type"] = np.where(typed, kept["largeType"], 0)
     for name in ("elemsize", "nelems", "freeindex", "allocCount", "allocBits", "gcmarkBits"):
         spans[name] = kept[name]
     return spans, int((~ok).sum() + (~sound).sum())

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from contextlib import ExitStack, suppress
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inspector.errors import BadCore, NotPermitted, UnsupportedTarget
 from inspector.memory import elfheaders, elfnotes
@@ -20,10 +21,12 @@ from inspector.memory.chunks import Chunk, Chunks
 from inspector.memory.descriptors import neither
 from inspector.memory.elfnotes import FileMapping, FileMappings
 from inspector.memory.files import DAMAGE, map_opened, open_file
+from inspector.memory.frozen import Block
 from inspector.memory.packed import unpack
 from inspector.memory.procfs import AT_ENTRY
-from inspector.memory.protocol import Region
+from inspector.memory.protocol import Addresses, Region
 from inspector.memory.prstatus import prstatus
+from inspector.memory.sets import distinct
 from inspector.memory.threads import Thread
 
 ELF = b"\x7fELF"
@@ -176,6 +179,29 @@ class CoreFile(Chunks):
         """The file that held the entry point, as the crashed process knew it; None if the core is silent."""
         return self._files.holding(self.entry)
 
+    def lend(self, addresses: Addresses, size: int) -> tuple[list[Block], NDArray[np.bool_]]:
+        """See Lending.lend. Where the core has holes, the executable is what is lent."""
+        at = np.searchsorted(self._starts, addresses, side="right").astype(np.int64) - 1
+        chunks = [self._chunks[index] for index in distinct(at[at >= 0]).tolist()]
+        held, offsets = np.zeros(len(addresses), dtype=bool), np.zeros(len(addresses), np.int64)
+        buffers = {id(chunk.buffer): chunk.buffer for chunk in chunks}
+        numbers = {key: number for number, key in enumerate(buffers)}
+        owners = np.full(len(addresses), -1)
+        for chunk in chunks:
+            first, last = np.searchsorted(addresses, np.array([chunk.start, max(chunk.end - size + 1, 0)], np.uint64))
+            held[first:last] = True
+            owners[first:last] = numbers[id(chunk.buffer)]
+            offsets[first:last] = (addresses[first:last] - np.uint64(chunk.start)).view(np.int64) + chunk.offset
+        follows = np.diff(addresses) == size
+        goes_on = follows & (np.diff(offsets) == size) & (np.diff(owners) == 0) & held[:-1]
+        held[:-1] &= goes_on | ~follows | ~held[1:]
+        rows = [np.flatnonzero(held & (owners == number)) for number in range(len(buffers))]
+        return [
+            _block(addresses[some], offsets[some], size, buffer)
+            for some, buffer in zip(rows, buffers.values(), strict=True)
+            if len(some)
+        ], held
+
     def relieve(self) -> None:
         """Let go of the pages that were read: they are in the file still, and count as memory of ours until then."""
         with suppress(OSError, ValueError):
@@ -200,3 +226,10 @@ class CoreFile(Chunks):
             Region(chunk.start, chunk.end, path, chunk.writable)
             for chunk, path in zip(self._chunks, files, strict=True)
         ]
+
+
+def _block(addresses: Addresses, offsets: NDArray[np.int64], size: int, buffer: NDArray[np.uint8]) -> Block:
+    """Ranges of a buffer; those that follow each other there and in memory become one."""
+    heads = np.flatnonzero(np.append(True, (np.diff(addresses) != size) | (np.diff(offsets) != size)))
+    sizes = np.diff(np.append(heads, len(addresses))).astype(np.uint64) * np.uint64(size)
+    return Block(addresses[heads], sizes, offsets[heads], buffer)

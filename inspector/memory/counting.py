@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inspector.memory.frozen import Block
+from inspector.memory.lending import Lending
 from inspector.memory.protocol import Addresses, Filling, Memory, Rows
 
 
@@ -43,10 +45,28 @@ class CountingFillingMemory(CountingMemory):
         self.count += into.size
 
 
+class CountingLendingMemory(CountingMemory):
+    """The same over a memory that lends; what it lends counts as if it were copied."""
+
+    _memory: LendingMemory
+
+    def lend(self, addresses: Addresses, size: int) -> tuple[list[Block], NDArray[np.bool_]]:
+        """See Lending.lend."""
+        blocks, held = self._memory.lend(addresses, size)
+        self.count += size * int(np.count_nonzero(held))
+        return blocks, held
+
+
 class FillingMemory(Memory, Filling, Protocol):
     """A Memory that is Filling."""
 
 
+class LendingMemory(Memory, Lending, Protocol):
+    """A Memory that is Lending."""
+
+
 def counting(memory: Memory) -> CountingMemory:
-    """Count what a memory hands out; the result is Filling if the memory is."""
-    return CountingFillingMemory(memory) if isinstance(memory, Filling) else CountingMemory(memory)
+    """Count what a memory hands out; the result is Filling or Lending if the memory is."""
+    if isinstance(memory, Filling):
+        return CountingFillingMemory(memory)
+    return CountingLendingMemory(memory) if isinstance(memory, Lending) else CountingMemory(memory)

@@ -24,7 +24,10 @@ TOO_LATE = "the stop had to end before"
 
 @dataclass(frozen=True)
 class Block:
-    """Ranges copied together: range i is `sizes[i]` bytes from `addresses[i]`, at `offsets[i]` of `data`."""
+    """Ranges copied together: range i is `sizes[i]` bytes from `addresses[i]`, at `offsets[i]` of `data`.
+
+    `data` may be a whole file that is mapped: its ranges alone are pickled.
+    """
 
     addresses: Addresses
     sizes: NDArray[np.uint64]
@@ -39,6 +42,12 @@ class Block:
         offsets = np.arange(len(addresses), dtype=np.int64) * size
         sizes = np.full(len(addresses), size, dtype=np.uint64)
         return Block(addresses[order], sizes, offsets, np.ascontiguousarray(rows[order]).reshape(-1))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parts = zip(self.offsets.tolist(), self.sizes.tolist(), strict=True)
+        data = np.concatenate([np.empty(0, np.uint8), *(self.data[at : at + size] for at, size in parts)])
+        ends = np.cumsum(self.sizes).astype(np.int64)
+        return Block, (self.addresses, self.sizes, ends - self.sizes.astype(np.int64), data)
 
 
 @dataclass(frozen=True)

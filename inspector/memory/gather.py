@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from inspector.errors import UnreadableMemory
 from inspector.memory.frozen import Block
+from inspector.memory.lending import Lending
 from inspector.memory.protocol import END_OF_USER_SPACE, Addresses, Filling, Memory, RegionMap, Rows
 from inspector.memory.sets import distinct, is_among
 
@@ -81,7 +82,7 @@ class Pages:
     """The pages that many short ranges lie in, collected some ranges at a time.
 
     `ranges` counts those, and `longest` is the size of the longest range of all that were asked for. `left_out` are the
-    numbers of pages that `copy` left out, as they are not readable as a whole.
+    numbers of pages that `copy` or `lent` left out, as they are not readable as a whole.
     """
 
     def __init__(self) -> None:
@@ -140,8 +141,17 @@ class Pages:
             return None  # the caller reads range by range
         return Block(starts[heads], sizes, heads * PAGE, data)
 
+    def lent(self, memory: Lending, regions: RegionMap) -> list[Block]:
+        """Where those lie that are in known regions, without a copy of them."""
+        pages = self._numbers()
+        whole = regions.contains(pages * np.uint64(PAGE), PAGE)
+        blocks, held = memory.lend(pages[whole] * np.uint64(PAGE), PAGE)
+        whole[whole] = held
+        self.left_out = pages[~whole]
+        return blocks
+
     def lack(self, addresses: Addresses, sizes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Which of the ranges are not in the pages that were copied."""
+        """Which of the ranges are not in the pages that were copied, or lent."""
         lacked = sizes > PAGE
         if len(self.left_out):
             last = addresses + (sizes - np.uint64(1)) >> PAGE_BITS

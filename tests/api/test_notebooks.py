@@ -109,12 +109,16 @@ def test_a_hostile_key_is_shown_as_text(toolchain):
     with start(build("elements", toolchain)) as running:
         with open_target(running.pid, memory="direct") as target:
             at, length = struct.unpack("<QQ", target["main.sizes"].raw("small").key)
-        with open(f"/proc/{running.pid}/mem", "r+b", buffering=0) as memory:
-            memory.seek(at)
-            memory.write(b"<b>\x1b\xff"[:length])
-        with open_target(running.pid, memory="direct") as target:
-            sizes = target["main.sizes"]
+        # One of some 128 keys may stand where another does: its hash has the same seven bits.
+        for last in (0xFF, 0xFE, 0xFD, 0xFC):
+            with open(f"/proc/{running.pid}/mem", "r+b", buffering=0) as memory:
+                memory.seek(at)
+                memory.write((b"<b>\x1b" + bytes([last]))[:length])
+            with open_target(running.pid, memory="direct") as target:
+                sizes = target["main.sizes"]
+            if sizes.verdict == "inconsistent":
+                break
     page = Page(sizes._repr_html_())
     assert set(page.tags) <= HARMLESS
-    assert page.cells[3:] == [r"'<b>\x1b\udcff'", "200"]
+    assert page.cells[3:] == [rf"'<b>\x1b\udc{last:02x}'", "200"]
     assert sizes.verdict == "inconsistent"

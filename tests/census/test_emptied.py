@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fixtures import Truth, build, kernel_core, start
 from inspector.census import Census, take_census
+from inspector.goruntime.dtypes import dtype_of
+from inspector.goruntime.heap import mspan
+from inspector.goruntime.sizes import MAX_SMALL_SIZE
+from inspector.heap.spans import find_spans
+from inspector.inspection.one_map import inspect
 from inspector.target.opening import open_target
+from inspector.target.run import Run
 from tests.support.commandline import assert_running
 from tests.support.toolchains import EVERY_TOOLCHAIN
 
 STRIPPED = "-s -w"
+CLEARED_FOR_POINTERS_ONLY = ("1.22.10", "1.23.9")
+"""Releases that leave the type of an earlier object in the record of a span whose object has no pointers."""
 
 
 def census_of(target: int | Path) -> Census:
@@ -48,3 +57,22 @@ def test_emptied_maps_of_a_stripped_process_are_found_by_overflow_buckets_that_a
 def test_emptied_maps_of_a_stripped_core_are_found(toolchain, tmp_path):
     core = kernel_core(build("emptied", toolchain, ldflags=STRIPPED), directory=tmp_path)
     assert_all_are_found_and_no_others(core.truth, census_of(core.path))
+
+
+@pytest.mark.parametrize("toolchain", EVERY_TOOLCHAIN)
+def test_what_the_allocator_noted_of_an_earlier_object_is_not_taken_for_the_type_of_a_map(toolchain):
+    # Each processor of the runtime keeps the records of spans that were freed there for its own spans.
+    with start(build("succeeding", toolchain, ldflags=STRIPPED), env={"GOMAXPROCS": "1"}) as running:
+        truth, census = running.truth, census_of(running.pid)
+        assert_all_are_found_and_no_others(truth, census)
+        with open_target(str(running.pid), memory="direct") as target:
+            run = Run(target)
+            spans = find_spans(run)
+            some = spans.spans["record"][spans.spans["noscan"] & (spans.spans["elemsize"] > MAX_SMALL_SIZE)]
+            declared = dtype_of(mspan(target.program.release))
+            records = target.memory.read_many(some, declared.itemsize).view(declared)[:, 0]
+            for one in truth["maps"][:5]:
+                assert inspect(target, one["address"], one["type"]).exit_code == 0
+    assert len(records) >= len(truth["maps"])
+    if toolchain.version in CLEARED_FOR_POINTERS_ONLY:
+        assert np.count_nonzero(records["largeType"]) > 10

@@ -77,9 +77,12 @@ def core(crash):
 
 @contextmanager
 def process(*command: str, **options) -> Iterator[subprocess.Popen]:
-    """Run a program that is not ours to talk to."""
+    """Run a program that is not ours to talk to, and that waits or ends as soon as it can."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as popen:
         try:
+            # Its exec may not be over yet, which would be told.
+            while {state for state, _ in thread_states(popen.pid)} & {"R", "D"}:
+                time.sleep(0.001)
             yield popen
         finally:
             popen.kill()

@@ -203,6 +203,27 @@ def test_what_lies_in_a_page_that_is_known_in_part_is_copied_all_the_same(run, s
         assert all(bytes(frozen.read(at, 24)) == bytes(memory.read(at, 24)) for at in starts)
 
 
+def test_strings_of_a_core_are_lent_and_those_across_a_border_of_what_is_lent_are_copied(crash):
+    dice, core = unforeseen(), CoreFile(crash().path)
+    heap = next(region for region in core.regions() if region.start == 0xC000000000)
+    # Behind the heap lies a file, as behind segments that the kernel left out.
+    file = np.frombuffer(crash().path.read_bytes()[: 4 * PAGE], np.uint8)
+    core.overlay(heap.end, file, 0, len(file))
+    end = heap.end + len(file)
+    starts = [dice.randrange(heap.end - 8 * PAGE, end - 24) for _ in range(500)] + [heap.end - 12, end - 24]
+    headers = np.array([[at, 24] for at in [*starts, end - 23]], np.uint64).view(np.uint8)
+    frozen = FrozenMemory()
+    Reach(None, core, RegionMap(core.regions()), frozen).strings(lambda: iter((headers[:100], headers[100:])))
+    lent = [block for block in frozen.blocks if np.shares_memory(block.data, file) or block.data.size > 1 << 20]
+    again = pickle.loads(pickle.dumps(frozen))
+    assert len(lent) == 2
+    assert all(block.data.size == block.sizes.sum() for block in again.blocks)
+    for memory in (frozen, again):
+        assert all(bytes(memory.read(at, 24)) == bytes(core.read(at, 24)) for at in starts)
+        with pytest.raises(UnreadableMemory):
+            memory.read(end - 23, 24)
+
+
 @pytest.mark.parametrize("address", [0, 8, 1 << 46, (1 << 64) - 8, -8])
 def test_unmapped_addresses_are_told_with_address_and_size(run, crash, address):
     for memory in (ProcessMemory(run().pid), CoreFile(crash().path), FrozenMemory()):

@@ -157,6 +157,14 @@ def assert_free(pid: int) -> None:
     assert not [each for each in states if each[1] or each[0] in "Tt"], states
 
 
+def assert_free_soon(pid: int) -> None:
+    """No thread is traced or stopped once those who hold them have been killed, or have let them go."""
+    deadline = time.monotonic() + 20
+    while any(tracer or state in "Tt" for state, tracer in thread_states(pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert_free(pid)
+
+
 def assert_stopped(pid: int) -> None:
     """Every thread is stopped by a signal, and none is traced.
 
