@@ -44,6 +44,8 @@ class Block:
         return Block(addresses[order], sizes, offsets, np.ascontiguousarray(rows[order]).reshape(-1))
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if int(self.sizes.sum()) == len(self.data):
+            return Block, (self.addresses, self.sizes, self.offsets, self.data)
         parts = zip(self.offsets.tolist(), self.sizes.tolist(), strict=True)
         data = np.concatenate([np.empty(0, np.uint8), *(self.data[at : at + size] for at, size in parts)])
         ends = np.cumsum(self.sizes).astype(np.int64)
