@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from inspector.census.scan import PIECE, Copied
 from inspector.census.territory import Territory
 from inspector.errors import UnreadableMemory
-from inspector.goruntime.sizes import MAX_SMALL_SIZE, MIN_SIZE_FOR_MALLOC_HEADER
+from inspector.goruntime.sizes import MIN_SIZE_FOR_MALLOC_HEADER
 from inspector.goruntime.types import itab
 from inspector.gotypes.gotype import GoType
 from inspector.gotypes.table import TypeTable, map_descriptors_among
@@ -110,5 +110,5 @@ class Interfaces:
             return np.ones(len(places), dtype=bool)
         objects = territory.heap.objects(places)
         header = self.types.release.malloc_headers & (objects.base == places)
-        header &= (objects.size > MIN_SIZE_FOR_MALLOC_HEADER) & (objects.size <= MAX_SMALL_SIZE)
+        header &= objects.size > MIN_SIZE_FOR_MALLOC_HEADER
         return np.asarray(objects.alive & ~header)
