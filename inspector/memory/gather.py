@@ -125,7 +125,7 @@ class Pages:
         pages = self._numbers()
         whole = regions.contains(pages * np.uint64(PAGE), PAGE)
         pages, self.left_out = pages[whole], pages[~whole]
-        if not 0 < len(pages) <= min(most, MOST_PAGES, self.ranges // RANGES_PER_PAGE):
+        if not 0 < len(pages) <= min(most, MOST_PAGES, self._worth):
             return None
         # Neighbouring pages become one range, so that what lies across their border is found.
         heads = np.flatnonzero(np.concatenate(([True], np.diff(pages) != 1)))
@@ -142,13 +142,20 @@ class Pages:
         return Block(starts[heads], sizes, heads * PAGE, data)
 
     def lent(self, memory: Lending, regions: RegionMap) -> list[Block]:
-        """Where those lie that are in known regions, without a copy of them."""
+        """Where those lie that are in known regions, without a copy of them; nothing where they are few ranges each."""
         pages = self._numbers()
         whole = regions.contains(pages * np.uint64(PAGE), PAGE)
+        if np.count_nonzero(whole) > self._worth:
+            return []
         blocks, held = memory.lend(pages[whole] * np.uint64(PAGE), PAGE)
         whole[whole] = held
         self.left_out = pages[~whole]
         return blocks
+
+    @property
+    def _worth(self) -> int:
+        """So many pages are less work than their ranges."""
+        return self.ranges // RANGES_PER_PAGE
 
     def lack(self, addresses: Addresses, sizes: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which of the ranges are not in the pages that were copied, or lent."""
