@@ -206,6 +206,8 @@ def test_a_stopped_process_stays_stopped_when_the_inspection_is_interrupted_or_g
     middle = Tries(8)
     with start(build("plain")) as running:
         os.kill(running.pid, signal.SIGSTOP)
+        # A thread that has not got a processor yet would still read what comes.
+        assert_stopped(running.pid)
         running.send("truth")
         asked = running.unread()
         for attempt in middle:
