@@ -18,7 +18,7 @@ from inspector.goruntime.dtypes import dtype_of
 from inspector.goruntime.mapextra import mapextra
 from inspector.goruntime.scalars import slice_header
 from inspector.gotypes.gotype import GoType
-from inspector.gotypes.reach import VALUE_LIMITS, Reach
+from inspector.gotypes.reach import Reach
 from inspector.maps.classic.account import account_of
 from inspector.maps.classic.buckets import NO_NEXT, SHARED_NEXT, UNREADABLE_NEXT, BucketArray, Depths, Rows
 from inspector.maps.classic.checks import MapView, judge
@@ -27,7 +27,7 @@ from inspector.maps.classic.copied import MapCopy
 from inspector.maps.classic.header import MapExtra, read_header
 from inspector.maps.classic.layout import layout_of
 from inspector.maps.classic.mirror.growth import EXACT_NOVERFLOW_B, LARGEST_B, PREALLOCATED_FROM_B, allocated_buckets
-from inspector.maps.copying import Copier
+from inspector.maps.copying import Copier, chosen
 from inspector.maps.family import Account, Entry, Slots, Snapshot, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.liverows import LiveRows
@@ -128,8 +128,8 @@ def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | No
 
 class _SnapshotTaker(Copier):
     def __init__(self, source: Source, address: int, go_type: GoType) -> None:
-        super().__init__(source, address, go_type)
         self.layout = layout_of(go_type)
+        super().__init__(source, address, go_type, (self.layout.indirect_key, self.layout.indirect_elem))
         self.noverflow = 0
 
     def take(self, shown: int | None) -> MapSnapshot:
@@ -301,35 +301,27 @@ class _SnapshotTaker(Copier):
     def _copy_pointed_to(
         self, frozen: FrozenMemory, new: BucketArray | None, old: BucketArray | None, shown: int | None
     ) -> None:
-        reach = Reach(self.types, self.memory, self.regions, frozen)
-        key, elem = self.types.key(self.type), self.types.elem(self.type)
-        key_indirect, elem_indirect = self.layout.indirect_key, self.layout.indirect_elem
-        key_leads, elem_leads = key.has_pointers or key_indirect, elem.has_pointers or elem_indirect
-        if not key_leads and not elem_leads:
-            return
+        reach, marks = Reach(self.types, self.memory, self.regions, frozen), self.release.marks
         left = shown
         for buckets in (new, old):
-            if buckets is None:
+            if buckets is None or not self.leads:
                 continue
-            live = buckets.live(self.release.marks.min_tophash)
-            if key_leads:
-                # Evacuated cells may keep their keys, whose hashes explain where they went.
-                self.copy_behind_keys(reach, key_indirect, partial(_keys, buckets, self.release.marks.evacuated_x))
-            at_row, at_cell = _first_of(live, buckets.order, left)
-            left = None if left is None else left - len(at_row)
-            if key_leads:
-                self.copy_behind(reach, key, key_indirect, pick(buckets.slots("keys"), at_row, at_cell), VALUE_LIMITS)
-            if elem_leads:
-                self.copy_behind(
-                    reach, elem, elem_indirect, pick(buckets.slots("elems"), at_row, at_cell), VALUE_LIMITS
-                )
+            # Evacuated cells may keep their keys, whose hashes explain where they went.
+            keys = partial(_slots, buckets, "keys", marks.evacuated_x)
+            if left is None:
+                some = [partial(_slots, buckets, part, marks.min_tophash) for part in ("keys", "elems")]
+            else:
+                at = _first_of(buckets.live(marks.min_tophash), buckets.order, left)
+                left -= len(at[0])
+                some = [partial(chosen, buckets.slots(part), *at) for part in ("keys", "elems")]
+            self.copy_behind_entries(reach, keys, (some[0], some[1]))
 
 
-def _keys(buckets: BucketArray, min_tophash: int, length: int | None) -> Iterator[NDArray[np.uint8]]:
-    """The keys (k, slot size) of cells that hold an entry by their tophash, in windows of `length` rows or at once."""
-    slots = buckets.slots("keys")
-    for part in windows(max(len(buckets.cells), 1), length=length or len(buckets.cells)):
-        yield pick(slots[part], *places(buckets.live(min_tophash, part)))
+def _slots(buckets: BucketArray, part: str, min_tophash: int, length: int | None) -> Iterator[NDArray[np.uint8]]:
+    """The "keys" or "elems" (k, slot size) of cells that hold an entry by their tophash; see SlotWindows."""
+    slots = buckets.slots(part)
+    for window in windows(max(len(buckets.cells), 1), length=length or len(buckets.cells)):
+        yield pick(slots[window], *places(buckets.live(min_tophash, window)))
 
 
 def _overflowing(cells: NDArray[np.void]) -> tuple[Numbers, Addresses]:

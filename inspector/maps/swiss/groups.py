@@ -188,16 +188,16 @@ class Groups:
             rows, slots = places(self.part(window).full)
             yield rows + window.start, slots
 
-    def key_windows(self, length: int | None) -> Iterator[Rows]:
-        """The key slots (k, size) of all entries, window by window (of `length` groups), or all at once."""
-        return (pick(self.keys, *at) for at in self.live_windows(length or len(self)))
+    def live_slots(self, slots: Rows, length: int | None) -> Iterator[Rows]:
+        """Those of all entries (k, size) among `keys` or `elems`; see SlotWindows."""
+        return (pick(slots, *at) for at in self.live_windows(length or len(self)))
 
-    def first_live(self, most: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows and slots of the first `most` entries, None for all; no more windows are looked at than have these."""
+    def first_live(self, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and slots of the first `most` entries; no more windows are looked at than have these."""
         found: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         for rows, slots in self.live_windows(SMALL_WINDOW):
             found.append((rows, slots))
-            if most is not None and sum(len(part) for part, _ in found) >= most:
+            if sum(len(part) for part, _ in found) >= most:
                 break
         rows, slots = (np.concatenate(parts)[:most] for parts in zip(*found, strict=True))
         return rows, slots

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,11 @@ from inspector.copying.room import require_memory
 from inspector.errors import NotReadInTime, UnreadableMemory
 from inspector.goruntime.swissgroup import GROUP_SLOTS
 from inspector.gotypes.gotype import GoType
-from inspector.gotypes.reach import VALUE_LIMITS, Reach
-from inspector.maps.copying import Copier
+from inspector.gotypes.reach import Reach
+from inspector.maps.copying import Copier, chosen
 from inspector.maps.family import Account, Books, Entry, Slots, Snapshot, Source
 from inspector.maps.findings import Judgement
 from inspector.maps.liverows import LiveRows
-from inspector.maps.slots import pick
 from inspector.maps.swiss.account import account_of, row_of
 from inspector.maps.swiss.checks import MapView, Proof, judge
 from inspector.maps.swiss.contents import entries_of, live_rows, string_bytes_of, values_of_all
@@ -127,8 +126,8 @@ def take_snapshot(source: Source, address: int, go_type: GoType, shown: int | No
 
 class _SnapshotTaker(Copier):
     def __init__(self, source: Source, address: int, go_type: GoType) -> None:
-        super().__init__(source, address, go_type)
         self.layout = layout_of(go_type)
+        super().__init__(source, address, go_type, (self.layout.indirect_key, self.layout.indirect_elem))
         self.heap = source.heap
 
     def take(self, shown: int | None) -> SwissSnapshot:
@@ -245,16 +244,13 @@ class _SnapshotTaker(Copier):
     # What slots point to
 
     def _copy_pointed_to(self, frozen: FrozenMemory, groups: Groups, shown: int | None) -> None:
-        reach = Reach(self.types, self.memory, self.regions, frozen)
-        key, elem = self.types.key(self.type), self.types.elem(self.type)
-        layout, keys, elems = self.layout, groups.keys, groups.elems
-        key_leads, elem_leads = key.has_pointers or layout.indirect_key, elem.has_pointers or layout.indirect_elem
-        if not key_leads and not elem_leads:
+        if not self.leads:
             return
-        if key_leads:
-            self.copy_behind_keys(reach, layout.indirect_key, groups.key_windows)
-        rows, slots = groups.first_live(shown)
-        if key_leads:
-            self.copy_behind(reach, key, layout.indirect_key, pick(keys, rows, slots), VALUE_LIMITS)
-        if elem_leads:
-            self.copy_behind(reach, elem, layout.indirect_elem, pick(elems, rows, slots), VALUE_LIMITS)
+        reach = Reach(self.types, self.memory, self.regions, frozen)
+        keys, elems = partial(groups.live_slots, groups.keys), partial(groups.live_slots, groups.elems)
+        if shown is None:
+            self.copy_behind_entries(reach, keys, (keys, elems))
+        else:
+            at = groups.first_live(shown)
+            some = partial(chosen, groups.keys, *at), partial(chosen, groups.elems, *at)
+            self.copy_behind_entries(reach, keys, some)
