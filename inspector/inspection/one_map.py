@@ -27,6 +27,7 @@ from inspector.gotypes.redaction import Redactor, current
 from inspector.inspection.identification import Guess, believe, find_map, guess, with_types_made_later
 from inspector.inspection.in_use import look_for_heap
 from inspector.inspection.moving import COPIES, settled
+from inspector.inspection.ready import make_ready
 from inspector.maps.family import Account, Entry, Snapshot
 from inspector.maps.findings import Judgement, Verdict
 from inspector.maps.readers import reader_of_sync_maps
@@ -234,6 +235,7 @@ def _take(
     look_for_heap(run)
     look_for_goroutines(run)
     early = guess(run, locator)
+    make_ready(run, locator, early)
     watching.begin("Copying the map")
     # A guess that leads to a contradiction is made again while the process is held.
     tries = 1 + bool(early) if run.stops else RETRIES_WITHOUT_STOP
