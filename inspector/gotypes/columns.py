@@ -136,7 +136,7 @@ class Texts:
         """(n,) which have bytes that could not be read."""
         return np.asarray((self.lengths > 0) & ~self._found[1] & ~self.nil)
 
-    @property
+    @cached_property
     def nil(self) -> Mask:
         """(n,) which are nil slices; no string is."""
         return np.asarray((self.addresses == 0) & (self.type.kind == Kind.SLICE))

@@ -5,9 +5,9 @@ pyarrow is an extra of this package, and loaded only here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from inspector.inspection.tables import (
     Shape,
     Times,
     Words,
+    cut_in,
     flat_table,
     shape_of,
     windows_of,
@@ -34,6 +35,8 @@ from inspector.inspection.tables import (
 
 if TYPE_CHECKING:
     import pyarrow
+
+T = TypeVar("T")
 
 
 def require_arrow() -> None:
@@ -43,11 +46,11 @@ def require_arrow() -> None:
 
 
 def arrow_table(inspection: Inspection) -> pyarrow.Table:
-    """The shown entries as a table (see arrow_batches); raises MissingPackage."""
+    """The shown entries as a table (see _batches); raises MissingPackage."""
     require_arrow()
     import pyarrow
 
-    return pyarrow.Table.from_batches(list(arrow_batches(inspection, Losses())))
+    return pyarrow.Table.from_batches(all_batches(inspection, list)[0])
 
 
 def pandas_frame(inspection: Inspection) -> Any:
@@ -57,7 +60,25 @@ def pandas_frame(inspection: Inspection) -> Any:
     return arrow_table(inspection).to_pandas()
 
 
-def arrow_batches(inspection: Inspection, losses: Losses) -> Iterator[pyarrow.RecordBatch]:
+def all_batches(inspection: Inspection, taken: Callable[[Iterator[pyarrow.RecordBatch]], T]) -> tuple[T, Losses]:
+    """What is made of the shown entries, `taken` some thousands at a time, and what they lack.
+
+    `taken` is called once more, with batches of another schema, where a string is cut or not UTF-8: only the values
+    tell, and to look through them takes about as long as to write them.
+    """
+    try:
+        losses = Losses()
+        return taken(_batches(inspection, Shape(), losses)), losses
+    except _OtherShape:
+        losses = Losses()
+        return taken(_batches(inspection, shape_of(inspection), losses)), losses
+
+
+class _OtherShape(Exception):
+    """The table has another shape than was taken for granted."""
+
+
+def _batches(inspection: Inspection, shape: Shape, losses: Losses) -> Iterator[pyarrow.RecordBatch]:
     """The shown entries, some thousands at a time, all with one schema; there is at least one, maybe without a row.
 
     Strings are large_string, or large_binary where some are not UTF-8, as slices of bytes are; arrays of bytes are
@@ -67,9 +88,10 @@ def arrow_batches(inspection: Inspection, losses: Losses) -> Iterator[pyarrow.Re
     """
     import pyarrow
 
-    shape = shape_of(inspection)
     for window in windows_of(inspection):
         table = flat_table(window, shape)
+        if not cut_in(table) <= shape.cut:
+            raise _OtherShape
         losses.count(table)
         arrays = [_array(flat, shape) for flat in table]
         yield pyarrow.RecordBatch.from_arrays(arrays, names=[text_of_name(flat.name) for flat in table])
@@ -104,7 +126,12 @@ def _cells(flat: Flat, binary: bool) -> pyarrow.Array:
         text = cells.type.kind == Kind.STRING and not binary
         kind = pyarrow.large_string() if text else pyarrow.large_binary()
         buffers = [_validity(mask), pyarrow.py_buffer(cells.offsets), pyarrow.py_buffer(cells.data)]
-        return pyarrow.Array.from_buffers(kind, len(cells), buffers)
+        array = pyarrow.Array.from_buffers(kind, len(cells), buffers)
+        try:
+            array.validate(full=True)
+        except pyarrow.ArrowInvalid:
+            raise _OtherShape from None
+        return array
     if isinstance(cells, Blobs):
         rows = np.ascontiguousarray(cells.rows[:, :MAX_STRING])
         kind = pyarrow.binary(rows.shape[1])

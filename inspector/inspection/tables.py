@@ -95,7 +95,8 @@ class Flat:
         """(k,) which cells stand for no value: nil, or not read."""
         if isinstance(self.cells, Nested) and isinstance(self.cells.column, Objects):
             return np.array([each is None or isinstance(each, Unreadable) for each in self.cells.column.decoded], bool)
-        return self.empty
+        # Whether strings have their bytes is looked up only where they are asked for.
+        return ~self.cells.sound if isinstance(self.cells, Texts) else self.empty
 
     def spread(self, texts: list[str], nothing: str) -> list[str]:
         """(n,) a text for each row, of texts (k,) of the cells; `nothing` for rows without a value."""
@@ -166,15 +167,21 @@ def shape_of(inspection: Inspection, utf8: bool = True) -> Shape:
     binary: set[str] = set()
     cut: set[str] = set()
     for window in windows_of(inspection):
-        texts = [(flat.name, flat.cells) for flat in flat_table(window) if isinstance(flat.cells, Texts)]
+        table = flat_table(window)
+        texts = [(flat.name, flat.cells) for flat in table if isinstance(flat.cells, Texts)]
         if not texts:
             break
-        cut |= {name for name, cells in texts if cells.cut.any()}
+        cut |= cut_in(table)
         if not utf8:
             continue
         strings = [(name, cells) for name, cells in texts if cells.type.kind == Kind.STRING and name not in binary]
         binary |= {name for name, cells in strings if not is_utf8(cells)}
     return Shape(frozenset(binary), frozenset(cut))
+
+
+def cut_in(table: list[Flat]) -> frozenset[str]:
+    """The columns of some rows in which a value is longer than what is copied of one."""
+    return frozenset(flat.name for flat in table if isinstance(flat.cells, Texts) and flat.cells.cut.any())
 
 
 def is_utf8(texts: Texts) -> bool:
@@ -253,9 +260,7 @@ def _flat(name: str, column: Column, known: Mask, missed: int = 0) -> Iterator[F
         yield Flat(f"{name}.imag", Plain(column.numbers.imag), known, none, missed)
     elif isinstance(column, Numbers):
         yield Flat(name, Plain(column.numbers), known, none, missed)
-    elif isinstance(column, Texts):
-        yield Flat(name, column, known, ~column.sound, missed)
-    elif isinstance(column, Blobs):
+    elif isinstance(column, (Texts, Blobs)):
         yield Flat(name, column, known, none, missed)
     else:
         yield Flat(name, Nested(column), known, none, missed)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from inspector import watching
-from inspector.inspection.arrow import arrow_batches
+from inspector.inspection.arrow import all_batches
 from inspector.inspection.one_map import Inspection
 from inspector.inspection.tables import Losses
 
@@ -32,35 +32,40 @@ def write_parquet(inspection: Inspection, out: IO[bytes]) -> Losses:
         texts = [each.name for each in schema if not types.is_primitive(each.type) and each.name != "key"]
         return parquet.ParquetWriter(out, schema, use_dictionary=[*FEW, *texts])
 
-    return _write(inspection, opened)
+    return _write(inspection, out, opened)
 
 
 def write_arrow(inspection: Inspection, out: IO[bytes]) -> Losses:
     """Write a file in Arrow's file format; raises InspectError, OSError."""
     from pyarrow import ipc
 
-    return _write(inspection, lambda schema: ipc.new_file(out, schema))
+    return _write(inspection, out, lambda schema: ipc.new_file(out, schema))
 
 
-def _write(inspection: Inspection, opened: Callable[[pyarrow.Schema], Any]) -> Losses:
-    losses = Losses()
-    tables = _tables(inspection, losses)
-    table = next(tables)
-    with opened(table.schema) as writer:
-        writer.write_table(table)
-        for table in tables:
+def _write(inspection: Inspection, out: IO[bytes], opened: Callable[[pyarrow.Schema], Any]) -> Losses:
+    """`out` is a file that has nothing yet, and can be begun anew."""
+
+    def written(batches: Iterator[pyarrow.RecordBatch]) -> None:
+        out.seek(0)
+        out.truncate()
+        tables = _tables(batches, inspection.entries_shown)
+        table = next(tables)
+        with opened(table.schema) as writer:
             writer.write_table(table)
-    return losses
+            for table in tables:
+                writer.write_table(table)
+
+    return all_batches(inspection, written)[1]
 
 
-def _tables(inspection: Inspection, losses: Losses) -> Iterator[pyarrow.Table]:
+def _tables(batches: Iterator[pyarrow.RecordBatch], entries: int) -> Iterator[pyarrow.Table]:
     """Batches put together, so that each is written as one group of rows."""
     import pyarrow
 
-    watching.begin("Writing entries", inspection.entries_shown)
+    watching.begin("Writing entries", entries)
     waiting: list[pyarrow.RecordBatch] = []
     rows, size, done = 0, 0, 0
-    for batch in arrow_batches(inspection, losses):
+    for batch in batches:
         waiting.append(batch)
         rows, size, done = rows + len(batch), size + batch.nbytes, done + len(batch)
         watching.reach(done)
