@@ -43,12 +43,14 @@ SLOW = 5.0
 """Seconds from which on a command is not repeated."""
 
 OURS = "JSON lines"
+VERDICT = "verdict"
 OWN: dict[str, tuple[str, ...]] = {
+    VERDICT: ("--json", "--entries", "0"),
     OURS: ("--ndjson", "--entries", "all"),
     "text": ("--entries", "all"),
     "Parquet": ("--export", "{folder}/entries.parquet", "--force"),
 }
-"""Ways to write all entries by the command line, which starts Python first, as a user would, and their options."""
+"""What the command line is asked for, which starts Python first, as a user would: no entries, or all of them."""
 
 PEERS: dict[str, Callable[[argparse.Namespace], Peer]] = {
     "delve": lambda asked: Delve(asked.dlv, fetched=not asked.quick),
@@ -82,6 +84,10 @@ class Row:
         """The median of a command's seconds; None where it gave no whole answer."""
         took = self.commands.get(name, [])
         return statistics.median(one.seconds for one in took) if took and not any(one.why for one in took) else None
+
+    def megabytes(self, name: str) -> float:
+        """The most memory of a command, in million bytes; 0 where it gave no whole answer."""
+        return max((took.megabytes for took in self.commands.get(name, []) if not took.why), default=0.0)
 
     def faster(self, name: str, than: float) -> float | None:
         """How many times as long as `than` seconds a command takes."""
@@ -141,6 +147,8 @@ def main(words: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("interrupted: the table has what was measured until then", file=sys.stderr)
     print("\n".join(table(rows, peers)))
+    if not asked.judge_only:
+        print("", *memory_table(rows, peers), sep="\n")
     if asked.json:
         document = {"schema": SCHEMA, "machine": _machine(), "kernel": kernel_name(), "rounds": rounds}
         document["peers"] = {peer.name: {"version": peer.version, "missing": peer.missing} for peer in peers}
@@ -206,7 +214,7 @@ def _judge(case: Case, subject: Subject, row: Row) -> None:
 def _all_of(name: str, done: tuple[Took, bytes], entries: int) -> Took:
     """What a command of ours took; each entry is a line of its own, but in a file."""
     took, output = done
-    if took.why or name == "Parquet":
+    if took.why or name in (VERDICT, "Parquet"):
         return took
     lines = output.count(b"\n")
     return took if lines > entries else Took(took.seconds, took.megabytes, f"prints {lines:,} lines")
@@ -245,9 +253,13 @@ def table(rows: Sequence[Row], peers: Sequence[Peer]) -> Iterator[str]:
     head = ["map", "entries", "MB", "bare", "held", "x bare", "judged", "x bare", *OWN]
     cells = [[*head, *(f"{peer.name} prints" for peer in peers)]]
     cells += [[*_ours(row), *(_theirs(row, peer) for peer in peers)] for row in rows]
+    yield from aligned(cells)
+
+
+def aligned(cells: list[list[str]]) -> Iterator[str]:
+    """Lines of cells below each other, the first of each to the left and the others to the right."""
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    for line in cells:
-        first, *others = line
+    for first, *others in cells:
         padded = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         yield "  ".join((first.ljust(widths[0]), *padded)).rstrip()
 
@@ -272,6 +284,20 @@ def _seconds(row: Row, name: str) -> str:
     """How long a command took, or why there is no answer."""
     seconds, took = row.seconds(name), row.commands.get(name)
     return "-" if not took else took[-1].why if seconds is None else f"{seconds:.1f} s"
+
+
+def memory_table(rows: Sequence[Row], peers: Sequence[Peer]) -> Iterator[str]:
+    """How many megabytes commands took at the most, beside what the map has, in which strings are counted."""
+    names = [*OWN, *(peer.name for peer in peers)]
+    yield "megabytes that a command had at the most. (+n): more than was read of the map to judge it"
+    cells = [["map", "entries", "MB", *names]]
+    for row in rows:
+        tops = [
+            max((took.megabytes for took in row.commands.get(name, []) if not took.why), default=0) for name in names
+        ]
+        asked = (f"{top:,.0f} (+{top - row.bytes / 1e6:,.0f})" if top else "-" for top in tops)
+        cells.append([*_ours(row)[:3], *asked])
+    yield from aligned(cells)
 
 
 def _theirs(row: Row, peer: Peer) -> str:

@@ -6,19 +6,20 @@ entries: both stop at a limit, or at what they cannot read, without failing.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from benchmarks import alone
 from benchmarks.cases import Case, Subject
 from fixtures.delve import NoDelve, delve_program
 
@@ -27,7 +28,7 @@ QUIET_GDB = ("-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginf
 
 @dataclass(frozen=True)
 class Took:
-    """One command: seconds, megabytes of its own memory at the most, or `why` there is no answer."""
+    """One command: seconds, million bytes of its own memory at the most, or `why` there is no answer."""
 
     seconds: float = 0.0
     megabytes: float = 0.0
@@ -96,26 +97,26 @@ def command(
     words: Sequence[str], patience: float, typed: str = "", env: dict[str, str] | None = None
 ) -> tuple[Took, bytes]:
     """Run a command to its end, or until patience, in seconds, is over; returns what it took and what it said."""
-    began = time.perf_counter()
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as measured:
         given.write(typed.encode())
         given.seek(0)
-        child = subprocess.Popen(
-            words, stdin=given, stdout=said, stderr=subprocess.STDOUT, env=os.environ | (env or {}), process_group=0
+        fd = measured.fileno()
+        subprocess.run(
+            (sys.executable, alone.__file__, str(fd), str(patience), *words),
+            stdin=given,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=os.environ | (env or {}),
+            pass_fds=(fd,),
+            check=True,
         )
-        late = threading.Timer(patience, lambda: os.killpg(child.pid, signal.SIGKILL))
-        late.start()
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - began
-        late.cancel()
-        child.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        output = said.read()
-    megabytes = usage.ru_maxrss / 1024
-    if child.returncode == -signal.SIGKILL and seconds >= patience:
+        measured.seek(0)
+        output, (code, seconds, megabytes) = said.read(), json.loads(measured.read())
+    if code == -signal.SIGKILL and seconds >= patience:
         return Took(seconds, megabytes, f"over {patience:.0f} s"), output
     # What is found in a map is told by an exit code, too.
-    failed = f"ends with {child.returncode}" if child.returncode not in (0, 1) else ""
+    failed = f"ends with {code}" if code not in (0, 1) else ""
     return Took(seconds, megabytes, failed), output
 
 

@@ -37,13 +37,18 @@ def test_the_quick_benchmark_prints_a_table_with_ratios_and_names_who_is_missing
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines, beside = (part.splitlines() for part in done.stdout.split("\n\n"))
     assert "Delve: there is no dlv on the PATH" in lines[0]
     rows = [line for line in lines if re.match("(classic|swiss) ints", line)]
     assert len(rows) == len(FAMILIES)
     for row in rows:
         judged = rf" {ENTRIES}  .* ms .* (\d+\.\d x|-)  +[\d,.]+ ms +[\d,.]+ x  "
-        assert re.search(judged + r"( +[\d.]+ s){3} +missing  ", row), row
+        assert re.search(judged + r"( +[\d.]+ s){4} +missing  ", row), row
+    assert len(beside[2:]) == len(FAMILIES)
+    for row in beside[2:]:
+        # Python and numpy alone take more than the map.
+        verdict, more = map(int, re.search(rf" {ENTRIES}  +0.0  +(\d+) \(\+(\d+)\)  ", row).groups())
+        assert 30 < more <= verdict
     document = json.loads(figures.read_text())
     assert document["peers"]["Delve"]["missing"] == "there is no dlv on the PATH"
     for row in document["rows"]:
@@ -79,3 +84,12 @@ def test_a_command_that_takes_too_long_is_ended_and_told():
         if output:
             break
     assert (took.why, output) == (f"over {seconds:.0f} s", b"begun\n")
+
+
+def test_the_memory_of_a_command_is_its_own_and_not_that_of_who_measures():
+    # A process counts what its parent had when it was forked, of which there is more here than Python takes.
+    held = bytearray(300_000_000)
+    took, _ = command((sys.executable, "-c", "pass"), 60.0)
+    assert took.megabytes < 100 < len(held) / 1e6
+    more, _ = command((sys.executable, "-c", "bytearray(200_000_000)"), 60.0)
+    assert 200 < more.megabytes < 300
