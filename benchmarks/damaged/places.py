@@ -47,7 +47,7 @@ def _classic(snapshot: MapSnapshot) -> list[Range]:
     for array in (snapshot.buckets, snapshot.old):
         if array is None:
             continue
-        for row in np.flatnonzero(array.in_use).tolist():
+        for row in np.flatnonzero(array.in_use()).tolist():
             address = int(array.addresses[row])
             ranges.append(Range("tophash", address, WORD))
             ranges.append(

@@ -51,7 +51,7 @@ def _tophashes(subject: Subject, name: str, array: BucketArray) -> Places:
     marks = subject.target.program.release.marks
     cells = np.arange(BUCKET_CELLS, dtype=np.uint64)
     addresses: Addresses = np.add(array.addresses[:, None], cells, dtype=np.uint64)
-    top, used = array.tophash, array.in_use[:, None]
+    top, used = array.tophash, array.in_use()[:, None]
     marked = (top >= marks.evacuated_x) & (top <= marks.evacuated_empty)
     return {
         f"tophash, {name} array, live": addresses[used & (top >= marks.min_tophash)],
@@ -63,7 +63,7 @@ def _tophashes(subject: Subject, name: str, array: BucketArray) -> Places:
 def _overflow_pointers(name: str, array: BucketArray) -> Places:
     at = array.addresses + np.uint64(array.cells.dtype.itemsize - OVERFLOW_SIZE)
     words = at[:, None] + np.arange(OVERFLOW_SIZE, dtype=np.uint64)
-    used, leads = array.in_use, array.overflow != 0
+    used, leads = array.in_use(), array.overflow != 0
     sentinel = ~used & (array.overflow == np.uint64(array.address))
     return {
         f"overflow pointer, {name} array, used": words[used & leads].reshape(-1),
@@ -84,7 +84,7 @@ def _keys(subject: Subject, name: str, array: BucketArray) -> Places:
     assert slot.itemsize == width * BUCKET_CELLS
     live = array.live(subject.target.program.release.marks.min_tophash)
     marks = subject.target.program.release.marks
-    moved = (array.tophash >= marks.evacuated_x) & (array.tophash <= marks.evacuated_y) & array.in_use[:, None]
+    moved = (array.tophash >= marks.evacuated_x) & (array.tophash <= marks.evacuated_y) & array.in_use()[:, None]
     cells = np.arange(BUCKET_CELLS, dtype=np.uint64) * np.uint64(width) + np.uint64(offset)
     slots = array.addresses[:, None] + cells
     inside = np.arange(width, dtype=np.uint64)

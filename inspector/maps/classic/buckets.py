@@ -91,10 +91,9 @@ class BucketArray:
             and all(np.array_equal(self.cells[part], other.cells[part]) for part in parts)
         )
 
-    @cached_property
-    def in_use(self) -> NDArray[np.bool_]:
-        """Rows that are in a chain."""
-        return self.home >= 0
+    def in_use(self, part: slice | Numbers = slice(None)) -> NDArray[np.bool_]:
+        """Which of some rows are in a chain. It is not kept."""
+        return np.asarray(self.home[part] >= 0)
 
     @cached_property
     def broken(self) -> NDArray[np.int64]:
@@ -104,11 +103,13 @@ class BucketArray:
     @cached_property
     def doubtful(self) -> NDArray[np.bool_]:
         """For each bucket whether its chain is cut, or holds a bucket that another chain claims too."""
+        if not len(self.broken):
+            # One value for all of them takes no memory.
+            return np.broadcast_to(np.bool_(False), self.size)
         doubtful = np.zeros(self.size, dtype=bool)
-        if len(self.broken):
-            claimed = is_among(self.addresses, self.overflow[self.next == SHARED_NEXT])
-            doubtful[self.home[self.broken]] = True
-            doubtful[self.home[claimed & self.in_use]] = True
+        claimed = is_among(self.addresses, self.overflow[self.next == SHARED_NEXT])
+        doubtful[self.home[self.broken]] = True
+        doubtful[self.home[claimed & self.in_use()]] = True
         return doubtful
 
     @cached_property
@@ -124,7 +125,7 @@ class BucketArray:
     @cached_property
     def overflow_rows(self) -> Numbers:
         """Rows that are overflow buckets in use, in chain order."""
-        rows = self.size + np.flatnonzero(self.in_use[self.size :])
+        rows = self.size + np.flatnonzero(self.in_use(slice(self.size, None)))
         return rows[np.lexsort((self.depth[rows], self.home[rows]))]
 
     @cached_property
@@ -154,7 +155,6 @@ class BucketArray:
         """All rows in use, in that order."""
         return joined(self.windows())
 
-    @cached_property
     def long_chains(self) -> tuple[Numbers, Numbers]:
         """The buckets that have overflow buckets, and how many buckets are in the chain of each, itself included."""
         buckets, counts = np.unique(self._overflow_homes.astype(np.int64), return_counts=True)
@@ -166,13 +166,13 @@ class BucketArray:
         `part` are the rows that are asked for.
         """
         live = self.tophash[part] >= min_tophash
-        live[~self.in_use[part]] = False
+        live[~self.in_use(part)] = False
         return live
 
     def count_live(self, min_tophash: int) -> int:
         """How many cells hold an entry."""
         rows = windows(len(self.cells))
-        return sum(int(count_of(self.tophash[part] >= min_tophash)[self.in_use[part]].sum()) for part in rows)
+        return sum(int(count_of(self.tophash[part] >= min_tophash)[self.in_use(part)].sum()) for part in rows)
 
     def slots(self, part: str) -> NDArray[np.uint8]:
         """The bytes of "keys" or "elems", shape (rows, 8, slot size)."""

@@ -33,7 +33,7 @@ from inspector.maps.findings import Judgement
 from inspector.maps.liverows import LiveRows
 from inspector.maps.slots import Numbers, pick, places
 from inspector.maps.values import Values
-from inspector.maps.windows import index_type, joined, windows
+from inspector.maps.windows import SMALL_WINDOW, index_type, joined, windows
 from inspector.memory.counting import counting
 from inspector.memory.frozen import FrozenMemory
 from inspector.memory.gather import gather_near
@@ -285,7 +285,7 @@ class _SnapshotTaker(Copier):
         target[twice] = SHARED_NEXT
         apart = outside[~twice[outside]]
         chains.begin_level()
-        for window in windows(len(apart)) if chains.used + len(apart) <= most else ():
+        for window in windows(len(apart), length=SMALL_WINDOW) if chains.used + len(apart) <= most else ():
             data, ok = gather_near(self.memory, self.regions, pointers[apart[window]], self.layout.bucket_size)
             read = apart[window][ok]
             target[read] = chains.append(pointers[read], data if ok.all() else data[ok])

@@ -94,7 +94,7 @@ def occupancy_of(view: MapView) -> Occupancy:
 
 def _chain_lengths(array: BucketArray) -> dict[int, int]:
     """How many chains have so many buckets."""
-    buckets, long = array.long_chains
+    buckets, long = array.long_chains()
     lengths, counts = np.unique(long, return_counts=True)
     alone = {1: array.size - len(buckets)} if len(buckets) < array.size else {}
     return alone | dict(zip(lengths.tolist(), counts.tolist(), strict=True))

@@ -350,7 +350,7 @@ def old_iterator_alone(s):
 
 def entry_marked_as_an_empty_cell(s):
     def choose(v, row, c):
-        return v.old.tophash[row, c] in (2, 3) and v.old.in_use[row] and v.old.slots("elems")[row, c].any()
+        return v.old.tophash[row, c] in (2, 3) and v.old.home[row] >= 0 and v.old.slots("elems")[row, c].any()
 
     at, _ = cell(s, "old", choose)
     return {at: 4}
@@ -401,7 +401,7 @@ def byte_in_a_preallocated_bucket(s):
 
 def overflow_pointer_in_the_old_tail(s):
     old = s.copy().old
-    tail = [row for row in range(old.size, old.size + old.tail) if not old.in_use[row]]
+    tail = [row for row in range(old.size, old.size + old.tail) if old.home[row] < 0]
     if not tail:
         pytest.skip("every preallocated bucket of the old array is in a chain")
     return {int(old.addresses[tail[0]]) + old.cells.dtype.fields["overflow"][1] + 6: 0x7F}

@@ -178,7 +178,7 @@ def _dangling_keys(
         return
 
     def dangling(window: slice) -> Numbers:
-        at, columns = places(chosen(array.tophash[window]) & array.in_use[window, None])
+        at, columns = places(chosen(array.tophash[window]) & array.in_use(window)[:, None])
         keys, held = _keys(view, array, at + window.start, columns)
         bad = held[Dangling(snapshot.types, snapshot.memory, regions).of(key, keys)]
         return np.asarray((at[bad] + window.start) * BUCKET_CELLS + columns[bad])
@@ -228,7 +228,7 @@ def _leading_nowhere(view: MapView, name: Array, array: BucketArray, part: str, 
     snapshot, pointers = view.snapshot, array.slots(part).view(np.uint64)[..., 0]
 
     def nowhere(window: slice) -> Mask:
-        live = (array.tophash[window] >= snapshot.release.marks.min_tophash) & array.in_use[window, None]
+        live = (array.tophash[window] >= snapshot.release.marks.min_tophash) & array.in_use(window)[:, None]
         live[live] = ~snapshot.regions.contains(pointers[window][live], go_type.size)
         return live
 

@@ -195,7 +195,7 @@ def marked_cells(view: MapView, array: BucketArray, chosen: Mask) -> Iterator[tu
 
 def _cells_of(array: BucketArray, of: Callable[[NDArray[np.uint8]], Mask]) -> Iterator[tuple[int, int]]:
     """Rows and cells with certain tophashes, in rows that are in use, in the order of rows."""
-    found = spots(len(array.cells), lambda part: of(array.tophash[part]) & array.in_use[part, None])
+    found = spots(len(array.cells), lambda part: of(array.tophash[part]) & array.in_use(part)[:, None])
     return (divmod(at, BUCKET_CELLS) for at in found.tolist())
 
 

@@ -158,7 +158,7 @@ def _new_tail(view: MapView) -> Iterator[Finding]:
 
 def _tail_faults(view: MapView, new: BucketArray, used: int) -> Iterator[Finding]:
     tail = slice(new.size, new.size + new.tail)
-    in_use = new.in_use[tail]
+    in_use = new.in_use(tail)
     unlinked = np.flatnonzero(~in_use[:used])
     for at in unlinked:
         yield _bad_tail(
@@ -182,10 +182,10 @@ def _old_tail(view: MapView, old: BucketArray) -> Iterator[Finding]:
     tail, bucket_size = slice(old.size, old.size + old.tail), view.snapshot.layout.bucket_size
     # Buckets with pointers are unlinked from evacuated chains when these are cleared; the markers stay in them.
     left = view.is_marker(old.tophash[tail]).all(axis=1) & view.snapshot.layout.bucket_has_pointers
-    handed_out = old.in_use[tail] | left
-    apart = len(old.overflow_rows) > np.count_nonzero(old.in_use[tail])
+    handed_out = old.in_use(tail) | left
+    apart = len(old.overflow_rows) > np.count_nonzero(old.in_use(tail))
     used = old.tail if apart else int(np.max(np.flatnonzero(handed_out), initial=-1)) + 1
-    for row in old.size + np.flatnonzero(left & ~old.in_use[tail]):
+    for row in old.size + np.flatnonzero(left & ~old.in_use(tail)):
         pointer = int(old.overflow[row])
         if pointer and not (pointer % POINTER_SIZE == 0 and view.snapshot.regions.covers(pointer, bucket_size)):
             yield _bad_tail(
@@ -274,7 +274,7 @@ def o5_chains_are_as_short_as_chance_makes_them(view: MapView) -> Iterator[Findi
     for name, array in view.arrays:
         if not array.size:
             continue
-        buckets, lengths = array.long_chains
+        buckets, lengths = array.long_chains()
         longest = int(lengths.max(initial=1))
         # A chain of n buckets once held more than 8 * (n - 1) entries at a time.
         held = BUCKET_CELLS * (longest - 1) + 1

@@ -241,7 +241,7 @@ def _not_kept(view: MapView, old: BucketArray) -> Iterator[Finding]:
         tophash = old.tophash[window]
         moved = count_of((tophash == marks.evacuated_x) | (tophash == marks.evacuated_y))
         # One entry may be all zeros, two cannot: their keys differ.
-        return (moved > 1) & cleared(old, window) & old.in_use[window]
+        return (moved > 1) & cleared(old, window) & old.in_use(window)
 
     lost_rows = np.flatnonzero(in_windows(len(old.cells), lost, np.empty(0, bool)))
     for row in lost_rows.tolist():
@@ -261,7 +261,7 @@ def _elements_of_nothing(view: MapView, old: BucketArray) -> Iterator[Finding]:
     elems = old.slots("elems")
 
     def left(window: slice) -> Mask:
-        empty = (old.tophash[window] == marks.evacuated_empty) & old.in_use[window, None]
+        empty = (old.tophash[window] == marks.evacuated_empty) & old.in_use(window)[:, None]
         return np.asarray(empty & nonzero(elems[window]))
 
     for row, cell in (divmod(at, BUCKET_CELLS) for at in spots(len(old.cells), left).tolist()):

@@ -74,7 +74,8 @@ class MapView:
         if self.new is None:
             return np.zeros(0, dtype=bool)
         if self.old is None:
-            return np.zeros(self.new.size, dtype=bool)
+            # One value for all of them takes no memory.
+            return np.broadcast_to(np.bool_(False), self.new.size)
         # The low bits of a bucket's number are those of its old one.
         return np.resize(~self.evacuated, self.new.size)
 
