@@ -42,14 +42,17 @@ Vectors = NDArray[np.void]
 
 
 class Pool:
-    """Threads that have begun and wait for work. Raises InspectError where they cannot begin."""
+    """Threads that have begun and wait for work. Raises InspectError where they cannot begin.
 
-    def __init__(self, size: int) -> None:
+    Those that are `urgent` go before others on a busy machine.
+    """
+
+    def __init__(self, size: int, urgent: bool = False) -> None:
         self._asked: SimpleQueue[tuple[Future[None], Callable[[], None]] | None] = SimpleQueue()
         self._workers: list[_Worker] = []
         try:
             for _ in range(size):
-                worker = _Worker(self._asked)
+                worker = _Worker(self._asked, urgent)
                 worker.begin()
                 self._workers.append(worker)
         except BaseException:
@@ -70,7 +73,7 @@ class Pool:
             for future in done:
                 future.result()
             if pending and not all(worker.is_alive() for worker in self._workers):
-                raise MemoryError("a thread that copies has ended")
+                raise MemoryError("a thread has ended")
 
     def close(self) -> None:
         """End all threads, when they have done what they are at."""
@@ -83,13 +86,14 @@ class Pool:
 class _Worker(Helper):
     """A thread of a pool."""
 
-    def __init__(self, asked: SimpleQueue[tuple[Future[None], Callable[[], None]] | None]) -> None:
+    def __init__(self, asked: SimpleQueue[tuple[Future[None], Callable[[], None]] | None], urgent: bool) -> None:
         super().__init__()
-        self._asked = asked
+        self._asked, self._urgent = asked, urgent
 
     def run(self) -> None:
         """Do what is asked for, until nothing is."""
-        _hurry()
+        if self._urgent:
+            _hurry()
         while (asked := self._asked.get()) is not None:
             future, work = asked
             try:
@@ -214,7 +218,7 @@ def copying(memory: ProcessMemory) -> Iterator[Copying]:
     """Workers that copy from a process. When the block is left none of them writes anywhere any more."""
     workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
     # The threads begin before the hold.
-    pool = Pool(max(1, workers - 1))
+    pool = Pool(max(1, workers - 1), urgent=True)
     try:
         yield Copying(memory, pool, workers)
     finally:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
 from inspector import watching
+from inspector.copying.workers import Pool
 from inspector.inspection.arrow import all_batches
 from inspector.inspection.one_map import Inspection
 from inspector.inspection.tables import Losses
@@ -50,10 +53,13 @@ def _write(inspection: Inspection, out: IO[bytes], opened: Callable[[pyarrow.Sch
         out.truncate()
         tables = _tables(batches, inspection.entries_shown)
         table = next(tables)
-        with opened(table.schema) as writer:
-            writer.write_table(table)
+        # While pyarrow packs some rows, which it does without Python, the next ones are made.
+        with opened(table.schema) as writer, closing(Pool(1)) as pool:
+            writing = pool.submit(partial(writer.write_table, table))
             for table in tables:
-                writer.write_table(table)
+                pool.wait_for([writing])
+                writing = pool.submit(partial(writer.write_table, table))
+            pool.wait_for([writing])
 
     return all_batches(inspection, written)[1]
 
