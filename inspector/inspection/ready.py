@@ -17,10 +17,10 @@ from inspector.target.run import Run
 WORTH = 1 << 22
 """Bytes of a map from which on that is done."""
 
-MOST = 1 << 28
-"""Bytes that are made ready at most: a map that is much larger is not copied in one short stop anyway."""
+MOST = 1 << 27
+"""Bytes that are made ready at most: less than the copy takes with all that is worked out of it."""
 
-POINTED_TO = 1 << 27
+POINTED_TO = 1 << 26
 """Bytes at most that are made ready for what keys and elements point to, which nobody knows before."""
 
 
