@@ -143,8 +143,9 @@ class Reach:
         return found
 
     def _copy(self, addresses: Addresses, size: int) -> Rows:
-        addresses = distinct(addresses[addresses != 0])
-        if not size or not len(addresses) or size * len(addresses) > self.left:
+        # As many as there is room for.
+        addresses = distinct(addresses[addresses != 0])[: max(self.left, 0) // max(size, 1)]
+        if not size or not len(addresses):
             return np.empty((0, size), dtype=np.uint8)
         rows, ok = gather(self.memory, self.regions, addresses, size)
         self.left -= rows.size

@@ -44,13 +44,19 @@ class Copier:
         return any(self.indirect) or self.types.key(self.type).has_pointers or self.types.elem(self.type).has_pointers
 
     def copy_behind_entries(self, reach: Reach, keys: SlotWindows, shown: tuple[SlotWindows, SlotWindows]) -> None:
-        """Copy what all `keys` point to as far as it tells them apart, and all that `shown` keys and elements do."""
+        """Copy what all `keys` point to as far as it tells them apart, and all that `shown` keys and elements do.
+
+        The shown keys are `keys` themselves if all are. Else they come first: there may be no room for all.
+        """
         key, elem = self.types.key(self.type), self.types.elem(self.type)
         key_indirect, elem_indirect = self.indirect
-        self._copy_behind(reach, key, key_indirect, keys, KEY_LIMITS)
-        # Strings are followed in any key: those that are shown have no more.
-        if reach.only_strings(key) is None:
+        all_shown = shown[0] is keys
+        if not all_shown:
             self._copy_behind(reach, key, key_indirect, shown[0], VALUE_LIMITS)
+        self._copy_behind(reach, key, key_indirect, keys, KEY_LIMITS)
+        # Strings are followed in any key: such keys have no more.
+        if all_shown and reach.only_strings(key) is None:
+            self._copy_behind(reach, key, key_indirect, keys, VALUE_LIMITS)
         self._copy_behind(reach, elem, elem_indirect, shown[1], VALUE_LIMITS)
 
     def _copy_behind(self, reach: Reach, part: GoType, indirect: bool, windows: SlotWindows, limits: Limits) -> None:

@@ -309,7 +309,7 @@ class _SnapshotTaker(Copier):
             # Evacuated cells may keep their keys, whose hashes explain where they went.
             keys = partial(_slots, buckets, "keys", marks.evacuated_x)
             if left is None:
-                some = [partial(_slots, buckets, part, marks.min_tophash) for part in ("keys", "elems")]
+                some = [keys, partial(_slots, buckets, "elems", marks.min_tophash)]
             else:
                 at = _first_of(buckets.live(marks.min_tophash), buckets.order, left)
                 left -= len(at[0])
