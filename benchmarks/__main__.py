@@ -43,12 +43,15 @@ SLOW = 5.0
 """Seconds from which on a command is not repeated."""
 
 OURS = "JSON lines"
+PATIENT = ("--max-stop", "10s")
+"""With all entries the process may be held as long as that takes. Others hold it until they have printed them."""
+
 VERDICT = "verdict"
 OWN: dict[str, tuple[str, ...]] = {
     VERDICT: ("--json", "--entries", "0"),
-    OURS: ("--ndjson", "--entries", "all"),
-    "text": ("--entries", "all"),
-    "Parquet": ("--export", "{folder}/entries.parquet", "--force"),
+    OURS: ("--ndjson", "--entries", "all", *PATIENT),
+    "text": ("--entries", "all", *PATIENT),
+    "Parquet": ("--export", "{folder}/entries.parquet", "--force", *PATIENT),
 }
 """What the command line is asked for, which starts Python first, as a user would: no entries, or all of them."""
 

@@ -35,6 +35,7 @@ from inspector.gotypes.values import (
     Unreadable,
 )
 from inspector.memory.frozen import FrozenMemory, Piece
+from inspector.memory.joining import join
 from inspector.memory.protocol import Addresses, Rows
 
 Mask = NDArray[np.bool_]
@@ -46,9 +47,6 @@ DTYPES = {
     Kind.UINTPTR: "<u8", Kind.FLOAT32: "<f4", Kind.FLOAT64: "<f8",
     Kind.COMPLEX64: "<c8", Kind.COMPLEX128: "<c16",
 }  # fmt: skip
-
-LONG = 1 << 8
-"""Bytes from which on a text is copied by itself: an index of single bytes would take more than it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,35 +67,6 @@ class Numbers:
     def weight(self) -> int:
         """Bytes that are read when the column is looked at, beside its rows."""
         return 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Moved:
-    """Texts out of one copy, each to its place among all: k short ones of `sizes`, `at` their places, and long ones.
-
-    `moves` (k,) say how much further on they lie in the copy. `long` are (start, place, size) each.
-    """
-
-    data: NDArray[np.uint8]
-    at: NDArray[np.int64]
-    sizes: NDArray[np.int64]
-    moves: NDArray[np.int64]
-    long: list[tuple[int, int, int]]
-
-    @staticmethod
-    def of(piece: Piece, held: NDArray[np.int64], offsets: Offsets) -> _Moved:
-        """Those of a piece; `held` and `offsets` are those of all texts."""
-        at, sizes = offsets[piece.which], held[piece.which]
-        long = sizes > LONG
-        rest = ~long
-        far = zip(piece.starts[long].tolist(), at[long].tolist(), sizes[long].tolist(), strict=True)
-        return _Moved(piece.data, at[rest], sizes[rest], (piece.starts - at)[rest], list(far))
-
-    def gathered(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The bytes of the short ones, which have these places among the bytes of all."""
-        there = np.repeat(self.moves, self.sizes)
-        there += places
-        return np.asarray(self.data[there])
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,18 +135,9 @@ class Texts:
     @cached_property
     def data(self) -> NDArray[np.uint8]:
         """The bytes of all of them, one behind the other."""
-        pieces = [_Moved.of(piece, self.held, self.offsets) for piece in self._found[0]]
-        if len(pieces) == 1 and not len(pieces[0].long):
-            # All of them, in their order.
-            return pieces[0].gathered(np.arange(int(self.offsets[-1])))
         whole = np.empty(int(self.offsets[-1]), np.uint8)
-        for piece in pieces:
-            ends = np.cumsum(piece.sizes)
-            steps = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - piece.sizes, piece.sizes)
-            places = np.repeat(piece.at, piece.sizes) + steps
-            whole[places] = piece.gathered(places)
-            for start, at, size in piece.long:
-                whole[at : at + size] = piece.data[start : start + size]
+        for piece in self._found[0]:
+            join(piece.data, piece.starts, self.held[piece.which], whole, self.offsets[piece.which])
         return whole
 
     def each(self) -> list[bytes]:

@@ -1,14 +1,12 @@
 """The compiled kernel of the hash functions (aes.c), where it was built and the processor has AES instructions.
 
-Everything works without it: `aes.py` computes the same with numpy, ten times as slowly. It is a library that knows
-nothing of Python, so whatever Python loads it, gdb's as well, need not be the one that it was built for.
+Everything works without it: `aes.py` computes the same with numpy, ten times as slowly.
 """
 
 from __future__ import annotations
 
 import ctypes
 import logging
-import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from inspector.hashing.aes import SCHEDULE_SIZE, AesHash, Hashes
 from inspector.hashing.ranges import Numbers, check_ranges
+from inspector.memory.compiled import NUMPY, Signature, load
 from inspector.memory.protocol import Rows
 
 logger = logging.getLogger(__name__)
@@ -26,10 +25,6 @@ logger = logging.getLogger(__name__)
 INTERFACE = 3
 """The version of aes.c that is called here."""
 
-SWITCH = "GO_MAP_INSPECT_KERNEL"
-"""The environment variable that, set to "numpy", leaves the compiled kernel out."""
-
-NUMPY = "numpy"
 COMPILED = "compiled"
 
 SLOTS = 8
@@ -42,16 +37,16 @@ MOST_CELLS = 1 << 27
 """Cells at most, of four bytes each, that hashes are spread over."""
 
 _pointer, _size, _int = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-SIGNATURES = {
-    "gmi_memhash32": [_pointer, _pointer, _pointer, _pointer, _size],
-    "gmi_memhash64": [_pointer, _pointer, _pointer, _pointer, _size],
-    "gmi_memhash": [_pointer, _pointer, _size, _pointer, _pointer, _size],
-    "gmi_memhash_slots": [_pointer, _pointer, _size, _size, _size, _pointer, ctypes.c_uint64, _pointer, _size],
-    "gmi_memhash_at": [_pointer, _pointer, _size, _pointer, _pointer, _pointer, _pointer, _size],
-    "gmi_repeated": [_pointer, _pointer, _size, _pointer, _int],
-    "gmi_away": [_pointer, _pointer, _size, _pointer, _int, _int, _pointer, _pointer, _pointer],
+FUNCTIONS: dict[str, Signature] = {
+    "gmi_usable": ([], _int),
+    "gmi_memhash32": ([_pointer, _pointer, _pointer, _pointer, _size], None),
+    "gmi_memhash64": ([_pointer, _pointer, _pointer, _pointer, _size], None),
+    "gmi_memhash": ([_pointer, _pointer, _size, _pointer, _pointer, _size], None),
+    "gmi_memhash_slots": ([_pointer, _pointer, _size, _size, _size, _pointer, ctypes.c_uint64, _pointer, _size], None),
+    "gmi_memhash_at": ([_pointer, _pointer, _size, _pointer, _pointer, _pointer, _pointer, _size], None),
+    "gmi_repeated": ([_pointer, _pointer, _size, _pointer, _int], _int),
+    "gmi_away": ([_pointer, _pointer, _size, _pointer, _int, _int, _pointer, _pointer, _pointer], _size),
 }
-RETURNED = {"gmi_repeated": _int, "gmi_away": _size}
 
 
 def kernel_name() -> str:
@@ -105,23 +100,10 @@ def away_from_home(
 @cache
 def _loaded() -> tuple[ctypes.CDLL | None, str | None]:
     """The library, or why there is none."""
-    if os.environ.get(SWITCH) == NUMPY:
-        return None, f"{SWITCH} asks for it"
-    built = sorted(Path(__file__).parent.glob("_aes.*.so"))
-    if not built:
-        return None, "the compiled one was not built"
-    try:
-        library = ctypes.CDLL(str(built[0]))
-        if library.gmi_interface() != INTERFACE:
-            return None, "the compiled one is of another version"
-        if not library.gmi_usable():
-            return None, "this processor has no AES instructions"
-        for name, arguments in SIGNATURES.items():
-            function = getattr(library, name)
-            function.argtypes, function.restype = arguments, RETURNED.get(name)
-    except (OSError, AttributeError) as error:
-        return None, f"the compiled one cannot be loaded: {error}"
-    return library, None
+    library, why_not = load(Path(__file__).with_name("aes.c"), INTERFACE, FUNCTIONS)
+    if library is not None and not library.gmi_usable():
+        return None, "this processor has no AES instructions"
+    return (None, why_not) if library is None else (library, None)
 
 
 class CompiledAesHash:

@@ -21,9 +21,10 @@ PAGE = (ROOT / "docs/python.md").read_text()
 NOT_TO_BE_LOADED = {
     "inspector.__main__",
     "inspector.hashing._aes",
+    "inspector.memory._join",
     *(f"inspector.control.gdb{name}" for name in ("frames", "noshell", "script", "values")),
 }
-"""The program itself, the compiled kernel, which holds no Python, and what is sent into gdb and needs its module."""
+"""The program itself, the compiled libraries, which hold no Python, and what is sent into gdb and needs its module."""
 
 pytestmark = pytest.mark.pure
 

@@ -18,6 +18,7 @@ from inspector.hashing.aes import AesHash
 from inspector.hashing.fallback import FallbackHash, OldFallbackHash
 from inspector.hashing.kernel import CompiledAesHash, kernel_name
 from inspector.hashing.repeated import FEW, repeated
+from inspector.memory.compiled import NUMPY, SWITCH
 from tests.support.chance import unforeseen
 
 ROOT = Path(kernel.__file__).parent.parent.parent
@@ -181,7 +182,7 @@ def answer(*words, env=None, path=ROOT):
 @pytest.mark.parametrize("demo", [("demo",), ("demo", "swiss")])
 def test_numpy_gives_the_same_answer_and_the_log_says_who_hashed(demo):
     usual = answer(*demo, "--json", "-v")
-    numpy = answer(*demo, "--json", "-v", env={kernel.SWITCH: kernel.NUMPY})
+    numpy = answer(*demo, "--json", "-v", env={SWITCH: NUMPY})
     one, other = json.loads(usual.stdout), json.loads(numpy.stdout)
     for document in (one, other):
         assert document["hash_proof"]["matched"] == document["map"]["count"] > 0
@@ -189,7 +190,7 @@ def test_numpy_gives_the_same_answer_and_the_log_says_who_hashed(demo):
         del document["timing"], document["target"]["exe"]
     assert one == other
     assert f"keys are hashed by the kernel {kernel_name()}" in usual.stderr
-    assert f"keys are hashed by the kernel numpy ({kernel.SWITCH} asks for it)" in numpy.stderr
+    assert f"keys are hashed by the kernel numpy ({SWITCH} asks for it)" in numpy.stderr
 
 
 @pytest.mark.slow
