@@ -32,6 +32,7 @@ from benchmarks.peers import Delve, Gdb, Peer, Took, command
 from inspector.hashing.kernel import kernel_name
 from inspector.inspection.one_map import inspect
 from inspector.memory.protocol import Memory
+from inspector.settings import DEFAULT_ENTRIES
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 QUICK = 2_000
@@ -205,7 +206,7 @@ def measured(case: Case, subject: Subject, peers: Sequence[Peer], rounds: int, p
 
 def _judge(case: Case, subject: Subject, row: Row) -> None:
     began = time.perf_counter()
-    inspection = inspect(subject.target, case.variable, max_stop=None)
+    inspection = inspect(subject.target, case.variable, entries=DEFAULT_ENTRIES, max_stop=None)
     row.judged.append((time.perf_counter() - began) * 1000)
     assert inspection.judgement.verdict == "consistent", inspection.judgement
     assert inspection.entries_total == inspection.judgement.proof.matched == subject.entries

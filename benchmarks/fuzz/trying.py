@@ -34,6 +34,7 @@ from inspector.report.text.census import print_census
 from inspector.report.text.entry_lines import print_lines
 from inspector.report.text.one_key import print_lookup
 from inspector.report.text.one_map import print_report
+from inspector.settings import DEFAULT_ENTRIES
 from inspector.target.opening import open_target
 from inspector.target.target import Target
 
@@ -101,7 +102,7 @@ def _asked(target: Target, question: Question) -> Outcome:
         write_lookup(found, paper)
         print_lookup(found, screen)
         return Outcome("verdict", "found" if found.lookup.found is not None else "absent")
-    inspection = inspect(target, question.text, question.type)
+    inspection = inspect(target, question.text, question.type, DEFAULT_ENTRIES)
     write_json(inspection, paper)
     json.loads(paper.getvalue())
     print_report(inspection, screen)

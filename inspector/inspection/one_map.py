@@ -34,7 +34,7 @@ from inspector.maps.readers import reader_of_sync_maps
 from inspector.maps.shrinking import Shrinking, shrinking_of_map
 from inspector.memory.relief import relieving
 from inspector.naming.locate import Locator, MapRef, locate
-from inspector.settings import DEFAULT_ENTRIES, MaxStop
+from inspector.settings import MaxStop
 from inspector.target.run import Run
 from inspector.target.target import Target, noticing_the_end
 
@@ -95,7 +95,7 @@ class Inspection:
     account: Account
     timing: Timing
     notes: tuple[str, ...] = ()
-    shown: int | None = DEFAULT_ENTRIES
+    shown: int | None = None
     others: tuple[str, ...] = ()
     redactor: Redactor | None = None
 
@@ -178,10 +178,10 @@ def inspect(
     target: Target,
     text: str | Locator,
     type_name: str | None = None,
-    entries: int | None = DEFAULT_ENTRIES,
+    entries: int | None = None,
     max_stop: MaxStop = "usual",
 ) -> Inspection:
-    """Inspect one map: `text` is an address or a variable, `entries` how many to show (None for all).
+    """Inspect one map: `text` is an address or a variable, `entries` how many to show, all unless given.
 
     The process is held only while bytes are copied, for at most `max_stop` seconds (see MaxStop);
     types are read before, and everything else happens after it runs again. Raises the InspectError family.

@@ -159,6 +159,6 @@ def test_the_session_of_the_readme_prints_what_it_shows(run, monkeypatch):
 
 def test_an_inspection_can_be_used_after_its_target_is_closed(run):
     with open_target(str(run().pid)) as target:
-        inspection = inspect(target, "main.doubleMiddle", entries=None)
+        inspection = inspect(target, "main.doubleMiddle")
     assert (inspection.judgement.verdict, inspection.account.state[:6]) == ("consistent", "double")
     assert inspection.account.live == len(list(inspection.entries())) == run().map("double_middle")["len"]
