@@ -43,8 +43,8 @@ BUDGET = 1 << 30
 COPIES = 6
 """How often what is copied lies in our memory at a time, at the most: while it is sorted, and while it is hashed."""
 
-MOST_STRINGS = 16
-"""Strings in one value that are looked for together."""
+MOST_PARTS = 64
+"""Parts of a value that are looked at to find its strings; a damaged executable may have any number, in each other."""
 
 WORD = 8
 
@@ -126,20 +126,20 @@ class Reach:
         elif kind == Kind.MAP:
             self._copy(_words(rows, 0), WORD)  # the count, the first word of every family's header
 
-    def only_strings(self, go_type: GoType, limits: Limits = KEY_LIMITS) -> list[slice] | None:
+    def only_strings(self, go_type: GoType) -> list[slice] | None:
         """Where in a value of a type the headers of its strings lie; None if more than strings is followed in it."""
-        if not go_type.has_pointers or go_type.kind in (Kind.CHAN, Kind.UNSAFE_POINTER):
-            return []
-        if go_type.kind == Kind.STRING:
-            return [slice(0, go_type.size)]
-        if go_type.kind != Kind.STRUCT or limits.nesting < 0:
-            return None
-        found: list[slice] = []
-        for field in go_type.fields:
-            inner = self.only_strings(self.types.get(field.type_address), limits.inside())
-            if inner is None or len(found) + len(inner) > MOST_STRINGS:
+        found, left, parts = [], [(go_type, 0)], 1
+        while left:
+            part, at = left.pop()
+            if not part.has_pointers or part.kind in (Kind.CHAN, Kind.UNSAFE_POINTER):
+                continue
+            if part.kind == Kind.STRING:
+                found.append(slice(at, at + part.size))
+            elif part.kind == Kind.STRUCT and parts + len(part.fields) <= MOST_PARTS:
+                parts += len(part.fields)
+                left += [(self.types.get(field.type_address), at + field.offset) for field in part.fields]
+            else:
                 return None
-            found += [slice(field.offset + each.start, field.offset + each.stop) for each in inner]
         return found
 
     def _copy(self, addresses: Addresses, size: int) -> Rows:

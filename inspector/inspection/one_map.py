@@ -235,7 +235,7 @@ def _take(
     look_for_heap(run)
     look_for_goroutines(run)
     early = guess(run, locator)
-    make_ready(run, locator, early)
+    make_ready(run, locator, early, entries)
     watching.begin("Copying the map")
     # A guess that leads to a contradiction is made again while the process is held.
     tries = 1 + bool(early) if run.stops else RETRIES_WITHOUT_STOP

@@ -24,10 +24,11 @@ POINTED_TO = 1 << 26
 """Bytes at most that are made ready for what keys and elements point to, which nobody knows before."""
 
 
-def make_ready(run: Run, locator: Locator, early: Guess | None) -> None:
+def make_ready(run: Run, locator: Locator, early: Guess | None, entries: int | None) -> None:
     """Take as much memory as a copy of the map will, and give it back: what is taken next is the same.
 
-    Nothing happens for a map that cannot be found before the process is held. See room.in_memory for its limits.
+    `entries` is how many are shown. Nothing happens for a map that cannot be found before the process is held. See
+    room.in_memory for its limits.
     """
     if run.still or not run.stops or run.target.read_by_gdb or locator.frame is not None:
         return
@@ -38,7 +39,8 @@ def make_ready(run: Run, locator: Locator, early: Guess | None) -> None:
             return
         size = min(header_at(run, found.address, found.type).extent(found.type, run.release), MOST)
         if size >= WORTH:
-            behind = min(size, POINTED_TO) if found.type.layout.has_pointers else 0
-            with in_memory(size + behind):
+            # What all keys point to is copied, and what elements that are shown do.
+            much = found.type.layout.has_pointers if entries is None else run.types.key(found.type).has_pointers
+            with in_memory(size + (min(size, POINTED_TO) if much else 0)):
                 pass
     run.notes[:] = noted

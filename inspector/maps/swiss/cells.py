@@ -49,5 +49,5 @@ def cells(source: Source, address: int, go_type: GoType) -> Iterator[Slots]:
 def _slots(source: Source, layout: SwissLayout, places: Addresses) -> Slots:
     raw, ok = gather(source.memory, source.regions, places, layout.group_size)
     numbers = np.full(int(np.count_nonzero(ok)), NO_TABLE)
-    groups = Groups(layout, raw[ok], places[ok], numbers, numbers)
+    groups = Groups.at(layout, raw[ok], places[ok], numbers, numbers)
     return groups.slots(*groups.live)

@@ -46,7 +46,7 @@ def _wheres(view: MapView, rows: Numbers, slots: Numbers) -> Wheres:
     groups, table = view.groups, view.groups.table[rows]
     # A small map has no table, and one group.
     numbers = view.tables.first[table] if len(view.tables) else None
-    return Wheres(numbers, groups.number[rows].astype(np.int64), slots, groups.addresses[rows])
+    return Wheres(numbers, groups.number_of(rows), slots, groups.addresses_of(rows))
 
 
 def values_of_all(view: MapView) -> tuple[Values, Values]:

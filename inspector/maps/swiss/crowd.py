@@ -114,7 +114,7 @@ class _Judge:
         raw, ok = gather(source.memory, source.regions, starts, count * layout.group_size)
         map_of, number = np.divmod(np.arange(len(rows) * count), count)
         places = starts[map_of] + number.astype(np.uint64) * np.uint64(layout.group_size)
-        groups = Groups(layout, raw.reshape(-1, layout.group_size), places, map_of, number)
+        groups = Groups.at(layout, raw.reshape(-1, layout.group_size), places, map_of, number)
         right = ~groups.deleted.any(axis=1) & ~groups.invalid.any(axis=1) & ~groups.zeroed
         right &= ~groups.padding.any(axis=1) & ~groups.elems_left.any(axis=1)
         if source.types.key(self.type).has_pointers:

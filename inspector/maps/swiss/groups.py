@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from inspector.goruntime.swissgroup import DELETED, EMPTY, GROUP_SLOTS
 from inspector.gotypes.layouts import SwissLayout
 from inspector.maps.family import Slots
-from inspector.maps.slots import any_of, count_of, nonzero, pick, places
+from inspector.maps.slots import Numbers, any_of, count_of, nonzero, pick, places
 from inspector.maps.swiss.layout import group_dtype
 from inspector.maps.windows import SMALL_WINDOW, Spots, in_windows, spots, windows
 from inspector.memory.protocol import Addresses, Rows
@@ -24,15 +24,17 @@ NO_TABLE = -1
 class Groups:
     """All groups of a map that could be read, table after table.
 
-    Rows are groups: `raw` (g, group size) uint8 their bytes, `addresses` (g,), `table` (g,) the number of the table
-    each is of (NO_TABLE in a small map), `number` (g,) its number in that table.
+    Rows are groups: `raw` (g, group size) uint8 their bytes, `table` (g,) the number of the table each is of (NO_TABLE
+    in a small map). They lie in arrays: `array` (g,) says in which, whose first group lies at `starts` (a,) and has the
+    row `firsts` (a,). So a large map takes few bytes a group for where they are.
     """
 
     layout: SwissLayout
     raw: Rows
-    addresses: Addresses
     table: NDArray[np.int32 | np.int64]
-    number: NDArray[np.int32 | np.int64]
+    array: NDArray[np.int32 | np.int64]
+    starts: Addresses
+    firsts: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -41,12 +43,41 @@ class Groups:
     def none(layout: SwissLayout) -> Groups:
         """No group at all."""
         numbers = np.empty(0, np.int64)
-        return Groups(layout, np.empty((0, layout.group_size), np.uint8), np.empty(0, np.uint64), numbers, numbers)
+        return Groups.at(layout, np.empty((0, layout.group_size), np.uint8), np.empty(0, np.uint64), numbers, numbers)
+
+    @staticmethod
+    def at(layout: SwissLayout, raw: Rows, addresses: Addresses, table: Numbers, number: Numbers) -> Groups:
+        """Groups at any `addresses` (g,), each of which has a `number` (g,) in its array."""
+        rows = np.arange(len(raw))
+        return Groups(layout, raw, table, rows, addresses - number.astype(np.uint64) * _size(layout), rows - number)
 
     def same_keys(self, other: Groups) -> bool:
         """Whether others are in the same places, with the same control bytes and keys."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in ("addresses", "ctrl", "keys"))
         return all(np.array_equal(one, another) for one, another in pairs)
+
+    def number_of(self, rows: Numbers) -> Numbers:
+        """(k,) the number of groups in their arrays."""
+        return np.asarray(rows - self.firsts[self.array[rows]])
+
+    def addresses_of(self, rows: Numbers) -> Addresses:
+        """(k,) where groups lie."""
+        return np.asarray(self.starts[self.array[rows]] + self.number_of(rows).view(np.uint64) * _size(self.layout))
+
+    def place_of(self, row: int) -> tuple[int, int]:
+        """The number of one group in its array, and where it lies."""
+        rows = np.array([row])
+        return int(self.number_of(rows)[0]), int(self.addresses_of(rows)[0])
+
+    @property
+    def number(self) -> Numbers:
+        """(g,) the number of each in its array."""
+        return self.number_of(np.arange(len(self)))
+
+    @property
+    def addresses(self) -> Addresses:
+        """(g,) where they lie."""
+        return self.addresses_of(np.arange(len(self)))
 
     @property
     def cells(self) -> NDArray[np.void]:
@@ -71,8 +102,8 @@ class Groups:
 
     def part(self, window: slice) -> Groups:
         """Consecutive groups of them: nothing is copied."""
-        rows = self.raw[window], self.addresses[window], self.table[window], self.number[window]
-        some = Groups(self.layout, *rows)
+        raw, table, array = self.raw[window], self.table[window], self.array[window]
+        some = Groups(self.layout, raw, table, array, self.starts, self.firsts - window.start)
         vars(some)["ctrl"] = self.ctrl[window]
         return some
 
@@ -173,8 +204,9 @@ class Groups:
     def slots(self, rows: NDArray[np.int64], slots: NDArray[np.int64]) -> Slots:
         """Where k slots lie, given as rows and numbers of slots."""
         layout, numbers = self.layout, slots.astype(np.uint64)
-        keys = self.addresses[rows] + np.uint64(layout.keys_at) + numbers * np.uint64(layout.key_stride)
-        elems = self.addresses[rows] + np.uint64(layout.elems_at) + numbers * np.uint64(layout.elem_stride)
+        groups = self.addresses_of(rows)
+        keys = groups + np.uint64(layout.keys_at) + numbers * np.uint64(layout.key_stride)
+        elems = groups + np.uint64(layout.elems_at) + numbers * np.uint64(layout.elem_stride)
         key_values, elem_values = keys, elems
         if layout.indirect_key:
             key_values = np.ascontiguousarray(self.keys[rows, slots]).view(np.uint64)[:, 0]
@@ -206,3 +238,7 @@ class Groups:
     def live(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows and slots of all entries, in the order of their places."""
         return places(self.full)
+
+
+def _size(layout: SwissLayout) -> np.uint64:
+    return np.uint64(layout.group_size)

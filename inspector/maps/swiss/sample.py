@@ -104,7 +104,7 @@ class _Sampler:
         if self.lenient:
             raw[~ok, :GROUP_SLOTS] = EMPTY
         self.possible[chosen.owner[~ok]] &= self.lenient
-        groups = Groups(self.layout, raw, chosen.addresses, chosen.owner, chosen.number)
+        groups = Groups.at(self.layout, raw, chosen.addresses, chosen.owner, chosen.number)
         if not self.lenient:
             self._check_groups(groups)
         return self._sample(chosen, groups)

@@ -163,7 +163,7 @@ class _SnapshotTaker(Copier):
             aligned = address % 8 == 0
             raw, ok = gather(self.memory, self.regions, addresses, self.layout.group_size)
             if aligned and ok[0]:
-                return Groups(self.layout, raw, addresses, np.array([NO_TABLE]), np.array([0]))
+                return Groups.at(self.layout, raw, addresses, np.array([NO_TABLE]), np.array([0]))
             self.unusable["dirPtr"] = f"{address:#x} leads to no readable group" if aligned else "it is not aligned"
         return Groups.none(self.layout)
 
@@ -203,13 +203,11 @@ class _SnapshotTaker(Copier):
         if not read.all() and "groups" not in self.unusable:
             self.unusable["groups"] = f"those of {int(np.count_nonzero(~read))} of {len(read)} tables are not readable"
         table: NDArray[Any] = np.repeat(np.arange(len(tables), dtype=index_type(len(tables))), wanted)
-        number = (np.arange(len(table)) - np.repeat(at, wanted)).astype(np.int32)
-        addresses = np.repeat(tables.rows["groups"], wanted)
-        addresses += number.astype(np.uint64) * np.uint64(self.layout.group_size)
+        starts = np.ascontiguousarray(tables.rows["groups"], np.uint64)
         if read.all():
-            return Groups(self.layout, raw, addresses, table, number)
-        kept = read[table]
-        return Groups(self.layout, raw[kept], addresses[kept], table[kept], number[kept])
+            return Groups(self.layout, raw, table, table, starts, at)
+        kept, counts = read[table], wanted * read
+        return Groups(self.layout, raw[kept], table[kept], table[kept], starts, np.cumsum(counts) - counts)
 
     def _read_into(self, raw: Rows, at: Numbers, count: int, starts: Addresses) -> NDArray[np.bool_]:
         """Read `count` groups from each address into `raw`, from rows `at` on; returns which could be read."""

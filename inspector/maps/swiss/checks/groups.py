@@ -169,6 +169,6 @@ def _making_empty(view: MapView, row: int) -> tuple[Step, ...]:
     """Who may have zeroed a group, and is to mark its slots empty next."""
     if view.header.small:
         return ("maps.Map.clearSmall",) if view.header.used else ("maps.Map.growToSmall",)
-    table, number = int(view.groups.table[row]), int(view.groups.number[row])
+    table, (number, _) = int(view.groups.table[row]), view.groups.place_of(row)
     at_it = view.table_being_cleared == table and number < view.cleared_before[table]
     return ("maps.Map.Clear",) if at_it else ()

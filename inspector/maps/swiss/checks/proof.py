@@ -326,7 +326,7 @@ def k3_nothing_ends_a_path_before_its_key(proof: Proof) -> Iterator[Finding]:
     faults = np.flatnonzero(~view.doubtful(paths.crossed_at))
     for row in distinct(paths.crossed_at[faults]).tolist():
         lost = paths.crossed.of(faults[paths.crossed_at[faults] == row])
-        table, number = int(view.groups.table[row]), int(view.groups.number[row])
+        table, (number, _) = int(view.groups.table[row]), view.groups.place_of(row)
         key = int(lost.rows[0]), int(lost.columns[0])
         steps = proof.half_deleted(*key) if len(faults) == 1 else ()
         if view.table_being_cleared == table and number < view.cleared_before[table]:

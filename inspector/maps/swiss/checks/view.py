@@ -430,7 +430,7 @@ class MapView:
         busy = ~((groups.empty_count == GROUP_SLOTS) | self.zeroed)
         first = self.groups_of_tables.copy()
         rows = np.flatnonzero(busy)
-        np.minimum.at(first, groups.table[rows], groups.number[rows])
+        np.minimum.at(first, groups.table[rows], groups.number_of(rows))
         return first
 
     @cached_property
@@ -471,10 +471,10 @@ class MapView:
 
     def where(self, row: int, slot: int | None = None) -> Where:
         """The place of a group, or of a slot in it."""
-        table = int(self.groups.table[row])
+        table, (group, address) = int(self.groups.table[row]), self.groups.place_of(row)
         return Where(
             table=self.number(table) if table >= 0 else None,
-            group=int(self.groups.number[row]),
+            group=group,
             slot=slot,
-            address=int(self.groups.addresses[row]),
+            address=address,
         )
