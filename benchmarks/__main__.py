@@ -68,6 +68,7 @@ SCHEMA = "go-map-inspect-benchmarks/1"
 class Row:
     """What one case took. Times are in milliseconds, one for each round; of commands one for each time they were run.
 
+    `bytes` are read to judge the map, `all_bytes` for all entries: strings of elements, too.
     `bare` is a copy of as many bytes as the map has, `held` how long the target was, `judged` from the question to the
     verdict with the proof of every key, and its first entries. `commands` are those that print all entries.
     """
@@ -75,6 +76,7 @@ class Row:
     case: Case
     entries: int
     bytes: int = 0
+    all_bytes: int = 0
     bare: list[float] = field(default_factory=list)
     held: list[float] = field(default_factory=list)
     judged: list[float] = field(default_factory=list)
@@ -107,6 +109,7 @@ class Row:
             "type": KINDS[self.case.kind],
             "entries": self.entries,
             "bytes": self.bytes,
+            "all_bytes": self.all_bytes,
             "bare_ms": self.bare,
             "held_ms": self.held,
             "judged_ms": self.judged,
@@ -187,6 +190,10 @@ def measured(case: Case, subject: Subject, peers: Sequence[Peer], rounds: int, p
     ours = (sys.executable, "-m", "inspector", subject.word, case.variable)
     where = ("--exe", str(subject.exe)) if subject.core else ()
     _judge(case, subject, row)  # opens what is read once for each target
+    if patience:
+        whole = inspect(subject.target, case.variable, max_stop=None).snapshot
+        row.all_bytes = whole.bytes_read if whole else 0
+        del whole
     for times in (row.bare, row.held, row.judged):
         times.clear()
     for _ in range(rounds):
@@ -293,15 +300,17 @@ def _seconds(row: Row, name: str) -> str:
 def memory_table(rows: Sequence[Row], peers: Sequence[Peer]) -> Iterator[str]:
     """How many megabytes commands took at the most, beside what the map has, in which strings are counted."""
     names = [*OWN, *(peer.name for peer in peers)]
-    yield "megabytes that a command had at the most. (+n): more than was read of the map to judge it"
+    yield "megabytes that a command had at the most. (+n): more than was read of the map, with all entries or without"
     cells = [["map", "entries", "MB", *names]]
     for row in rows:
-        tops = [
-            max((took.megabytes for took in row.commands.get(name, []) if not took.why), default=0) for name in names
-        ]
-        asked = (f"{top:,.0f} (+{top - row.bytes / 1e6:,.0f})" if top else "-" for top in tops)
-        cells.append([*_ours(row)[:3], *asked])
+        cells.append([*_ours(row)[:3], *(_most(row, name) for name in names)])
     yield from aligned(cells)
+
+
+def _most(row: Row, name: str) -> str:
+    """The most memory of a command, and how much more that is than what was read of the map."""
+    most, read = row.megabytes(name), row.bytes if name == VERDICT else row.all_bytes
+    return f"{most:,.0f} (+{most - read / 1e6:,.0f})" if most else "-"
 
 
 def _theirs(row: Row, peer: Peer) -> str:

@@ -16,8 +16,11 @@ from inspector.inspection.tables import Losses
 if TYPE_CHECKING:
     import pyarrow
 
-ROWS, BYTES = 1 << 17, 1 << 26
-"""Rows that are written together at most, and bytes of them: what readers skip or read as a whole."""
+ROWS, BYTES = 1 << 15, 1 << 24
+"""Rows that are written together at most, and bytes of them: what readers skip or read as a whole.
+
+Some of them are in memory at a time.
+"""
 
 
 FEW = ("array", "bucket", "overflow", "cell", "table", "group", "slot")
