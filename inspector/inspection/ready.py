@@ -27,10 +27,10 @@ POINTED_TO = 1 << 26
 def make_ready(run: Run, locator: Locator, early: Guess | None, entries: int | None) -> None:
     """Take as much memory as a copy of the map will, and give it back: what is taken next is the same.
 
-    `entries` is how many are shown. Nothing happens for a map that cannot be found before the process is held. See
-    room.in_memory for its limits.
+    `entries` is how many are shown. Nothing happens for a map that takes longer to find than to read a word. See
+    room.in_memory for the limits of our own memory.
     """
-    if run.still or not run.stops or run.target.read_by_gdb or locator.frame is not None:
+    if run.still or not run.stops or run.target.read_by_gdb or locator.frame is not None or locator.start is not None:
         return
     noted = list(run.notes)
     with suppress(InspectError):

@@ -80,8 +80,8 @@ Cells: TypeAlias = Plain | Addresses | Texts | Blobs | Times | Words | Nested
 class Flat:
     """One column of the table: n rows, of which those that are `known` (n,) have a cell in `cells`, in order.
 
-    `empty` (k,) says which of these cells stand for no value. `missed` counts the rows that have none because what
-    leads to it could not be read.
+    `empty` (k,) says which of these cells stand for no value; strings say it themselves (see `void`). `missed` counts
+    the rows that have none because what leads to it could not be read.
     """
 
     name: str

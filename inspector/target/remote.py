@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from inspector.control.gdbserver import RemoteBridge, RemoteMemory, parse_endpoint
 from inspector.control.hold import Still
-from inspector.errors import Hint, UsageError
+from inspector.errors import GdbDied, GdbError, Hint, UsageError
 from inspector.image.elf import ElfImage, open_image
 from inspector.maps.families import load_families
 from inspector.maps.readers import reader_of_sync_maps
@@ -72,8 +72,18 @@ def _notes(bridge: RemoteBridge, reader: RemoteMemory, image: ElfImage, entry: i
     if not build_matches(reader, image, f"the process at {endpoint}"):
         yield f"{endpoint} does not show its executable's build id, so it could not be compared"
     reader.sign_of_life = image.entry + image.bias
-    if bridge.program_counter() == entry:
+    if _stands_at(bridge, entry):
         yield "the program has not run yet: gdbserver holds it at its very first instruction"
     reader.regions()
     if not reader.knows_regions:
         yield f"{endpoint} does not show what is mapped, so every address is tried"
+
+
+def _stands_at(bridge: RemoteBridge, address: int) -> bool:
+    """Whether the process stands at an instruction; one that is being killed has no registers any more."""
+    try:
+        return bridge.program_counter() == address
+    except GdbDied:
+        raise
+    except GdbError:
+        return False

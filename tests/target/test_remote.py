@@ -7,6 +7,8 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +20,8 @@ from click import ClickException
 from fixtures import CLASSIC, NEWEST, SWISS, build, find, start
 from inspector import inspect
 from inspector.cli.command import command
-from inspector.errors import InspectError
+from inspector.control.gdbserver import RemoteBridge
+from inspector.errors import GdbError, InspectError
 from inspector.target.remote import open_remote
 from tests.support.chance import seeded
 from tests.support.commandline import (
@@ -396,3 +399,65 @@ def test_a_remote_process_that_is_killed_midway_is_told_in_one_line(dice, tries,
             if answer.code:
                 assert_refused(answer, server.endpoint)
                 middle.happened += 1
+
+
+BUSY = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+print("busy", flush=True)
+until = time.monotonic() + 3
+while time.monotonic() < until:
+    pass
+"""
+
+
+@contextmanager
+def no_turn_for(pid: int) -> Iterator[None]:
+    """Keep a process from running for about a second: one that is killed has registers no longer, and memory still."""
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) < 2:
+        pytest.skip("there is one processor, which we need ourselves")
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), {processors[-1]})
+    words = [sys.executable, "-c", BUSY, str(processors[-1])]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as busy:
+        assert busy.stdout is not None
+        try:
+            if busy.stdout.readline() != b"busy\n":
+                pytest.skip("only root may keep a process from running")
+            yield
+        finally:
+            busy.kill()
+
+
+def answer_of(endpoint: str) -> int | str:
+    """How many entries a map of it has, or why that is not known."""
+    try:
+        with open_remote(endpoint) as target:
+            return inspect(target, "main.words").entries_total
+    except InspectError as error:
+        return error.message
+
+
+@pytest.mark.slow
+def test_a_process_that_was_killed_and_has_no_registers_is_read_or_told_as_ended(tmp_path, monkeypatch):
+    unknown = []
+    asking = RemoteBridge.program_counter
+
+    def asked(bridge):
+        try:
+            return asking(bridge)
+        except GdbError as error:
+            unknown.append(error.message)
+            raise
+
+    monkeypatch.setattr(RemoteBridge, "program_counter", asked)
+    for _ in range(10):
+        with start(build("plain")) as running, attached(running, tmp_path) as server, no_turn_for(running.pid):
+            os.kill(running.pid, signal.SIGKILL)
+            told = answer_of(server.endpoint)
+            assert told == 3 or server.endpoint in str(told)
+        if unknown:
+            break
+    assert unknown[:1] == ["gdb: value is not available"]
