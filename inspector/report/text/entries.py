@@ -8,6 +8,7 @@ from rich.text import Text
 
 from inspector.gotypes.render import go_form
 from inspector.inspection.one_map import Inspection
+from inspector.report.text.words import title_of
 
 LARGEST_TABLE = 1000
 """Entries up to which there is a table, whose cells are folded where the terminal is narrow."""
@@ -25,12 +26,6 @@ def print_entries(inspection: Inspection, console: Console) -> None:
         from inspector.report.text.entry_lines import print_lines
 
         print_lines(inspection, console)
-
-
-def title_of(inspection: Inspection) -> str:
-    """What stands above the entries."""
-    shown, total = inspection.entries_shown, inspection.entries_total
-    return f"entries ({shown:,} of {total:,})" if shown < total else f"entries ({total:,})"
 
 
 def _table(inspection: Inspection) -> Table:

@@ -14,8 +14,8 @@ from inspector.inspection.columns import Window
 from inspector.inspection.one_map import Inspection
 from inspector.report.pieces import Piece, interleaved
 from inspector.report.text.columns import GAP, print_line
-from inspector.report.text.entries import title_of
 from inspector.report.text.values import go_texts
+from inspector.report.text.words import title_of
 
 
 @dataclass
