@@ -338,7 +338,8 @@ def _say_late(run: Run, snapshot: Snapshot) -> None:
     if snapshot.late:
         assert run.max_stop is not None
         what = ", ".join(snapshot.late)
-        run.note(f"not read within the {run.max_stop * 1000:.0f} ms that a stop may take: {what}")
+        most = f"{run.max_stop * 1000:.0f} ms that a stop may take"
+        run.note(f"not read within the {most}: {what}; allow longer stops to read all")
 
 
 def _log(ref: MapRef, snapshot: Snapshot, judgement: Judgement, timing: Timing) -> None:
