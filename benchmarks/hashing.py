@@ -1,4 +1,4 @@
-"""Keys hashed in a second by each kernel, beside bare copies of the same bytes in the same run.
+"""Keys hashed in a second by each kernel, and strings put together, beside bare copies of the same bytes.
 
 Run it with `python -m benchmarks.hashing [ROUNDS]`. Printed are medians, and ratios to numpy's copy of the keys of the
 same round. Strings are hashed where they lie in one piece of memory, at random places.
@@ -18,6 +18,7 @@ from inspector.hashing.aes import AesHash
 from inspector.hashing.fallback import FallbackHash
 from inspector.hashing.hasher import MemoryHash
 from inspector.hashing.kernel import aes_hash, kernel_name
+from inspector.memory.joining import join, join_with_numpy
 
 KEYS = 1_000_000
 SPACE = 1 << 28
@@ -46,13 +47,18 @@ def main() -> None:
         for name, function in functions.items():
             work = partial(function.memhash_at, data, starts, lengths, seeds)
             _show(f"strings of {shortest} to {longest}", name, rounds, bare, work)
+        joined = np.empty(int(lengths.sum()), np.uint8)
+        at = np.cumsum(lengths) - lengths
+        for name, way in {"joined": join, "joined, numpy": join_with_numpy}.items():
+            put = partial(way, data, starts, lengths, joined, at)
+            _show(f"strings of {shortest} to {longest}", name, rounds, bare, put)
 
 
-def _show(keys: str, name: str, rounds: int, bare: Callable[[], object], hash_all: Callable[[], object]) -> None:
+def _show(keys: str, name: str, rounds: int, bare: Callable[[], object], work: Callable[[], object]) -> None:
     times, ratios = [], []
     for _ in range(rounds):
         copied = _timed(bare)
-        times.append(_timed(hash_all))
+        times.append(_timed(work))
         ratios.append(times[-1] / copied)
     speed, ratio = KEYS / statistics.median(times) / 1e6, statistics.median(ratios)
     print(f"{keys:22} {name:16} {speed:8.2f} million keys/s   {ratio:7.1f} x the bare copy")

@@ -52,7 +52,7 @@ FUNCTIONS: dict[str, Signature] = {
 def kernel_name() -> str:
     """Which kernel hashes keys: "compiled", or "numpy" with why it is not the other one."""
     _, why_not = _loaded()
-    return COMPILED if why_not is None else f"{NUMPY} ({why_not})"
+    return f"{NUMPY} ({why_not})" if why_not else COMPILED
 
 
 def aes_hash(schedule: bytes) -> AesHash | CompiledAesHash:
@@ -98,12 +98,12 @@ def away_from_home(
 
 
 @cache
-def _loaded() -> tuple[ctypes.CDLL | None, str | None]:
+def _loaded() -> tuple[ctypes.CDLL | None, str]:
     """The library, or why there is none."""
     library, why_not = load(Path(__file__).with_name("aes.c"), INTERFACE, FUNCTIONS)
     if library is not None and not library.gmi_usable():
         return None, "this processor has no AES instructions"
-    return (None, why_not) if library is None else (library, None)
+    return library, why_not
 
 
 class CompiledAesHash:

@@ -37,7 +37,7 @@ def join(data: Bytes, starts: Numbers, sizes: Numbers, out: Bytes, at: Numbers) 
             raise ValueError(f"a range does not lie in {room} bytes")
     library = _library()
     if library is None:
-        _with_numpy(data, starts, sizes, out, at)
+        join_with_numpy(data, starts, sizes, out, at)
         return
     assert out.flags.c_contiguous
     data = np.ascontiguousarray(data, np.uint8)
@@ -45,7 +45,8 @@ def join(data: Bytes, starts: Numbers, sizes: Numbers, out: Bytes, at: Numbers) 
     library.gmi_join(data.ctypes.data, *(each.ctypes.data for each in given), len(starts), out.ctypes.data)
 
 
-def _with_numpy(data: Bytes, starts: Numbers, sizes: Numbers, out: Bytes, at: Numbers) -> None:
+def join_with_numpy(data: Bytes, starts: Numbers, sizes: Numbers, out: Bytes, at: Numbers) -> None:
+    """The same without the compiled library; that all ranges lie in both arrays was checked."""
     long = sizes > LONG
     for start, place, size in zip(starts[long].tolist(), at[long].tolist(), sizes[long].tolist(), strict=True):
         out[place : place + size] = data[start : start + size]

@@ -309,12 +309,12 @@ class _SnapshotTaker(Copier):
             # Evacuated cells may keep their keys, whose hashes explain where they went.
             keys = partial(_slots, buckets, "keys", marks.evacuated_x)
             if left is None:
-                some = [keys, partial(_slots, buckets, "elems", marks.min_tophash)]
+                self.copy_behind_entries(reach, keys, (keys, partial(_slots, buckets, "elems", marks.min_tophash)))
             else:
                 at = _first_of(buckets.live(marks.min_tophash), buckets.order, left)
                 left -= len(at[0])
-                some = [partial(chosen, buckets.slots(part), *at) for part in ("keys", "elems")]
-            self.copy_behind_entries(reach, keys, (some[0], some[1]))
+                some = partial(chosen, buckets.slots("keys"), *at), partial(chosen, buckets.slots("elems"), *at)
+                self.copy_behind_entries(reach, keys, some)
 
 
 def _slots(buckets: BucketArray, part: str, min_tophash: int, length: int | None) -> Iterator[NDArray[np.uint8]]:
@@ -335,11 +335,8 @@ def _overflowing(cells: NDArray[np.void]) -> tuple[Numbers, Addresses]:
     return joined(rows), joined(pointers, np.uint64)
 
 
-def _first_of(live: NDArray[np.bool_], rows: NDArray[np.int64], most: int | None) -> tuple[Numbers, Numbers]:
-    """Rows and cells of the first `most` live cells (None: of all), in the order of `rows`."""
-    if most is None:
-        at_row, at_cell = places(live[rows])
-        return rows[at_row], at_cell
+def _first_of(live: NDArray[np.bool_], rows: NDArray[np.int64], most: int) -> tuple[Numbers, Numbers]:
+    """Rows and cells of the first `most` live cells, in the order of `rows`."""
     # A few rows have as many as are shown, and to look at all of them takes long while the target is held.
     some = max(most, SOME_APART)
     while some < len(rows) and np.count_nonzero(live[rows[:some]]) < most:
