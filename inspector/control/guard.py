@@ -30,6 +30,8 @@ ANSWER = QUITS + 7.0
 """Seconds that the guard may take to undo a stop."""
 TAKES = 0.3
 """Seconds in which a thread has to take a signal that is there for it."""
+TAKEN = 1_000_000
+"""Nanoseconds on the CPU after which a thread has taken the signal that it was let go with."""
 LOOK = 0.002
 TRIES = 3
 Undo = Callable[[str], None]
@@ -155,9 +157,34 @@ def undo_late_stop(pid: int, handle: int) -> None:
                 return
             time.sleep(LOOK)
         for _ in range(TRIES):
-            if over(handle) or not stop_is_left(pid, procfs.threads(pid)):
+            if not _comes_to_a_stop(pid, handle):
                 return
             undo_stop(pid, handle)
+
+
+def _comes_to_a_stop(pid: int, handle: int) -> bool:
+    """Whether a process stops that somebody has let go of just now.
+
+    A thread takes the signal that it was let go with when it runs again. On a busy machine that can take a while, and
+    until then nothing shows it. Where it takes too long the answer is yes: to undo no stop does no harm.
+    """
+    deadline = time.monotonic() + QUITS
+    waiting = {thread: procfs.time_on_cpu(pid, thread) for thread in procfs.threads(pid)}
+    while not over(handle):
+        waiting = {thread: before for thread, before in waiting.items() if not _has_run(pid, thread, before)}
+        if stop_is_left(pid, procfs.threads(pid)):
+            return True
+        if not waiting:
+            return False
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(LOOK)
+    return False
+
+
+def _has_run(pid: int, thread: int, before: int) -> bool:
+    """Whether a thread sleeps, or has run for a while since it had been on the CPU for `before` nanoseconds."""
+    return procfs.thread_state(pid, thread) not in "Rt" or procfs.time_on_cpu(pid, thread) > before + TAKEN
 
 
 def is_traced(pid: int) -> bool:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from benchmarks.kills import BY_GDB, VICTIMS, WAYS, Campaign, Inspector, Living, harm, living, traced
 from fixtures import SWISS_RELEASES, USUAL
 from inspector import inspect, open_target
-from inspector.control.guard import undo_stop
+from inspector.control.guard import undo_late_stop, undo_stop
 from inspector.control.tracer import Tracer
 from inspector.errors import ProgramReplaced
 from inspector.memory import procfs
@@ -100,6 +104,49 @@ def test_a_stop_is_undone_and_neither_signal_reaches_the_process(resting):
             life.signal(signal.SIGSTOP)
             undo_stop(life.pid, life.handle, os.getpid())
             assert resting.wait_for_beats(3, 30)
+    assert_free(resting.pid)
+    assert resting.signals() == {}
+
+
+PTRACE_CONT, PTRACE_ATTACH, PTRACE_DETACH = 7, 16, 17
+
+
+def let_go_with_a_stop(pid: int) -> None:
+    """Attach as gdb does, and let go of the process with the SIGSTOP that attaching has sent."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    assert libc.ptrace(PTRACE_ATTACH, pid, None, None) == 0
+    while os.WSTOPSIG(os.waitpid(pid, 0)[1]) != signal.SIGSTOP:
+        assert libc.ptrace(PTRACE_CONT, pid, None, None) == 0
+    assert libc.ptrace(PTRACE_DETACH, pid, None, signal.SIGSTOP) == 0
+
+
+@contextmanager
+def hardly_on_the_cpu(pid: int) -> Iterator[None]:
+    """For the block all threads of a process run only when another, which is always busy, makes room for them."""
+    usable = os.sched_getaffinity(0)
+    cpu = {max(usable)}
+    for thread in procfs.threads(pid):
+        os.sched_setaffinity(thread, cpu)
+        os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+    # Where sessions share the time of the CPU instead of threads: most of it is for the other session.
+    with suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text("19")
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    os.sched_setaffinity(busy.pid, cpu)
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
+
+
+def test_a_stop_is_undone_that_comes_only_when_a_thread_runs_again(resting):
+    with closing(Lifetime(resting.pid)) as life, hardly_on_the_cpu(resting.pid):
+        for _ in range(5):
+            let_go_with_a_stop(resting.pid)
+            undo_late_stop(life.pid, life.handle)
+            assert resting.wait_for_beats(1, 30)
     assert_free(resting.pid)
     assert resting.signals() == {}
 
