@@ -23,7 +23,7 @@ from typing import Any, Self
 from pygdbmi.gdbmiparser import parse_response, response_is_finished
 
 from inspector.control.apart import LOOK, deaf_to
-from inspector.control.guard import Guard, Undo, end_what_it_started, leave_as_before, stop_is_left
+from inspector.control.guard import Guard, Undo, comes_to_a_stop, end_what_it_started, leave_as_before
 from inspector.control.ptrace import PATIENCE, PTRACE_CALL, waits_for_a_child
 from inspector.control.turns import BeingTraced, Turn
 from inspector.control.waiting import letting_go
@@ -406,7 +406,7 @@ class GdbBridge:
         with suppress(OSError, NoSuchTarget):
             if state_before == "T":
                 self._stop_again(life)
-            elif self._process.poll() is not None or stop_is_left(pid, procfs.threads(pid)):
+            elif self._process.poll() is not None or comes_to_a_stop(pid, life.handle):
                 # A gdb that died while it attached leaves a SIGSTOP that may take effect only later, and one that lets
                 # go of a program that forks sometimes does.
                 guard = self._guard

@@ -157,16 +157,17 @@ def undo_late_stop(pid: int, handle: int) -> None:
                 return
             time.sleep(LOOK)
         for _ in range(TRIES):
-            if not _comes_to_a_stop(pid, handle):
+            if not comes_to_a_stop(pid, handle):
                 return
             undo_stop(pid, handle)
 
 
-def _comes_to_a_stop(pid: int, handle: int) -> bool:
+def comes_to_a_stop(pid: int, handle: int) -> bool:
     """Whether a process stops that somebody has let go of just now.
 
     A thread takes the signal that it was let go with when it runs again. On a busy machine that can take a while, and
-    until then nothing shows it. Where it takes too long the answer is yes: to undo no stop does no harm.
+    until then nothing shows it. Where it takes too long the answer is yes: to undo no stop does no harm. `handle` is
+    the pidfd of the process.
     """
     deadline = time.monotonic() + QUITS
     waiting = {thread: procfs.time_on_cpu(pid, thread) for thread in procfs.threads(pid)}
