@@ -52,6 +52,11 @@ class Lifetime:
         # A process that is about to end has no memory either, and no auxiliary vector.
         return bool(auxv) and (auxv != self._auxv or self._memory_gone()) and not over(self.handle)
 
+    @property
+    def headless(self) -> bool:
+        """Whether its first thread has no memory any more: another may be inside execve, or the process ends."""
+        return not _auxv(self.pid)
+
     def require(self) -> None:
         """Raise ProgramReplaced when the process has called exec."""
         if self.replaced:

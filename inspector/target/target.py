@@ -167,7 +167,8 @@ def noticing_the_end(life: Lifetime | None) -> Iterator[None]:
         yield
     except Exception as error:
         if life is not None:
-            deadline = time.monotonic() + (IN_EXEC if isinstance(error, (TargetGone, NoSuchTarget)) else 0)
+            unclear = isinstance(error, (TargetGone, NoSuchTarget)) or life.headless
+            deadline = time.monotonic() + (IN_EXEC if unclear else 0)
             while True:
                 if life.ended:
                     raise gone(life.pid) from None

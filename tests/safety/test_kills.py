@@ -21,8 +21,10 @@ from inspector import inspect, open_target
 from inspector.control.guard import undo_late_stop, undo_stop
 from inspector.control.tracer import Tracer
 from inspector.errors import ProgramReplaced
+from inspector.image.elf import open_image
 from inspector.memory import procfs
 from inspector.memory.lifetime import Lifetime
+from inspector.target.target import noticing_the_end
 from tests.support.chance import seeded
 from tests.support.commandline import Answer, assert_free, assert_refused, cli_here, thread_states
 
@@ -236,6 +238,31 @@ def require_for_a_while(life: Lifetime) -> None:
     while time.monotonic() < deadline:
         life.require()
         time.sleep(0.01)
+
+
+LOSES_ITS_FIRST_THREAD = """
+import ctypes, os, sys, threading, time
+def call_exec():
+    time.sleep(0.5)
+    os.execv("/bin/cat", ["cat"])
+sys.stdin.readline()
+threading.Thread(target=call_exec).start()
+ctypes.CDLL(None).syscall(60, 0)
+"""
+"""A program whose first thread ends by the system call exit, half a second before another calls exec."""
+
+
+def test_an_executable_that_cannot_be_opened_in_the_middle_of_an_exec_is_no_wrong_executable():
+    with subprocess.Popen([sys.executable, "-c", LOSES_ITS_FIRST_THREAD], stdin=subprocess.PIPE) as process:
+        link, life = f"/proc/{process.pid}/exe", Lifetime(process.pid)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        while not life.headless:
+            time.sleep(0.01)
+        with pytest.raises(ProgramReplaced), noticing_the_end(life):
+            open_image(link)
+        life.close()
+        process.stdin.close()
 
 
 def test_a_pid_stands_for_one_process_and_one_program():
