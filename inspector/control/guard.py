@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 
 from inspector.control.apart import Apart, Channel, stopped_meanwhile
-from inspector.control.ptrace import BLOCKED, ENDED, LATE, Threads
+from inspector.control.ptrace import LATE, Threads
 from inspector.errors import InspectError, NotPermitted
 from inspector.memory import procfs
 from inspector.memory.lifetime import over
@@ -197,13 +197,13 @@ def _take_back(threads: Threads, number: signal.Signals) -> None:
     """Let one thread run until it is about to receive a signal of the whole process, and do not give it."""
     for thread, stop in list(threads.stops.items()):
         blocked = procfs.thread_signals(threads.pid, thread).get("SigBlk", -1)
-        if stop in (None, ENDED, BLOCKED) or blocked >> (number - 1) & 1:
+        if stop is None or stop < 0 or blocked >> (number - 1) & 1:
             continue
         threads.resume(thread, stop.signal if stop is not None else 0)
         deadline = time.monotonic() + TAKES
         while time.monotonic() < deadline:
             stop = threads.await_stop(thread, TAKES)
-            if stop is None or stop == ENDED:
+            if stop is None or stop < 0:
                 break
             if stop.signal == number:
                 threads.forget_signal(thread)

@@ -52,6 +52,9 @@ PATIENCE = 2.0
 
 POLL = 0.0002
 
+SEIZES = 3
+"""How often a thread is asked for that is refused though nobody traces it."""
+
 FOR_A_CHILD = {56, 58, 59, 322, 435}
 """Numbers of clone, vfork, execve, execveat and clone3: a thread that the kernel blocks in them writes no map."""
 PTRACE_CALL = "101 "
@@ -74,19 +77,22 @@ def _ptrace(request: int, thread: int, data: int | ctypes.Array[ctypes.c_char] =
 
 def _seize(pid: int, thread: int) -> bool:
     """Trace one thread, which runs on; False when it has ended meanwhile."""
-    try:
-        _ptrace(PTRACE_SEIZE, thread)
-    except OSError as error:
-        # A thread that is about to end is refused like one of somebody else.
-        if error.errno == errno.ESRCH or procfs.thread_state(pid, thread) in procfs.ENDED:
+    for _ in range(SEIZES):
+        try:
+            _ptrace(PTRACE_SEIZE, thread)
+            return True
+        except OSError as error:
+            # A thread that is about to end is refused like one of somebody else.
+            if error.errno == errno.ESRCH or procfs.thread_state(pid, thread) in procfs.ENDED:
+                return False
+        try:
+            tracer = procfs.status(thread).tracer
+        except NoSuchTarget:
             return False
-        tracer = procfs.status(thread).tracer
-        if tracer in procfs.threads_of_ours() and _is_free(thread):
-            return _seize(pid, thread)
-        if tracer:
-            raise refusal(pid, tracer) from None
-        raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT) from None
-    return True
+        # Where nobody traces it any more, somebody may have let go of it since it was refused.
+        if tracer and not (tracer in procfs.threads_of_ours() and _is_free(thread)):
+            raise refusal(pid, tracer)
+    raise NotPermitted(f"no permission to stop process {pid}", procfs.PERMISSION_HINT)
 
 
 def _is_free(thread: int) -> bool:
@@ -124,14 +130,21 @@ ENDED = Stop(-1)
 """Stands for the stop of a thread that has ended."""
 BLOCKED = Stop(-2)
 """Stands for the stop of a thread that the kernel does not let run before another process has done something."""
+ENDING = Stop(-3)
+"""Stands for the stop of a first thread that has ended before others: nobody can take note of its end before theirs."""
 
 
 def _report(pid: int, thread: int) -> Stop | None:
-    """How a thread has stopped, or that it ENDED; None when it runs."""
+    """How a thread has stopped, or that it ENDED or is ENDING; None when it runs."""
     try:
-        news = os.waitid(os.P_PID, thread, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | WALL)
+        news = _news(thread)
         if news is None:
-            return ENDED if procfs.thread_state(pid, thread) in procfs.ENDED else None
+            if procfs.thread_state(pid, thread) not in procfs.ENDED:
+                return None
+            # It may have ended since there was no news of it: then there is now.
+            news = _news(thread)
+            if news is None:
+                return ENDING
         if news.si_code in (os.CLD_STOPPED, os.CLD_TRAPPED):
             return Stop(news.si_status)
         # An exec of the target waits until its other threads are reaped.
@@ -139,6 +152,11 @@ def _report(pid: int, thread: int) -> Stop | None:
     except ChildProcessError:
         pass
     return ENDED
+
+
+def _news(thread: int) -> os.waitid_result | None:
+    """What the kernel has to report of a thread, left where it is; raises ChildProcessError."""
+    return os.waitid(os.P_PID, thread, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | WALL)
 
 
 @contextmanager
@@ -267,8 +285,13 @@ class Threads:
                         _ptrace(PTRACE_DETACH, thread, stop.signal)
                     except OSError:
                         self.stops[thread] = None
-        self.stops = {thread: None for thread, stop in self.stops.items() if stop is None or stop == BLOCKED}
-        return not self.stops
+        # The kernel takes note of those that are ENDING when this thread ends: nobody has to wait for that.
+        self.stops = {
+            thread: ENDING if stop == ENDING else None
+            for thread, stop in self.stops.items()
+            if stop in (None, BLOCKED, ENDING)
+        }
+        return None not in self.stops.values()
 
     def release_late(self) -> bool:
         """Let those go that did not stand still, if they do now; returns whether all are free."""

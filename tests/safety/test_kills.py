@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from fixtures import SWISS_RELEASES, USUAL
 from inspector import inspect, open_target
 from inspector.control.guard import undo_late_stop, undo_stop
 from inspector.control.tracer import Tracer
-from inspector.errors import ProgramReplaced
+from inspector.errors import HoldLost, ProgramReplaced
 from inspector.image.elf import open_image
 from inspector.memory import procfs
 from inspector.memory.lifetime import Lifetime
@@ -238,6 +239,25 @@ def require_for_a_while(life: Lifetime) -> None:
     while time.monotonic() < deadline:
         life.require()
         time.sleep(0.01)
+
+
+SLEEPS = "import threading, time; [threading.Thread(target=time.sleep, args=(60,)).start() for _ in range(5)]; print()"
+PARENT = (
+    "import subprocess, sys; p = subprocess.Popen(sys.argv[1:]); print(p.pid, flush=True); print(p.wait(), flush=True)"
+)
+
+
+def test_the_parent_of_a_process_that_is_killed_while_it_is_held_learns_of_it_at_once():
+    command = [sys.executable, "-c", PARENT, sys.executable, "-uc", SLEEPS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        pid = int(parent.stdout.readline())
+        assert parent.stdout.readline() == "\n"
+        with closing(Lifetime(pid)) as life, closing(Tracer(life)) as tracer:
+            with suppress(HoldLost), tracer.holding():
+                life.signal(signal.SIGKILL)
+            # The tracer is still there, as between two inspections of one target.
+            assert select.select([parent.stdout], [], [], 10)[0]
+        assert parent.stdout.readline() == f"{-signal.SIGKILL}\n"
 
 
 LOSES_ITS_FIRST_THREAD = """
